@@ -1,0 +1,38 @@
+# The two commands that matter: `make demo` shows what ELVA does, `make test` checks that it works.
+# Everything runs in .venv, which the first call makes; PYTHON=... chooses another interpreter.
+
+PYTHON ?= $(shell python3.11 -c "" 2>/dev/null && echo python3.11 || echo python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# Tiny models run fastest on one thread; more threads only wait for each other.
+export OMP_NUM_THREADS ?= 1
+# Nothing here downloads models or data.
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: demo test check test-long test-gpu
+
+demo: $(STAMP)
+	$(BIN)/elva demo --out demo
+
+test: check
+	$(BIN)/python -m pytest -q
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-long: $(STAMP)
+	$(BIN)/python -m pytest -q -m long
+
+test-gpu: $(STAMP)
+	$(BIN)/python -m pytest -q -m gpu
+
+# Installs again only when the dependencies changed.
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@

@@ -1,0 +1,1 @@
+"""Looking at results: figures, contact sheets and the report."""

@@ -1,0 +1,79 @@
+"""The `elva` command: one typer application; user errors end in one message and exit code 2."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from elva import __version__
+from elva.cli import data, demo, importing, judge, search, train
+from elva.errors import ElvaError
+
+USER_ERROR = 2
+INTERRUPTED = 130
+
+
+class ElvaGroup(TyperGroup):
+    """Shows an ElvaError as its message alone; anything else is a bug and keeps its trace."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; exit code 2 on a user error, 130 on Ctrl-C."""
+        try:
+            return super().invoke(ctx)
+        except ElvaError as error:
+            if ctx.params.get("traceback"):
+                raise
+            typer.echo(f"elva: {error}", err=True)
+            raise typer.Exit(USER_ERROR) from error
+        except KeyboardInterrupt as interrupt:
+            typer.echo("elva: stopped", err=True)
+            raise typer.Exit(INTERRUPTED) from interrupt
+
+
+app = typer.Typer(
+    name="elva",
+    cls=ElvaGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"elva {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    traceback: Annotated[bool, typer.Option("--traceback", help="Show where an error comes from.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """Train, judge and search with ELVA: retrieval that keeps every grain of a query.
+
+    The whole story in one command: `elva demo --out demo`
+
+    Step by step:
+
+        elva world DIR                                    data to play with
+        elva train RECIPE data.root=DIR --out RUN         train a model
+        elva evaluate mbeir DIR --model RUN/model --out E judge it
+        elva index DIR --model RUN/model --out IDX        index a collection
+        elva search IDX "a small red triangle"            search it
+    """
+    # Tiny models run fastest on one thread. Set before torch is imported; --threads overrides it.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+for module in (data, importing, train, judge, search, demo):
+    module.add_to(app)
+
+
+def main() -> None:
+    """Entry point of the `elva` command."""
+    app()

@@ -1,0 +1,126 @@
+"""`elva embed` and `elva evaluate`: what a model makes of a data folder, and how good that is."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from elva.cli.options import (
+    Datasets,
+    Device,
+    ImageCache,
+    Instruction,
+    ModelName,
+    Root,
+    SkipBadRows,
+    Split,
+    Tasks,
+    Threads,
+    Watching,
+    load_embedder,
+)
+
+
+class Benchmark(StrEnum):
+    """The benchmarks `elva evaluate` knows."""
+
+    mbeir = "mbeir"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(embed)
+    app.command()(evaluate)
+
+
+def embed(
+    root: Root,
+    model: ModelName,
+    out: Annotated[Path, typer.Option(help="Folder to write.", show_default=False)],
+    split: Split = "test",
+    datasets: Datasets = None,
+    tasks: Tasks = None,
+    instruction: Instruction = 0,
+    skip_bad_rows: SkipBadRows = False,
+    image_cache: ImageCache = None,
+    device: Device = "auto",
+    threads: Threads = None,
+) -> None:
+    """Embed every query and candidate of a split, once each.
+
+    Leaves ids.jsonl, vectors-*.npy (float32, unit length) and meta.json; `elva evaluate` takes the
+    folder as --vectors.
+
+    Example:
+
+        elva embed demo/world --model runs/stage2/model --out runs/stage2/vectors
+    """
+    embedder = load_embedder(model, threads, device, image_cache)
+    from elva.evaluation.embed import embed_root
+
+    with Watching() as watch:
+        store = embed_root(
+            root,
+            embedder,
+            out,
+            split=split,
+            datasets=datasets or (),
+            tasks=tasks or (),
+            instruction_choice=instruction,
+            skip_bad_rows=skip_bad_rows,
+            watch=watch,
+        )
+    counts = store.counts
+    typer.echo(
+        f"{out}: {len(store):,} vectors; {counts.forced_ret:,} summaries without [RET] "
+        f"of their own, {counts.truncated:,} texts cut, {counts.skipped_rows:,} bad rows left out"
+    )
+
+
+def evaluate(
+    benchmark: Annotated[Benchmark, typer.Argument(help="mbeir: the built-in world, imports and M-BEIR itself.")],
+    root: Root,
+    model: ModelName,
+    out: Annotated[Path, typer.Option(help="Folder to write.", show_default=False)],
+    split: Split = "test",
+    datasets: Datasets = None,
+    tasks: Tasks = None,
+    instruction: Instruction = 0,
+    skip_bad_rows: SkipBadRows = False,
+    vectors: Annotated[Path | None, typer.Option(help="Folder made by `elva embed`.", show_default=False)] = None,
+    image_cache: ImageCache = None,
+    device: Device = "auto",
+    threads: Threads = None,
+) -> None:
+    """Judge a model: hit@1, hit@5, hit@10, MRR, and how well it tells each kind of grain.
+
+    Leaves results.json, table.md, runs/*.trec and qrels/*, and prints the table.
+
+    Examples:
+
+        elva evaluate mbeir demo/world --model runs/elva/model --out runs/elva/eval
+        elva evaluate mbeir demo/world --model tiny-base --dataset mrbench --task 0 --out eval
+    """
+    embedder = load_embedder(model, threads, device, image_cache)
+    from elva.evaluation.mbeir import evaluate as judge
+
+    with Watching() as watch:
+        results = judge(
+            root,
+            embedder,
+            out=out,
+            split=split,
+            datasets=datasets or (),
+            tasks=tasks or (),
+            instruction_choice=instruction,
+            skip_bad_rows=skip_bad_rows,
+            vectors=vectors,
+            watch=watch,
+        )
+    typer.echo((out / "table.md").read_text(encoding="utf-8"))
+    skipped = results.row["counts"]["skipped_rows"]
+    if skipped:
+        typer.echo(f"{skipped:,} bad rows were left out; results.json says in which files.")

@@ -1,0 +1,123 @@
+"""Options that several commands share, and what they turn into."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from elva.training.progress import ProgressBar
+
+if TYPE_CHECKING:
+    from elva.encoding import Progress
+    from elva.model.embedder import Embedder
+
+Root = Annotated[Path, typer.Argument(help="Data folder in M-BEIR layout.", show_default=False)]
+ModelName = Annotated[
+    str,
+    typer.Option("--model", "-m", help="Checkpoint folder (RUN/model), or a packaged model: tiny-base."),
+]
+Split = Annotated[str, typer.Option(help="Split: train, val or test.")]
+Datasets = Annotated[
+    list[str] | None,
+    typer.Option("--dataset", help="Only this data set; repeat for more.", show_default=False),
+]
+Tasks = Annotated[
+    list[int] | None,
+    typer.Option("--task", help="Only this M-BEIR task id; repeat for more.", show_default=False),
+]
+SkipBadRows = Annotated[bool, typer.Option("--skip-bad-rows", help="Leave bad rows out, and count them.")]
+Instruction = Annotated[int, typer.Option(help="Which of a task's instructions every query gets, from 0.", min=0)]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        help="CPU threads. Default: OMP_NUM_THREADS, else 1, the fastest for tiny models.",
+        min=1,
+        show_default=False,
+    ),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
+ImageCache = Annotated[
+    Path | None,
+    typer.Option(help="Folder that keeps vision features between runs.", show_default=False),
+]
+
+
+def use_threads(threads: int | None) -> None:
+    """Limit torch to so many threads; None leaves OMP_NUM_THREADS as it is."""
+    if threads is None:
+        return
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    if "torch" in sys.modules:  # then it has read the variable already
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def load_embedder(model: str, threads: int | None, device: str = "auto", image_cache: Path | None = None) -> Embedder:
+    """Load a model for a command; the first import of torch happens here."""
+    use_threads(threads)
+    import torch
+
+    from elva.model.embedder import Embedder
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return Embedder.load(model, device=device, image_cache=image_cache)
+
+
+class Watching:
+    """A `Watch` on the terminal: one progress bar per piece of work; exit closes the last one."""
+
+    def __init__(self) -> None:
+        """Nothing is shown before the first piece of work."""
+        self._bar: ProgressBar | None = None
+        self._label = ""
+        self._advance: Progress = lambda done: None
+
+    def __call__(self, label: str, total: int | None) -> Progress:
+        """Begin a piece of work of `total` items, if known; gives what to call as they go."""
+        self._close()
+        self._label = label
+        self._bar = bar = ProgressBar(label, total).__enter__()
+        return bar.advance
+
+    def counting(self, label: str) -> Callable[[int, int], None]:
+        """The same for work that tells its total with every call: (done now, total)."""
+        bars: list[Progress] = []
+
+        def advance(done: int, total: int) -> None:
+            if not bars:
+                bars.append(self(label, total))
+            bars[0](done)
+
+        return advance
+
+    def part(self, label: str, done: int) -> None:
+        """The same for work that names its part with every call: (part, done now)."""
+        if label != self._label:
+            self._advance = self(label, None)
+        self._advance(done)
+
+    def __enter__(self) -> Watching:
+        """Return the watch itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the bar that is open."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+            self._bar = None

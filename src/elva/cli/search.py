@@ -1,0 +1,167 @@
+"""`elva index` and `elva search`: using a retriever."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from elva.cli.options import (
+    Datasets,
+    Device,
+    ImageCache,
+    ModelName,
+    Root,
+    SkipBadRows,
+    Split,
+    Tasks,
+    Threads,
+    Watching,
+    load_embedder,
+)
+from elva.errors import InputError
+
+if TYPE_CHECKING:
+    from elva.index.protocol import Hit
+
+PIPE_WIDTH = 160
+MODEL_FILE = "model.json"
+"""Where an index keeps the path of its model, so that a search need not name it again."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(index)
+    app.command()(search)
+
+
+def index(
+    root: Root,
+    model: ModelName,
+    out: Annotated[Path, typer.Option(help="Index folder to write.", show_default=False)],
+    split: Split = "test",
+    datasets: Datasets = None,
+    tasks: Tasks = None,
+    skip_bad_rows: SkipBadRows = False,
+    image_cache: ImageCache = None,
+    device: Device = "auto",
+    threads: Threads = None,
+) -> None:
+    """Index the candidates of a data folder for searching.
+
+    Every row and image is looked at first; one that can't be used, such as a missing image, stops the
+    command, or is left out and listed with --skip-bad-rows.
+
+    Example:
+
+        elva index demo/world --dataset mrbench --model runs/elva/model --out runs/elva/index
+    """
+    embedder = load_embedder(model, threads, device, image_cache)
+    from elva.index.build import build_index
+
+    with Watching() as watch:
+        report = build_index(
+            root,
+            embedder,
+            out,
+            split=split,
+            datasets=datasets or (),
+            tasks=tasks or (),
+            skip_bad_rows=skip_bad_rows,
+            watch=watch,
+        )
+    path = str(Path(model).resolve()) if Path(model).is_dir() else model
+    (out / MODEL_FILE).write_text(json.dumps({"path": path}), encoding="utf-8")
+    for error in report.skipped:
+        typer.echo(f"left out: {error}", err=True)
+    typer.echo(
+        f"{out}: {report.stats.items:,} items, {report.stats.images:,} of them with an image; "
+        f"{len(report.skipped):,} left out, {report.forced_ret:,} summaries without [RET] "
+        f"of their own, {report.truncated:,} texts cut"
+    )
+    typer.echo(f'Search it with: elva search {out} "..."')
+
+
+def search(
+    index: Annotated[Path, typer.Argument(help="Folder made by `elva index`.", show_default=False)],
+    text: Annotated[str | None, typer.Argument(help="What to look for.", show_default=False)] = None,
+    image: Annotated[Path | None, typer.Option(help="An image to look for, with or without a text.")] = None,
+    instruction: Annotated[str | None, typer.Option(help="What kind of thing is wanted, as in training.")] = None,
+    top: Annotated[int, typer.Option("--top", "-k", help="How many results.", min=1)] = 10,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(help="Contact sheet to write. Default: INDEX/last-search.png."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="Default: the model the index was made with."),
+    ] = None,
+    device: Device = "auto",
+    threads: Threads = None,
+) -> None:
+    """Search an index with words, an image, or both.
+
+    Prints the model's summary of the query and of each hit, and writes a contact sheet.
+
+    Examples:
+
+        elva search runs/elva/index "a small red striped triangle left of a blue circle"
+        elva search runs/elva/index --image photo.jpg
+        elva search runs/elva/index "the same, but green" --image photo.jpg -k 20
+    """
+    from elva.items import Item
+    from elva.media import load_image
+
+    query = Item(text=text, image=image, instruction=instruction)
+    if image is not None:
+        load_image(image)  # a bad image is told before the seconds that loading a model takes
+    embedder = load_embedder(model or _model_of(index), threads, device)
+    from elva.encoding import ModelIdentity
+    from elva.index.exact import ExactIndex
+
+    opened = ExactIndex.open(index, ModelIdentity.of(embedder))
+    encoding = embedder.embed([query])
+    hits = opened.search(encoding.vectors, top)[0]
+    _print_hits(query.label(), encoding.summaries[0], hits)
+    from elva.analysis.sheet import contact_sheet, save_sheet, tiles
+
+    picture = contact_sheet(query, encoding.summaries[0], tiles(hits, opened))
+    save_sheet(picture, sheet or index / "last-search.png")
+    typer.echo(f"Contact sheet: {sheet or index / 'last-search.png'}")
+
+
+def _model_of(index: Path) -> str:
+    """The path of the model that `elva index` noted down."""
+    try:
+        path: str = json.loads((index / MODEL_FILE).read_text(encoding="utf-8"))["path"]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{index} doesn't say which model made it; make it with `elva index`, or give --model"
+        ) from error
+    return path
+
+
+def _print_hits(query: str, summary: str, hits: list[Hit]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    # where nobody watches, as in a pipe, lines are wide enough not to break names
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    console.print(Text(f"Query: {query}"))
+    if summary:
+        console.print(Text(f"The model reads it as: {summary}"))
+    table = Table("#", "cosine", "id", "text or image", "the model's summary")
+    for hit in hits:
+        shown = hit.entry.text or hit.entry.image or ""
+        table.add_row(
+            str(hit.rank),
+            f"{hit.score:.3f}",
+            Text(hit.entry.id),
+            Text(shown),
+            Text(hit.entry.summary),
+        )
+    console.print(table)

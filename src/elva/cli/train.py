@@ -1,0 +1,181 @@
+"""`elva train`, `elva caption`, `elva mine`: making a retriever."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from elva.cli.options import (
+    Datasets,
+    Device,
+    ImageCache,
+    ModelName,
+    Root,
+    Split,
+    Tasks,
+    Threads,
+    Watching,
+    load_embedder,
+    use_threads,
+)
+
+STOPPED = 130
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(train)
+    app.command()(caption)
+    app.command()(mine)
+
+
+def train(
+    recipe: Annotated[
+        str | None,
+        typer.Argument(help="A YAML file, or a packaged recipe: see --list.", show_default=False),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Settings on top.", show_default=False),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder to write.", show_default=False)] = None,
+    resume: Annotated[bool, typer.Option(help="Go on from the newest checkpoint in --out.")] = False,
+    threads: Threads = None,
+    list_recipes: Annotated[bool, typer.Option("--list", help="List packaged recipes.")] = False,
+    list_settings: Annotated[bool, typer.Option("--settings", help="List every setting with its default.")] = False,
+) -> None:
+    """Train a model by a recipe.
+
+    Leaves RUN/recipe.yaml (every setting written out), metrics.jsonl, checkpoints/ and model/.
+    Ctrl-C stops at the end of a step and leaves a checkpoint; the same command with --resume goes
+    on from it.
+
+    Examples:
+
+        elva train tiny/stage2 data.root=demo/world --out runs/stage2
+        elva train tiny/stage2 data.root=demo/world optimizer.lr=3e-4 seed=1 --out runs/x
+        elva train my-recipe.yaml --out runs/mine --resume
+    """
+    if list_recipes or list_settings:
+        _show(list_recipes, list_settings)
+        return
+    if recipe is None or out is None:
+        raise typer.BadParameter("give a recipe and --out RUN (elva train --list shows recipes)")
+    from elva.training.recipe import load_recipe
+
+    loaded = load_recipe(recipe, overrides or [])
+    loaded.data.folder()  # before the seconds that importing torch takes
+    use_threads(threads)
+    from elva.training.run import train as run
+
+    result = run(loaded, out, resume=resume)
+    if not result.finished:
+        typer.echo(f"Stopped after {result.updates:,} updates; the same command with --resume goes on.")
+        raise typer.Exit(STOPPED)
+    typer.echo(f"{out / 'model'} is the trained model; judge it with:")
+    typer.echo(f"  elva evaluate mbeir {loaded.data.root} --model {out / 'model'} --out {out / 'eval'}")
+
+
+def _show(recipes: bool, settings: bool) -> None:
+    from elva.training.recipe import Recipe, packaged_recipes
+    from elva.training.strict import describe_settings
+
+    if recipes:
+        for name in packaged_recipes():
+            typer.echo(name)
+    if settings:
+        for key, accepts, default, doc in describe_settings(Recipe):
+            typer.echo(f"{key} = {default}\n    {doc} ({accepts})")
+
+
+def caption(
+    root: Root,
+    out: Annotated[Path, typer.Option(help="File to write: captions.jsonl.", show_default=False)],
+    model: ModelName = "tiny-base",
+    split: Split = "train",
+    datasets: Datasets = None,
+    image_cache: ImageCache = None,
+    device: Device = "auto",
+    threads: Threads = None,
+) -> None:
+    """Let a model say what it sees in every query and candidate of a split.
+
+    Stage 2 keeps the model writing by them; stage 3 takes the order of the negatives from them.
+
+    Example:
+
+        elva caption demo/world --model tiny-base --out demo/world/captions.jsonl
+    """
+    embedder = load_embedder(model, threads, device, image_cache)
+    from elva.training.captions import write_captions
+
+    with Watching() as watch:
+        report = write_captions(
+            root, embedder, out, split=split, datasets=datasets or (), progress=watch.counting("captions")
+        )
+    typer.echo(
+        f"{out}: {report.captions:,} captions; "
+        f"{report.forced_ret:,} without [RET] of their own, {report.truncated:,} texts cut"
+    )
+    for kind, (named, total) in report.named.items():
+        typer.echo(f"  {kind}: {named:,} of {total:,} named ({named / total:.1%})")
+
+
+def mine(
+    root: Root,
+    model: ModelName,
+    out: Annotated[Path, typer.Option(help="File to write (JSONL).", show_default=False)],
+    top: Annotated[int, typer.Option(help="Negatives per query.", min=1)] = 50,
+    split: Split = "train",
+    max_similarity: Annotated[
+        float | None,
+        typer.Option(help="Drop candidates above this cosine.", show_default=False),
+    ] = None,
+    max_relative: Annotated[
+        float | None,
+        typer.Option(help="Drop candidates above the positive's cosine times this.", show_default=False),
+    ] = None,
+    datasets: Datasets = None,
+    tasks: Tasks = None,
+    queries: Annotated[
+        int | None,
+        typer.Option(
+            help="Draw so many queries for stage 3 (the paper: 1 %). Default: all.", min=1, show_default=False
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Draws the queries.", min=0)] = 0,
+    image_cache: ImageCache = None,
+    device: Device = "auto",
+    threads: Threads = None,
+) -> None:
+    """Find each query's hard negatives: the nearest wrong candidates by a model (paper section 5).
+
+    Stage 3 trains on the queries that were mined.
+
+    Example:
+
+        elva mine demo/world --model runs/stage2/model --out demo/world/negatives.jsonl
+    """
+    embedder = load_embedder(model, threads, device, image_cache)
+    from elva.training.negatives import Filter, mine
+
+    with Watching() as watch:
+        report = mine(
+            root,
+            embedder,
+            out,
+            top=top,
+            split=split,
+            datasets=datasets or (),
+            task_ids=tasks or (),
+            queries=queries,
+            seed=seed,
+            filter=Filter(absolute=max_similarity, relative=max_relative),
+            progress=watch.counting("mining"),
+        )
+    typer.echo(
+        f"{out}: {report.queries:,} queries; {report.filtered:,} candidates filtered, "
+        f"{report.short:,} queries with fewer than {top}"
+    )

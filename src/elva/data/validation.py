@@ -1,0 +1,328 @@
+"""Find every bad row of an M-BEIR tree before any work is done with it.
+
+`validate` reports; `open_checked` is the door for commands: it refuses a tree with bad rows or,
+when asked, opens it without them and says how many.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from elva.data.instructions import read_instructions
+from elva.data.layout import GLOBAL_POOLS, INSTRUCTIONS, LOCAL_POOLS, QUERIES, TRIPLES, TaskName
+from elva.data.mbeir import MBeir
+from elva.data.nli import read_triples
+from elva.data.qrels import parse_judgement
+from elva.data.reading import candidate_parser, query_parser
+from elva.data.records import Candidate, Query
+from elva.data.rows import Rows, parsed_lines
+from elva.data.train_set import named_candidates, task_of, train_files
+from elva.encoding import Watch
+from elva.errors import DataError, DataErrors, InputError, MediaError
+from elva.media import DEFAULT_LIMITS, MediaLimits, load_image
+
+Progress = Callable[[int], None]
+"""Called with the number of rows and images checked since the last call."""
+
+PROGRESS_EVERY = 256
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationReport:
+    """What a validation found.
+
+    Attributes:
+        errors: every bad place, file by file.
+        counts: file -> number of good rows.
+        images: number of different images that were opened and decoded.
+    """
+
+    errors: tuple[DataError, ...]
+    counts: Mapping[Path, int]
+    images: int
+
+    @property
+    def bad_rows(self) -> dict[Path, frozenset[int]]:
+        """File -> the lines that have an error."""
+        lines: dict[Path, set[int]] = defaultdict(set)
+        for error in self.errors:
+            if error.line is not None:
+                lines[error.path].add(error.line)
+        return {path: frozenset(numbers) for path, numbers in lines.items()}
+
+    @property
+    def skipped(self) -> int:
+        """How many rows a reader leaves out when it skips the bad ones."""
+        return sum(len(lines) for lines in self.bad_rows.values())
+
+
+def validate(
+    root: Path | str,
+    splits: Sequence[str] = (),
+    *,
+    files: Collection[Path] = (),
+    check_images: bool = True,
+    limits: MediaLimits = DEFAULT_LIMITS,
+    progress: Progress | None = None,
+) -> ValidationReport:
+    """Check a whole tree.
+
+    Checked: encoding, JSON, types, ids (form, repetition), modalities against contents, images
+    (missing, truncated, too large), dids that no pool holds, positives outside the task's pool,
+    judgements, instructions and triples.
+
+    Args:
+        root: the tree.
+        splits: the splits to check; all that exist when empty.
+        files: check only these queries, pools and judgements, all when empty; other local pools are
+            read for the dids that they hold, and their own bad rows are passed over.
+        check_images: decode every image that a row names, once.
+        limits: what an image may cost.
+        progress: told how many rows and images were checked.
+
+    Raises:
+        DataError: the folder is no M-BEIR tree.
+    """
+    data = MBeir.open(root)
+    check = _Check(data.root, frozenset(files), limits if check_images else None, progress)
+    folder = data.root / QUERIES
+    found = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    check.pools()
+    for split in splits or [name for name in found if name != "union_train"]:
+        check.split(split)
+    if "union_train" in found and "train" not in found:
+        check.split("train")
+    check.others()
+    check.flush()
+    return ValidationReport(tuple(check.errors), check.counts, len(check.images))
+
+
+def open_checked(
+    root: Path | str,
+    splits: Sequence[str] = (),
+    *,
+    files: Collection[Path] = (),
+    skip_bad_rows: bool = False,
+    check_images: bool = True,
+    limits: MediaLimits = DEFAULT_LIMITS,
+    progress: Progress | None = None,
+) -> tuple[MBeir, ValidationReport]:
+    """Validate a tree, then open it.
+
+    Args:
+        root: the tree.
+        splits: as in `validate`.
+        files: as in `validate`.
+        skip_bad_rows: open the tree without its bad rows; the report counts them.
+        check_images: as in `validate`.
+        limits: as in `validate`.
+        progress: as in `validate`.
+
+    Raises:
+        DataErrors: there are bad rows and they aren't to be skipped, or something is wrong with a
+            file as a whole.
+    """
+    report = validate(root, splits, files=files, check_images=check_images, limits=limits, progress=progress)
+    whole_files = [error for error in report.errors if error.line is None]
+    if whole_files or (report.errors and not skip_bad_rows):
+        raise DataErrors(whole_files or report.errors)
+    return MBeir(Path(root), Rows(skip_bad_rows, report.bad_rows)), report
+
+
+def open_tasks(
+    root: Path,
+    split: str,
+    datasets: Sequence[str] = (),
+    tasks: Sequence[int] = (),
+    *,
+    skip_bad_rows: bool = False,
+    watch: Watch | None = None,
+) -> tuple[MBeir, list[TaskName], int]:
+    """Open a data root for the tasks that fit, after a look at every row and picture of theirs.
+
+    Returns:
+        The data, the names of the tasks, and how many bad rows their files hold.
+
+    Raises:
+        InputError: no task fits.
+        DataErrors: every bad row of these tasks, unless they are to be left out.
+    """
+    bench = MBeir.open(root)
+    names = bench.tasks(split, datasets, tasks)
+    if not names:
+        raise InputError(f"{root} holds no {split} task that fits datasets={list(datasets)} tasks={list(tasks)}")
+    files = {path for name in names for path in (root / name.query_path, bench.pool_file(name), root / name.qrels_path)}
+    progress = watch("checking rows and images", None) if watch else None
+    checked, report = open_checked(root, [split], files=files, skip_bad_rows=skip_bad_rows, progress=progress)
+    return checked, names, report.skipped
+
+
+@dataclass(slots=True)
+class _Check:
+    root: Path
+    files: frozenset[Path]
+    limits: MediaLimits | None
+    progress: Progress | None
+    errors: list[DataError] = field(default_factory=list)
+    counts: dict[Path, int] = field(default_factory=dict)
+    images: dict[str, str | None] = field(default_factory=dict)
+    pool_dids: dict[Path, set[str]] = field(default_factory=dict)
+    candidates: dict[str, Candidate] = field(default_factory=dict)
+    unreported: int = 0
+
+    def pools(self) -> None:
+        """Read every pool first: queries are checked against the good candidates."""
+        for folder in (LOCAL_POOLS,) if self.files else (LOCAL_POOLS, GLOBAL_POOLS):
+            for path in sorted((self.root / folder).glob("*.jsonl")):
+                dids = self.pool_dids[path] = set()
+                errors = self.errors if self.is_wanted(path) else []
+                for line, candidate in parsed_lines(path, candidate_parser(), errors):
+                    self.told(1)
+                    if self.image_is_good(path, line, "img_path", candidate.image):
+                        dids.add(candidate.did)
+                        self.candidates[candidate.did] = candidate
+                self.counts[path] = len(dids)
+        if not self.pool_dids:
+            fix = "add cand_pool/local/mbeir_{dataset}_task{t}_cand_pool.jsonl"
+            self.add(self.root / LOCAL_POOLS, None, None, "no candidate pool", fix)
+
+    def split(self, split: str) -> None:
+        """Check the queries of a split and their judgements."""
+        files = train_files(self.root, split)
+        if not files:
+            fix = f"add {QUERIES}/{split}/mbeir_{{dataset}}_task{{t}}_{split}.jsonl"
+            self.add(self.root / QUERIES / split, None, None, f"no {split} queries", fix)
+        for path, dataset, task in filter(lambda file: self.is_wanted(file[0]), files):
+            name = None if task is None else TaskName(dataset, task, split)
+            if name is None and split in ("val", "test"):
+                fix = f"name it mbeir_{{dataset}}_task{{t}}_{split}.jsonl"
+                self.add(path, None, None, "the file name holds no known task", fix)
+            self.queries(path, name)
+
+    def queries(self, path: Path, name: TaskName | None) -> None:
+        """Check one query file, `name` being None for files that mix tasks."""
+        pool = self.pool_of(path, name)
+        judged = self.judgements(name, pool)
+        good: set[str] = set()
+        parse = query_parser(None if name is None else name.task)
+        for line, query in parsed_lines(path, parse, self.errors):
+            self.told(1)
+            problem = self.problem(query, pool, judged)
+            if problem is not None:
+                self.add(path, line, *problem)
+            elif self.image_is_good(path, line, "query_img_path", query.image):
+                good.add(query.qid)
+        self.counts[path] = len(good)
+
+    def pool_of(self, path: Path, name: TaskName | None) -> set[str]:
+        """The dids of a task's pool; those of all pools for files that mix tasks."""
+        if name is None:
+            return set(self.candidates)
+        pool = self.pool_dids.get(MBeir(self.root).pool_file(name))
+        if pool is None:
+            self.add(path, None, None, f"{name} has no pool", f"add {name.pool_path}")
+            return set()
+        return pool
+
+    def problem(self, query: Query, pool: set[str], judged: Mapping[str, set[str]]) -> tuple[str, str, str] | None:
+        """(field, found, fix) of what is wrong with a query, or None."""
+        for did in named_candidates(query):
+            if did not in self.candidates:
+                fix = "add the candidate to a pool, or drop the row"
+                return _field(query, did), f"no pool holds {did}", fix
+            # OVEN and InfoSeek share answers: theirs may lie in the other one's pool.
+            shared = not did.startswith(f"{query.dataset_id}:")
+            if did in query.positives and did not in pool and not shared:
+                fix = "add it to the task's pool, or drop the row"
+                return "pos_cand_list", f"positive {did} is not in the task's pool", fix
+        answers = pool.intersection((*query.positives, *judged.get(query.qid, ())))
+        if not answers:
+            return "pos_cand_list", "no positive in the task's pool", "give one, or drop the row"
+        if task_of(query, self.candidates) == -1:
+            fix = "M-BEIR has no task of these modalities; drop the row"
+            return "query_modality", f"{query.modality} has no task", fix
+        return None
+
+    def judgements(self, name: TaskName | None, pool: set[str]) -> dict[str, set[str]]:
+        """Check a task's qrels; returns qid -> dids judged relevant."""
+        relevant: dict[str, set[str]] = defaultdict(set)
+        path = None if name is None else self.root / name.qrels_path
+        if path is None or not path.is_file():
+            return relevant
+        for line, (qid, did, relevance) in parsed_lines(path, parse_judgement, self.errors):
+            if did not in pool and did not in self.candidates:
+                fix = "add the candidate to the pool, or drop the line"
+                self.add(path, line, "did", f"no pool holds {did}", fix)
+            elif relevance > 0:
+                relevant[qid].add(did)
+        self.counts[path] = sum(map(len, relevant.values()))
+        return relevant
+
+    def others(self) -> None:
+        """Check instructions, triples and the lexicon."""
+        path = self.root / INSTRUCTIONS
+        self.gather(lambda: read_instructions(path, Rows()) if path.is_file() else None)
+        for triples in () if self.files else sorted((self.root / TRIPLES).glob("*.*")):
+            self.gather(partial(read_triples, triples))
+        self.gather(MBeir(self.root).lexicon)
+
+    def is_wanted(self, path: Path) -> bool:
+        """Whether the rows of this file are checked, and not only read for what others name."""
+        return not self.files or path in self.files
+
+    def gather(self, read: Callable[[], object]) -> None:
+        """Run a reader and keep its errors."""
+        try:
+            read()
+        except DataErrors as errors:
+            self.errors += errors.errors
+        except DataError as error:
+            self.errors.append(error)
+
+    def image_is_good(self, path: Path, line: int, field: str, image: str | None) -> bool:
+        """Decode an image, once however many rows name it; a bad one is an error of each row."""
+        if image is None or self.limits is None or not self.is_wanted(path):
+            return True
+        if image not in self.images:
+            self.images[image] = _image_problem(self.root / image, self.limits)
+            self.told(1)
+        problem = self.images[image]
+        if problem is not None:
+            self.add(path, line, field, problem, "replace the image, or drop the row")
+        return problem is None
+
+    def add(self, path: Path, line: int | None, field: str | None, found: str, fix: str) -> None:
+        """Note one error."""
+        self.errors.append(DataError(path, line, field, found, fix))
+
+    def told(self, count: int) -> None:
+        """Report progress in steps, since a call per row would cost more than the check."""
+        self.unreported += count
+        if self.unreported >= PROGRESS_EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        """Report what is not reported yet."""
+        if self.progress is not None and self.unreported:
+            self.progress(self.unreported)
+        self.unreported = 0
+
+
+def _field(query: Query, did: str) -> str:
+    if did in query.positives:
+        return "pos_cand_list"
+    return "neg_cand_list" if did in query.negatives else "near_misses"
+
+
+def _image_problem(path: Path, limits: MediaLimits) -> str | None:
+    try:
+        load_image(path, limits)
+    except MediaError as error:
+        # the media error's own advice gives way to the row's
+        return str(error).partition("; ")[0]
+    return None

@@ -1,0 +1,76 @@
+"""Writing the M-BEIR layout. Every file appears whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any, TextIO
+
+from elva.data.instructions import Key, Prompts, format_instructions
+from elva.data.layout import INSTRUCTIONS, TaskName, union_pool_path
+from elva.data.records import Candidate, Query, candidate_to_row, query_to_row
+
+
+def write_queries(root: Path, name: TaskName, queries: Iterable[Query]) -> Path:
+    """Write the queries of a task; returns the file."""
+    return _write_rows(root / name.query_path, map(query_to_row, queries))
+
+
+def write_pool(root: Path, name: TaskName, candidates: Iterable[Candidate], *, split_only: bool = False) -> Path:
+    """Write the pool that all splits of a task share or, on demand, the one of its split alone."""
+    path = name.split_pool_path if split_only else name.pool_path
+    return _write_rows(root / path, map(candidate_to_row, candidates))
+
+
+def write_union_pool(root: Path, split: str, candidates: Iterable[Candidate]) -> Path:
+    """Write the pool of all datasets together."""
+    return _write_rows(root / union_pool_path(split), map(candidate_to_row, candidates))
+
+
+def write_qrels(root: Path, name: TaskName, queries: Iterable[Query]) -> Path:
+    """Write the positives of the queries as five-field judgements of relevance 1."""
+    lines = (f"{q.qid} 0 {did} 1 {name.task}" for q in queries for did in q.positives)
+    return write_lines(root / name.qrels_path, lines)
+
+
+def write_instructions(root: Path, prompts: Mapping[Key, Prompts], names: Mapping[int, str]) -> Path:
+    """Write the instructions; `names` gives each dataset id its name."""
+    return write_lines(root / INSTRUCTIONS, format_instructions(prompts, names))
+
+
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> Path:
+    """Write a CSV file; returns it."""
+    with _appearing_whole(path) as file:
+        csv.writer(file, lineterminator="\n").writerows(chain([header], rows))
+    return path
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> Path:
+    """Write a text file, one line each; returns it."""
+    with _appearing_whole(path) as file:
+        file.writelines(line + "\n" for line in lines)
+    return path
+
+
+@contextmanager
+def _appearing_whole(path: Path) -> Iterator[TextIO]:
+    """A file written under a temporary name, synced, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with unfinished.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
+    return write_lines(path, (json.dumps(row, ensure_ascii=False) for row in rows))

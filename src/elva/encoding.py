@@ -1,0 +1,98 @@
+"""What an encoder gives, and the little that the rest of the package asks of one.
+
+Evaluation, index and analysis depend on this file instead of on the model, so they import no torch
+and their tests run on a fake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from elva.items import Item
+
+Extraction = Literal["generative", "one_word"]
+Vectors = npt.NDArray[np.float32]
+Progress = Callable[[int], None]
+"""Called with the number of items done since the last call."""
+Watch = Callable[[str, int | None], Progress]
+"""Called when work starts, with its name and number of items, if known; gives what to call as they go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """What embedding n items gave, in the order of the items.
+
+    Attributes:
+        vectors: float32 [n, dimension], each of unit length, so a dot product is a cosine.
+        summaries: n texts the model wrote before [RET]; "" under one-word extraction.
+        forced_ret: how many of the summaries did not end in [RET] by themselves.
+        truncated: how many of the n texts were cut to fit.
+    """
+
+    vectors: Vectors
+    summaries: list[str]
+    forced_ret: int = 0
+    truncated: int = 0
+
+
+class Encoder(Protocol):
+    """Anything that turns items into unit vectors; `elva.Embedder` is the real one."""
+
+    @property
+    def name(self) -> str:
+        """What a reader of a result should call this model."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the vectors would: a digest of weights and settings."""
+
+    @property
+    def extraction(self) -> Extraction:
+        """How `embed` reads the vector unless told otherwise."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+
+    def embed(
+        self,
+        items: Sequence[Item],
+        *,
+        extraction: Extraction | None = None,
+        batch_size: int = 64,
+        progress: Progress | None = None,
+    ) -> Encoding:
+        """Embed items; the same items give the same vectors."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Which model made a set of vectors; vectors of two identities must never be compared."""
+
+    name: str
+    fingerprint: str
+    extraction: Extraction
+    dimension: int
+
+    @classmethod
+    def of(cls, encoder: Encoder) -> ModelIdentity:
+        """The identity of the vectors that `encoder` gives by default."""
+        return cls(encoder.name, encoder.fingerprint, encoder.extraction, encoder.dimension)
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> ModelIdentity:
+        """Read back what `to_row` wrote."""
+        return cls(row["name"], row["fingerprint"], row["extraction"], row["dimension"])
+
+    def to_row(self) -> dict[str, Any]:
+        """A JSON object."""
+        return asdict(self)
+
+    def produces(self, other: ModelIdentity) -> bool:
+        """Whether both give the same vectors; the name is only a label."""
+        return (self.fingerprint, self.extraction) == (other.fingerprint, other.extraction)

@@ -1,0 +1,1 @@
+"""Judging a retriever: embed once, rank, write TREC files, measure, look at each kind of grain."""

@@ -1,0 +1,74 @@
+"""An evaluation as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+COLUMNS = ("hit@1", "hit@5", "hit@10", "mrr")
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table: first column to the left, the others to the right."""
+    marks = ["---", *["---:"] * (len(header) - 1)]
+    cells = (" | ".join(each.replace("|", "\\|") for each in row) for row in (header, marks, *rows))
+    return "\n".join(f"| {row} |" for row in cells) + "\n"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A rate between 0 and 1 as a percentage without the sign; a dash for none."""
+    return "-" if value is None else f"{100 * value:.{digits}f}"
+
+
+def decimals(value: float | None, digits: int = 3) -> str:
+    """A distance or ratio; a dash for none."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def results_table(row: Mapping[str, Any]) -> str:
+    """What table.md says about a results.json."""
+    model = row["model"]
+    parts = [
+        f"# {model['name']}\n",
+        f"{model['extraction']} extraction, {row['split']} split, "
+        f"instruction {row['instruction_choice']}; "
+        f"rates in percent, ± is one standard error.\n",
+        markdown(["task", *COLUMNS, "queries", "pool"], _task_rows(row)),
+        "\n## Grains\n",
+        f"Paraphrase distance {decimals(row['paraphrase_distance'])} "
+        f"({row['paraphrases']} paraphrases); "
+        "the ratio is a kind's distance over that of a paraphrase.\n",
+        markdown(
+            ["kind", "pair accuracy", "pairs", "masked distance", "ratio", "masked"],
+            _grain_rows(row),
+        ),
+        f"\nSummaries without [RET] of their own: {percent(row['missing_ret'], 2)} %; "
+        f"texts cut to fit: {row['counts']['truncated']}; near misses outside the pools: "
+        f"{row['near_misses_absent']}.\n",
+    ]
+    return "\n".join(parts)
+
+
+def _task_rows(row: Mapping[str, Any]) -> list[list[str]]:
+    tasks = [[name, *_rates(task), str(task["queries"]), str(task["pool"])] for name, task in row["tasks"].items()]
+    chance = ["chance", *(percent(row["chance"][key]) for key in COLUMNS), "", ""]
+    return [*tasks, ["**mean**", *_rates(row["mean"]), "", ""], chance]
+
+
+def _rates(values: Mapping[str, Any]) -> list[str]:
+    first, *others = (percent(values[key]) for key in COLUMNS)
+    return [f"{first} ± {percent(values['hit@1_se'])}", *others]
+
+
+def _grain_rows(row: Mapping[str, Any]) -> list[list[str]]:
+    return [
+        [
+            kind,
+            percent(each["pair_accuracy"]),
+            str(each["pairs"]),
+            decimals(each["grain_distance"]),
+            decimals(each["ratio"], 1),
+            str(each["masked"]),
+        ]
+        for kind, each in row["grains"].items()
+    ]

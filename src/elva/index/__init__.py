@@ -1,0 +1,1 @@
+"""Searching by vector: an exact index on disk, and the ranking rule shared with evaluation."""

@@ -1,0 +1,60 @@
+"""The one value passed everywhere: text, image or both, with an optional instruction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from elva.errors import ItemError
+
+if TYPE_CHECKING:
+    from elva.media import ImageSource
+
+Modality = Literal["text", "image", "image,text"]
+
+LABEL_LENGTH = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What is embedded: a query or a candidate.
+
+    Attributes:
+        text: the words, or None.
+        image: a path, encoded bytes or a PIL image, or None; opened only when it is embedded.
+        instruction: what to look for, put before a query; candidates have none.
+
+    Raises:
+        ItemError: neither text nor image; text of white space counts as none.
+    """
+
+    text: str | None = None
+    image: ImageSource | None = None
+    instruction: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an item that says nothing."""
+        if not self._has_text and self.image is None:
+            raise ItemError("the item has neither text nor image; give at least one of them")
+
+    @property
+    def modality(self) -> Modality:
+        """What the item holds, in M-BEIR's words."""
+        if self.image is None:
+            return "text"
+        return "image,text" if self._has_text else "image"
+
+    def label(self) -> str:
+        """A short name for tables and errors: the text, else the image's name."""
+        if self.text is not None and self._has_text:
+            words = " ".join(self.text.split())
+            short = len(words) <= LABEL_LENGTH
+            return words if short else words[: LABEL_LENGTH - 1].rstrip() + "…"
+        from elva.media import describe
+
+        assert self.image is not None  # held by __post_init__
+        return describe(self.image)
+
+    @property
+    def _has_text(self) -> bool:
+        return bool(self.text and self.text.strip())

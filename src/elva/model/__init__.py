@@ -1,0 +1,1 @@
+"""The multimodal model: backbone, processor, rollouts and the embedder built from them."""

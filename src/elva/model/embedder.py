@@ -1,0 +1,203 @@
+"""Embedder: items in, unit vectors out. The class that users and the rest of the package hold in their hands."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from elva.encoding import Encoding, Extraction, Vectors
+from elva.errors import CheckpointError
+from elva.items import Item
+from elva.model.backbone import Backbone
+from elva.model.card import model_card
+from elva.model.features import VisionFeatures
+from elva.model.inputs import Inputs, Prepared
+from elva.model.processor import Processor
+from elva.model.rollout import read_one_word, sample
+
+WINDOW = 4
+"""Batches that are prepared, and sorted by length, at a time."""
+
+
+def checkpoint_folder(name: str | Path) -> Path:
+    """The folder of a checkpoint given by path or by the name of a packaged one ("tiny-base").
+
+    Raises:
+        CheckpointError: neither exists.
+    """
+    if Path(name).is_dir():
+        return Path(name)
+    packaged = Path(str(files("elva"))) / "assets" / str(name)
+    if packaged.is_dir():
+        return packaged
+    known = sorted(p.name for p in packaged.parent.glob("*") if p.is_dir())
+    raise CheckpointError(f"{name}: no such checkpoint folder, and no packaged model of that name ({', '.join(known)})")
+
+
+class Embedder:
+    """A retriever: one model that turns text, images, or both into comparable unit vectors.
+
+    >>> embedder = Embedder.load("tiny-base")
+    >>> embedder.encode_query([Item(text="a red circle left of a blue square")]).shape
+    (1, 128)
+    """
+
+    def __init__(
+        self, backbone: Backbone, processor: Processor, name: str, features: VisionFeatures | None = None
+    ) -> None:
+        self.backbone, self.processor, self.name = backbone, processor, name
+        self.features = features or VisionFeatures(backbone, processor, keep=False)
+        self._inputs = Inputs(backbone, processor, self.features)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+        image_cache: Path | None = None,
+    ) -> Embedder:
+        """Read a checkpoint folder of the hub's layout, or a packaged one by name.
+
+        Args:
+            path: the folder; one without ELVA's settings is a base model and gets [RET] and the paper's prompts.
+            device: where to run.
+            dtype: of the weights; vectors are float32 all the same.
+            image_cache: folder that keeps visual tokens between runs.
+
+        Raises:
+            CheckpointError: see `Backbone.load` and `Processor.load`.
+        """
+        folder = checkpoint_folder(path)
+        backbone = Backbone.load(folder, device, dtype)
+        processor = Processor.load(folder)
+        if processor.add_ret():
+            size = max(len(processor.tokenizer), backbone.embedding_table.num_embeddings)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)  # the new row is random: the same one at each loading
+                backbone.hf.resize_token_embeddings(size)
+        features = VisionFeatures(backbone, processor, image_cache, keep=image_cache is not None)
+        return cls(
+            backbone,
+            processor,
+            folder.resolve().name if folder.name != "model" else folder.resolve().parent.name,
+            features,
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write an ordinary checkpoint folder (safetensors, tokenizer, model card), whole or not at all."""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            self.backbone.merge_adapter()
+            self.backbone.plain.save_pretrained(partial, safe_serialization=True)
+            self.processor.save(partial)
+            (partial / "README.md").write_text(model_card(self), "utf-8")
+            partial.chmod(0o755)
+            if folder.exists():
+                shutil.rmtree(folder)
+            os.replace(partial, folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+    # -- embedding -----------------------------------------------------------------------------------------------
+
+    def embed(
+        self,
+        items: Sequence[Item],
+        *,
+        extraction: Extraction | None = None,
+        batch_size: int = 128,
+        progress: Callable[[int], None] | None = None,
+    ) -> Encoding:
+        """Embed items; generative extraction writes its summaries greedily, so equal items give equal vectors.
+
+        Args:
+            items: any mixture of modalities.
+            extraction: "generative" or "one_word"; the checkpoint's own by default.
+            batch_size: items per forward.
+            progress: called with the number of items just done.
+
+        Returns:
+            Vectors (n, D) in the order of `items`, what the model wrote, how often [RET] was forced, texts cut.
+
+        Raises:
+            MediaError: a picture is missing, damaged or too large.
+        """
+        how = extraction or self.extraction
+        vectors = np.zeros((len(items), self.dimension), np.float32)
+        summaries = [""] * len(items)
+        forced = truncated = 0
+        for start in range(0, len(items), batch_size * WINDOW):
+            prepared = self._inputs.prepare(items[start : start + batch_size * WINDOW], how)
+            truncated += sum(one.truncated for one in prepared)
+            # Rows of one length waste no padding, and finish writing at about the same step.
+            order = sorted(range(len(prepared)), key=lambda i: len(prepared[i]))
+            for first in range(0, len(order), batch_size):
+                rows = order[first : first + batch_size]
+                part = self._embed([prepared[i] for i in rows], how)
+                for row, vector, summary in zip(rows, part.vectors, part.summaries, strict=True):
+                    vectors[start + row], summaries[start + row] = vector, summary
+                forced += part.forced_ret
+                if progress:
+                    progress(len(rows))
+        self.features.save()
+        return Encoding(vectors, summaries, forced, truncated)
+
+    @torch.inference_mode()
+    def _embed(self, batch: list[Prepared], extraction: Extraction) -> Encoding:
+        prefix = self._inputs.collate(batch)
+        if extraction == "one_word":
+            return Encoding(read_one_word(self.backbone, prefix).cpu().numpy(), [""] * len(batch))
+        rollouts = sample(self.backbone, self.processor, prefix)
+        written = zip(rollouts.tokens[:, 0].tolist(), rollouts.mask[:, 0].tolist(), strict=True)
+        summaries = [self.processor.decode([t for t, m in zip(ids, mask, strict=True) if m]) for ids, mask in written]
+        return Encoding(rollouts.embeddings[:, 0].cpu().numpy(), summaries, int(rollouts.forced.sum()))
+
+    def encode(self, items: Sequence[Item], *, batch_size: int = 128) -> Vectors:
+        """Unit vectors (n, D) float32 of any items."""
+        return self.embed(items, batch_size=batch_size).vectors
+
+    def encode_query(self, items: Sequence[Item], *, batch_size: int = 128) -> Vectors:
+        """As `encode`; queries carry their task as `Item.instruction`."""
+        return self.encode(items, batch_size=batch_size)
+
+    def encode_document(self, items: Sequence[Item], *, batch_size: int = 128) -> Vectors:
+        """As `encode`, for candidates: an instruction, which no candidate has in M-BEIR, is left out."""
+        return self.encode([replace(item, instruction=None) for item in items], batch_size=batch_size)
+
+    # -- identity ------------------------------------------------------------------------------------------------
+
+    @property
+    def extraction(self) -> Extraction:
+        """What this checkpoint was trained for."""
+        return self.processor.settings.extraction
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return self.backbone.dimension
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of weights, settings, image sizes and vocabulary: an index made with another one is refused."""
+        processor = self.processor
+        parts = [
+            self.backbone.fingerprint(),
+            json.dumps(asdict(processor.settings), sort_keys=True),
+            processor.image_processor.to_json_string(),
+            processor.tokenizer.backend_tokenizer.to_str(),
+        ]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

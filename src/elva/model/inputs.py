@@ -1,0 +1,108 @@
+"""Items to a left-padded batch of embedded prefixes: everything the language model reads before it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from elva.encoding import Extraction
+from elva.items import Item
+from elva.media import load_image
+from elva.model.backbone import Backbone
+from elva.model.features import Seen, VisionFeatures
+from elva.model.processor import Processor
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One item, tokenised and seen.
+
+    Attributes:
+        ids: (S,) token ids of the turn.
+        positions: (3, S) rotary positions.
+        next_position: rotary position of the first written token.
+        visual: (n, D) visual tokens, or None.
+        truncated: whether its text was cut.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    next_position: int
+    visual: Tensor | None
+    truncated: bool
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """A batch of prefixes, padded on the left so that all end together.
+
+    Attributes:
+        inputs: (B, P, D) embedded inputs.
+        positions: (3, B, P).
+        mask: (B, P) bool, False on padding.
+        next_position: (B,) int64.
+    """
+
+    inputs: Tensor
+    positions: Tensor
+    mask: Tensor
+    next_position: Tensor
+
+    def __len__(self) -> int:
+        return self.inputs.shape[0]
+
+
+class Inputs:
+    """Prepares items for one backbone."""
+
+    def __init__(self, backbone: Backbone, processor: Processor, features: VisionFeatures) -> None:
+        self.backbone, self.processor, self.features = backbone, processor, features
+
+    def prepare(
+        self, items: Sequence[Item], extraction: Extraction, progress: Callable[[int], None] | None = None
+    ) -> list[Prepared]:
+        """Tokenise items and look at their pictures, in order."""
+        pictures = [item.image for item in items if item.image is not None]
+        seen = iter(self.features.look(pictures, progress=progress))
+        return [self._prepare(item, extraction, next(seen) if item.image is not None else None) for item in items]
+
+    def prepare_live(self, items: Sequence[Item], extraction: Extraction) -> list[Prepared]:
+        """As `prepare`, but looks anew with gradient into the vision tower: only the base stage trains it."""
+        pictures = [load_image(item.image) for item in items if item.image is not None]
+        seen: Iterator[Seen] = iter(())
+        if pictures:
+            pixels, grids = self.processor.pixels(pictures)
+            seen = iter(list(zip(self.backbone.see(pixels, grids), grids, strict=True)))
+        return [self._prepare(item, extraction, next(seen) if item.image is not None else None) for item in items]
+
+    def _prepare(self, item: Item, extraction: Extraction, seen: Seen | None) -> Prepared:
+        visual, grid = seen if seen is not None else (None, None)
+        tokens = self.processor.tokens(item, extraction, 0 if grid is None else self.processor.visual_tokens(grid))
+        positions, following = self.backbone.positions(tokens.ids, self.processor.image_pad_id, grid)
+        return Prepared(tokens.ids, positions, following, visual, tokens.truncated)
+
+    def collate(self, batch: Sequence[Prepared]) -> Prefix:
+        """Pad and embed; gradients flow into the token embeddings where they train."""
+        device = self.backbone.device
+        width = max(len(one) for one in batch)
+        ids = torch.full((len(batch), width), self.processor.pad_id)
+        positions = torch.zeros(3, len(batch), width, dtype=torch.long)
+        mask = torch.zeros(len(batch), width, dtype=torch.bool)
+        for row, one in enumerate(batch):
+            ids[row, width - len(one) :] = one.ids
+            positions[:, row, width - len(one) :] = one.positions
+            mask[row, width - len(one) :] = True
+        ids = ids.to(device)
+        inputs = self.backbone.embedding_table(ids)
+        visual = [one.visual for one in batch if one.visual is not None]
+        if visual:
+            places = (ids == self.processor.image_pad_id).unsqueeze(-1)
+            inputs = inputs.masked_scatter(places, torch.cat(visual).to(device=device, dtype=inputs.dtype))
+        following = torch.tensor([one.next_position for one in batch], device=device)
+        return Prefix(inputs, positions.to(device), mask.to(device), following)

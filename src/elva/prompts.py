@@ -1,0 +1,47 @@
+"""The two extraction templates, and the words of a user turn around one item.
+
+Generative (paper, section 3): the model writes a summary and then [RET]; the embedding is the state at [RET].
+One-word: the classic extraction; the embedding is the state at the end of the prompt, just before the one word.
+The chat format around the turn is the checkpoint's own template.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from elva.encoding import Extraction
+from elva.items import Item
+
+RET = "[RET]"
+
+PAPER_GENERATIVE = (
+    "Analyze and summarize the key information of the above input. "
+    f"Finally, append the special token {RET} to represent the entire input."
+)
+CLASSIC_ONE_WORD = "Summarize above {modality} in one word:"
+
+_MODALITY_WORDS = {"text": "sentence", "image": "image", "image,text": "image and sentence"}
+
+
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """The instructions that follow the item in the user's turn; saved with the checkpoint.
+
+    The tiny model uses shorter ones: at its size every prompt token is a share of the running time.
+    """
+
+    generative: str = PAPER_GENERATIVE
+    one_word: str = CLASSIC_ONE_WORD
+
+    def user_text(self, item: Item, text: str | None, extraction: Extraction) -> str:
+        """The text part of the user's turn: instruction and query text, a line break, the extraction prompt.
+
+        Args:
+            item: gives the instruction and, for the one-word prompt, the modality.
+            text: the item's text after truncation, or None.
+            extraction: which template.
+        """
+        above = " ".join(part for part in (item.instruction, text) if part)
+        prompt = self.generative if extraction == "generative" else self.one_word
+        prompt = prompt.replace("{modality}", _MODALITY_WORDS[item.modality])
+        return f"{above}\n{prompt}" if above else prompt

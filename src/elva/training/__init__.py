@@ -1,0 +1,1 @@
+"""How a retriever is made: recipes, the three stages, checkpoints and metrics."""

@@ -1,0 +1,118 @@
+"""The base: a tiny multimodal model that looks, reads, and writes a caption, from random weights.
+
+Users of the paper start from a pre-trained MLLM that sees and describes. At the size of a laptop there is none,
+so this stage makes one: supervised language modelling of canonical captions, [RET] last, with everything trained,
+the vision tower included. Stages 1 to 3 freeze the tower.
+
+1. Data: the split `base` of a data root: image -> caption, text -> caption of what the text says, image and text
+   -> caption of both; each target is the text of the query's positive.
+2. Instructions: queries carry one at evaluation and candidates none, so a share of the items gets an instruction
+   drawn from those of its modality.
+3. Loss: mean cross-entropy per caption token, through the same packed forward that stage 3 learns with.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+
+import numpy as np
+
+from elva.data.mbeir import MBeir, TaskName
+from elva.items import Item, Modality
+from elva.model.backbone import Backbone
+from elva.model.embedder import Embedder
+from elva.model.inputs import Inputs
+from elva.model.processor import Processor
+from elva.model.rollout import given, replay
+from elva.model.tiny import TinySize, make_model, make_processor, make_tokenizer
+from elva.prompts import Prompts
+from elva.training.recipe import Create, Recipe
+from elva.training.session import Session
+
+
+def create_embedder(recipe: Recipe) -> Embedder:
+    """Random weights and a tokenizer trained on every text of the data root (recipe: model.create)."""
+    create = recipe.model.create
+    assert create is not None
+    data = MBeir.open(recipe.data.folder())
+    prompts = _prompts(create)
+    texts = [
+        *_texts(data, recipe.data.split),
+        prompts.generative,
+        prompts.one_word,
+        "sentence image and sentence",
+    ]
+    size = TinySize(**{name: value for name, value in asdict(create).items() if name in TinySize.__slots__})
+    tokenizer = make_tokenizer(texts, create.vocabulary)
+    backbone: Backbone = make_model(size, tokenizer, recipe.seed)
+    processor: Processor = make_processor(tokenizer, size, prompts, create.max_summary)
+    return Embedder(backbone, processor, recipe.name or "tiny")
+
+
+def _prompts(create: Create) -> Prompts:
+    given_ones = {"generative": create.generative_prompt, "one_word": create.one_word_prompt}
+    return Prompts(**{name: text for name, text in given_ones.items() if text is not None})
+
+
+def _texts(data: MBeir, split: str) -> Iterable[str]:
+    for name in data.tasks(split):
+        yield from (query.text for query in data.queries(name) if query.text)
+        yield from (candidate.text for candidate in data.pool(name) if candidate.text)
+    yield from (_instructions_of(data, "text") + _instructions_of(data, "image") + _instructions_of(data, "image,text"))
+
+
+def _instructions_of(data: MBeir, modality: Modality) -> list[str]:
+    return sorted({p for (_, asked, _), prompts in data.instructions().items() if asked == modality for p in prompts})
+
+
+class CaptionSet:
+    """Items of the base split with the captions they should get, grouped by modality."""
+
+    def __init__(self, data: MBeir, names: Sequence[TaskName]) -> None:
+        self.items: dict[Modality, list[tuple[Item, str]]] = defaultdict(list)
+        for name in names:
+            captions = {candidate.did: candidate.text for candidate in data.pool(name)}
+            for query in data.queries(name):
+                item = replace(data.query_item(query), instruction=None)
+                self.items[item.modality].append((item, captions[query.positives[0]] or ""))
+        self.instructions = {modality: _instructions_of(data, modality) for modality in self.items}
+
+    def draw(
+        self, rng: np.random.Generator, count: int, text_share: float, instruction_share: float
+    ) -> list[tuple[Item, str]]:
+        """`count` pairs: `text_share` of them text alone, the rest as they lie in the data."""
+        seeing: list[Modality] = [m for m in ("image", "image,text") if self.items.get(m)]
+        sizes = np.array([len(self.items[m]) for m in seeing], float)
+        pairs = []
+        for _ in range(count):
+            is_text = bool(self.items.get("text")) and (not seeing or rng.random() < text_share)
+            modality: Modality = "text" if is_text else seeing[rng.choice(len(seeing), p=sizes / sizes.sum())]
+            item, caption = self.items[modality][rng.integers(len(self.items[modality]))]
+            if self.instructions[modality] and rng.random() < instruction_share:
+                item = replace(item, instruction=str(rng.choice(self.instructions[modality])))
+            pairs.append((item, caption))
+        return pairs
+
+
+def train_captioner(session: Session) -> None:
+    """Run the loop until the budget is spent."""
+    recipe, embedder = session.recipe, session.embedder
+    backbone, processor = embedder.backbone, embedder.processor
+    captions = CaptionSet(*session.data())
+    inputs = Inputs(backbone, processor, embedder.features)
+    for step in session.steps(sum(map(len, captions.items.values())) // recipe.caption.batch_size):
+        pairs = captions.draw(
+            step.rng,
+            recipe.caption.batch_size,
+            recipe.caption.text_share,
+            recipe.caption.instruction_share,
+        )
+        batch = inputs.prepare_live([item for item, _ in pairs], "generative")
+        targets = given([processor.summary_ids(text) for _, text in pairs], backbone.dimension, backbone.device)
+        read = replay(backbone, processor, inputs.collate(batch), targets)
+        tokens = read.credit.sum()
+        loss = -read.logprobs.sum() / tokens
+        loss.backward()  # type: ignore[no-untyped-call]
+        session.update({"loss": loss.item(), "caption_tokens": tokens.item() / len(pairs)})

@@ -1,0 +1,107 @@
+"""`elva caption`: what a model writes, greedily, about every query and candidate of a split.
+
+Stage 2 reads these summaries while it learns to embed; stage 3 takes the order of negatives from them. With the
+base model as the writer they are free of labels.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from elva.data.mbeir import MBeir, Query, TaskName
+from elva.data.validation import open_tasks
+from elva.grains import Facts, Lexicon
+from elva.items import Item
+from elva.model.embedder import Embedder
+from elva.training.prepared import candidate_key, query_key, write_caption_rows
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionReport:
+    """What was written.
+
+    Attributes:
+        captions: how many.
+        forced_ret: for how many of the distinct items [RET] had to be forced.
+        truncated: how many of their texts were cut.
+        named: kind -> (grains that the captions name, grains there are), over queries that are a picture alone and
+            list their grains. A value counts wherever in the caption it stands.
+    """
+
+    captions: int
+    forced_ret: int
+    truncated: int
+    named: Mapping[str, tuple[int, int]]
+
+
+def split_items(data: MBeir, names: Sequence[TaskName]) -> dict[str, Item]:
+    """Every query (with its instruction) and pool candidate of these tasks, by key."""
+    items: dict[str, Item] = {}
+    for name in names:
+        items |= {query_key(query.qid): data.query_item(query) for query in data.queries(name)}
+        items |= {candidate_key(c.did): data.candidate_item(c) for c in data.pool(name)}
+    return items
+
+
+def write_captions(
+    root: Path,
+    embedder: Embedder,
+    out: Path,
+    *,
+    split: str = "train",
+    datasets: Sequence[str] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> CaptionReport:
+    """Caption a split into a JSONL file of {"key", "caption"}.
+
+    Args:
+        root: data in M-BEIR layout.
+        embedder: the writer, usually the base model.
+        out: the file.
+        split: which split.
+        datasets: only these; all when empty.
+        progress: called with (done now, total).
+    """
+    data, names, _ = open_tasks(root, split, datasets)
+    items = split_items(data, names)
+    # Many queries are one text or picture asked twice: write once per distinct item.
+    unique = list({_without_instruction(item): None for item in items.values()})
+    tick = (lambda n: progress(n, len(unique))) if progress else None
+    encoding = embedder.embed(unique, extraction="generative", progress=tick)
+    distinct = dict(zip(unique, encoding.summaries, strict=True))
+    captions = {key: distinct[_without_instruction(item)] for key, item in items.items()}
+    write_caption_rows(out, captions)
+    queries = [query for name in names for query in data.queries(name)]
+    return CaptionReport(len(items), encoding.forced_ret, encoding.truncated, naming(queries, captions, data.lexicon()))
+
+
+def naming(queries: Iterable[Query], captions: Mapping[str, str], lexicon: Lexicon) -> dict[str, tuple[int, int]]:
+    """Kind -> (named, there are): see `CaptionReport.named`."""
+    named: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    for query in queries:
+        if query.modality != "image" or not query.grains:
+            continue
+        written = _values(lexicon.parse(captions[query_key(query.qid)]))
+        there = Counter((grain.kind, grain.text) for grain in query.grains)
+        total.update({kind: 0 for kind, _ in there})
+        for (kind, text), count in there.items():
+            total[kind] += count
+            named[kind] += min(count, written[kind, text])
+    return {kind: (named[kind], count) for kind, count in sorted(total.items())}
+
+
+def _values(facts: Facts) -> Counter[tuple[str, str]]:
+    """How often each (kind, value) is stated."""
+    stated = Counter((kind, value) for entity in facts.entities for kind, value in entity.items())
+    stated.update(facts.scene.items())
+    stated.update(("relation", value) for _, value, _ in facts.relations)
+    return stated
+
+
+def _without_instruction(item: Item) -> Item:
+    # A changed picture needs the words of the change, and they are the item's text: the instruction adds nothing.
+    return replace(item, instruction=None)

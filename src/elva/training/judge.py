@@ -1,0 +1,135 @@
+"""What stage 3 learns from: the loss of a step, out of embeddings and log-probabilities alone.
+
+Four objectives share one set of cosines; a recipe weighs them. Nothing here samples, reads a file or runs a model.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from elva.model.rollout import Rollouts
+from elva.objectives.contrastive import info_nce
+from elva.objectives.listwise import listwise_reward, regression_loss
+from elva.objectives.policy import group_advantage, policy_loss, zero_variance_share
+from elva.objectives.rewards import Rewards, positive_rank, reward_total
+from elva.training.order import GrainOrder
+from elva.training.recipe import Recipe
+from elva.training.scenes import Scene
+
+
+def judge(
+    recipe: Recipe,
+    scene: Scene,
+    read: Rollouts,
+    sampled: Rollouts,
+    reference: Tensor | None,
+    order: GrainOrder | None,
+) -> tuple[Tensor, dict[str, float]]:
+    """The loss of one step, from embeddings and log-probabilities alone, and what is logged.
+
+    Args:
+        recipe: weights and settings of the objectives.
+        scene: Q queries and C candidates.
+        read: (Q + C, G', ...) rollouts with gradient; the last of G' is the own caption where the recipe adds it.
+        sampled: the same at sampling time.
+        reference: (Q + C, G', T) log-probabilities under the frozen reference, or None.
+        order: h between candidates, where listwise or regression need it.
+    """
+    stage, weights = recipe.reinforce, recipe.reinforce.weights
+    asked = len(scene.queries)
+    queries, candidates = read.embeddings[:asked], read.embeddings[asked:]
+    cosines = torch.einsum("qgd,cgd->gqc", queries, candidates)
+    own = cosines.gather(2, scene.sets.expand(len(cosines), -1, -1)).transpose(0, 1)  # (Q, G', 1 + N)
+    groups = own.shape[1] - stage.rollouts.own_caption if stage.rollouts.group_size else 0
+    rewarded = own[:, : groups or own.shape[1]]
+    reward = reward_total(rewarded.detach(), **_reward_settings(recipe))
+    metrics = _ranking_metrics(rewarded.detach(), reward)
+    if groups:
+        metrics |= _writing_metrics(sampled.mask[:, :groups], sampled.forced[:, :groups])
+    loss = torch.zeros(())
+    if weights.policy:
+        pairs = torch.cat([torch.arange(asked)[:, None], asked + scene.sets], 1)  # (Q, M = 2 + N) summaries per query
+        frozen = None if reference is None else reference[pairs][:, :, :groups]
+        policy = policy_loss(
+            read.logprobs[pairs][:, :, :groups],
+            sampled.logprobs[pairs][:, :, :groups],
+            frozen,
+            group_advantage(reward.total, stage.policy.scale_by_std),
+            sampled.credit[pairs][:, :, :groups],
+            clip_low=stage.policy.clip_low,
+            clip_high=stage.policy.clip_high,
+            kl_beta=stage.policy.kl_beta,
+            aggregation=stage.policy.aggregation,
+        )
+        loss = loss + weights.policy * policy.loss
+        metrics |= {"kl": policy.kl.item(), "clip_share": policy.clip_share.item()}
+    if order is not None and (weights.listwise or weights.regression):
+        positives = [scene.dids[int(own_set[0])] for own_set in scene.sets]
+        h = order.queries(scene.queries, positives, scene.dids)
+        similarity = cosines
+        if stage.order.anchors == "all":
+            h = torch.cat([h, order.candidates(scene.dids)])
+            similarity = torch.cat([cosines, torch.einsum("agd,cgd->gac", candidates, candidates)], 1)
+        h = h.expand(len(similarity), -1, -1)
+        listwise = listwise_reward(similarity, h, stage.order.grain_temperature, stage.order.temperature).mean()
+        regression = regression_loss(similarity, h, stage.order.slope)
+        loss = loss - weights.listwise * listwise + weights.regression * regression
+        metrics |= {"reward/listwise": listwise.item(), "regression": regression.item()}
+    if weights.infonce:
+        contrast = torch.stack(
+            [
+                info_nce(q, c, scene.sets[:, 0], stage.infonce_temperature, ignore=scene.ignore)
+                for q, c in zip(queries.unbind(1), candidates.unbind(1), strict=True)
+            ]
+        ).mean()
+        loss = loss + weights.infonce * contrast
+        metrics["infonce"] = contrast.item()
+    if weights.lm:
+        writing = -read.logprobs[:, -1].sum() / sampled.credit[:, -1].sum()
+        loss = loss + weights.lm * writing
+        metrics["lm_loss"] = writing.item()
+    return loss, metrics
+
+
+def _reward_settings(recipe: Recipe) -> dict[str, Any]:
+    reward = recipe.reinforce.reward
+    return {
+        "alpha": reward.alpha,
+        "epsilon": reward.epsilon,
+        "delta": reward.delta,
+        "gamma": reward.gamma,
+        "log_base": None if reward.log_base == "e" else float(reward.log_base),
+        "shape": reward.shape,
+    }
+
+
+def _writing_metrics(mask: Tensor, forced: Tensor) -> dict[str, float]:
+    """Of the sampled summaries alone: (..., G, T) mask of tokens, (..., G) where [RET] was forced."""
+    return {
+        "summary_length": mask.sum(-1).float().mean().item(),
+        "missing_ret_rate": forced.float().mean().item(),
+    }
+
+
+def _ranking_metrics(own: Tensor, reward: Rewards) -> dict[str, float]:
+    """What tells learning from hacking: rewards beside ranks and cosines, of (Q, G, 1 + N) cosines."""
+    metrics = {
+        "reward/total": reward.total.mean().item(),
+        "reward/margin": reward.margin.mean().item(),
+        "reward/rank": reward.rank.mean().item(),
+        "positive_rank": positive_rank(own).float().mean().item(),
+        "cos/positive": own[..., 0].mean().item(),
+        "cos/hardest_negative": own[..., 1:].amax(-1).mean().item(),
+        "cos/mean_negative": own[..., 1:].mean().item(),
+    }
+    if reward.total.shape[1] > 1:
+        metrics |= {
+            "reward_std": reward.total.std(1).mean().item(),
+            "reward_std/margin": reward.margin.std(1).mean().item(),
+            "reward_std/rank": reward.rank.std(1).mean().item(),
+            "zero_variance_share": zero_variance_share(reward.total).item(),
+        }
+    return metrics

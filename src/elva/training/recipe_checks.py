@@ -1,0 +1,101 @@
+"""What a recipe may not say: settings that are each allowed and contradict each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from elva.training.settings import Create, Recipe
+
+
+def contradictions(recipe: Recipe) -> list[str]:
+    """Every contradiction as one sentence that names the keys and the cure; empty when sound."""
+    found = [*_budget(recipe), *_model(recipe), *_triples(recipe)]
+    if recipe.model.create is not None:
+        found += _shape(recipe.model.create)
+    if recipe.stage == "contrast":
+        found += _contrast(recipe)
+    if recipe.stage == "reinforce":
+        found += _reinforce(recipe)
+    return found
+
+
+def _budget(recipe: Recipe) -> Iterator[str]:
+    given = [name for name, value in asdict(recipe.budget).items() if value is not None]
+    if len(given) != 1:
+        yield (
+            "budget needs exactly one of steps, epochs, seconds; "
+            f"found {' and '.join(given) or 'none'} (set the others to null)"
+        )
+
+
+def _model(recipe: Recipe) -> Iterator[str]:
+    if recipe.model.create is not None and recipe.stage != "base":
+        yield "model.create makes a new model, which only stage base can train; set it to null"
+    if recipe.model.create is not None and recipe.model.trainable != "all":
+        yield "model.create starts from random weights; set model.trainable to all"
+    if recipe.model.trainable == "all" and recipe.stage != "base":
+        yield (
+            f"model.trainable is all, but stage {recipe.stage} freezes the vision tower; "
+            "set it to language_model or lora"
+        )
+
+
+def _shape(create: Create) -> Iterator[str]:
+    pairs = [
+        ("hidden_size", create.hidden_size, "heads", create.heads),
+        ("heads", create.heads, "kv_heads", create.kv_heads),
+        ("vision_width", create.vision_width, "vision_heads", create.vision_heads),
+    ]
+    for whole_name, whole, part_name, part in pairs:
+        if whole % part:
+            yield (f"model.create.{whole_name} is {whole}, which model.create.{part_name} ({part}) does not divide")
+
+
+def _triples(recipe: Recipe) -> Iterator[str]:
+    if recipe.data.triples is not None and recipe.stage != "contrast":
+        yield f"data.triples is for stage contrast, not {recipe.stage}; set it to null"
+
+
+def _contrast(recipe: Recipe) -> Iterator[str]:
+    if recipe.contrast.hard_negatives and recipe.data.negatives is None:
+        yield "contrast.hard_negatives needs data.negatives, a file made by `elva mine`"
+
+
+def _reinforce(recipe: Recipe) -> Iterator[str]:
+    stage = recipe.reinforce
+    weights = stage.weights
+    if recipe.data.negatives is None:
+        yield "stage reinforce needs data.negatives, a file made by `elva mine`"
+    if stage.hard_negatives + stage.random_negatives == 0:
+        yield "reinforce.hard_negatives and random_negatives are both 0: there is nothing to rank"
+    if not stage.rollouts.group_size and not stage.rollouts.own_caption:
+        yield "reinforce.rollouts has group_size 0 and no own_caption: there is nothing to read"
+    if weights.lm and not stage.rollouts.own_caption:
+        yield "reinforce.weights.lm needs reinforce.rollouts.own_caption: true"
+    if not any(asdict(weights).values()):
+        yield "every one of reinforce.weights is 0: there is nothing to learn"
+    yield from _policy(recipe)
+    yield from _captions(recipe)
+
+
+def _policy(recipe: Recipe) -> Iterator[str]:
+    if not recipe.reinforce.weights.policy:
+        return
+    if recipe.reinforce.rollouts.group_size < 2:
+        yield (
+            "reinforce.rollouts.group_size is below 2: such a group has no advantage; "
+            "set it to 2 or more, or reinforce.weights.policy to 0"
+        )
+    if recipe.extraction == "one_word":
+        yield "extraction one_word samples no tokens; set reinforce.weights.policy to 0"
+
+
+def _captions(recipe: Recipe) -> Iterator[str]:
+    if recipe.data.captions is not None:
+        return
+    stage = recipe.reinforce
+    if stage.rollouts.own_caption:
+        yield "reinforce.rollouts.own_caption needs data.captions, made by `elva caption`"
+    if stage.weights.listwise or stage.weights.regression:
+        yield "reinforce.weights.listwise and regression need data.captions, made by `elva caption`"

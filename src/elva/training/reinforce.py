@@ -1,0 +1,153 @@
+"""Stage 3: sample summaries, let the rollouts rank, reward the ranking, learn (paper, sections 3 to 5).
+
+One loop serves every form; a recipe chooses among them by the weights of four objectives:
+
+    elva_paper                 policy      GRPO on R_margin and R_rank as printed
+    elva                       listwise    the order of all candidates, verified by the base's captions
+    elva_no_rollouts           regression  the same order as distances, without sampling
+    control_infonce_rollouts   infonce     the control: InfoNCE on the very same rollouts
+
+Where it differs from the paper, and why:
+
+1. R(f(o)) depends on the weights twice: through the sampled tokens o, and through f, the embedding of what was
+   written. The paper's GRPO follows the tokens only. `listwise`, `regression` and `infonce` follow the second path,
+   with gradient through the cosine; both may be switched on together.
+2. A candidate that several queries of a step share is rolled out once per rollout index.
+3. gamma, delta, the logarithm's base, temperature and length are open in the paper; the recipe states ours.
+4. The rollouts of a step are read again in one forward with gradient. Where they don't fit into one
+   (`reinforce.items_per_forward`), the gradient with respect to embeddings and log-probabilities is taken first
+   and then carried through part by part: the same gradient, bounded memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
+from dataclasses import replace
+
+import torch
+
+from elva.model.backbone import Backbone
+from elva.model.rollout import Rollouts, replay, sample
+from elva.training.judge import judge
+from elva.training.order import GrainOrder
+from elva.training.prepared import PreparedItems, read_captions
+from elva.training.scenes import SceneSource
+from elva.training.session import Session, Step
+
+EXPLANATION = (
+    "A policy loss near 0 is no bug: the first update after sampling has ratio 1 and advantages that sum to 0 in "
+    "each group, so the value vanishes while the gradient does not. Watch reward/total and positive_rank instead."
+)
+
+
+def train_reinforce(session: Session) -> None:
+    """Run the loop until the budget is spent."""
+    recipe, embedder, stage = session.recipe, session.embedder, session.recipe.reinforce
+    root, names = session.data()
+    data = SceneSource(recipe, root, names)
+    captions = read_captions(recipe.data.file("captions")) if recipe.data.captions else None
+    library = session.prepare(data.items, captions)
+    order = None
+    if captions and (stage.weights.listwise or stage.weights.regression):
+        order = GrainOrder(data.candidates, captions, root.lexicon(), stage.order.other_offset)
+    reference = _reference(embedder.backbone, needed=stage.weights.policy > 0 and stage.policy.kl_beta > 0)
+    if stage.weights.policy > 0:
+        session.say(EXPLANATION)
+    for step in session.steps(data.steps_per_epoch):
+        scene = data.scene(step)
+        keys = library.by_length(scene.keys)
+        written = _write(session, library, keys, step)
+        with reference(embedder.backbone) as frozen:
+            before = Reader(frozen, session, library, keys, written, learns=False).rollouts.logprobs if frozen else None
+        place = {key: row for row, key in enumerate(keys)}
+        rows = torch.tensor([place[key] for key in scene.keys])  # from reading order to the scene's
+        for _ in range(stage.policy.updates_per_rollout):
+            reader = Reader(embedder.backbone, session, library, keys, written)
+            frozen_logprobs = None if before is None else before[rows]
+            loss, metrics = judge(recipe, scene, reader.rollouts.rows(rows), written.rows(rows), frozen_logprobs, order)
+            loss.backward()  # type: ignore[no-untyped-call]
+            reader.backward()
+            session.update({"loss": loss.item(), **metrics})
+
+
+class Reader:
+    """Reads the rollouts of a step, in one forward or in parts; the gradient waits until `backward`.
+
+    Attributes:
+        rollouts: of all keys, in order; embeddings and log-probabilities are leaves that collect a gradient.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        session: Session,
+        library: PreparedItems,
+        keys: Sequence[str],
+        written: Rollouts,
+        learns: bool = True,
+    ) -> None:
+        stage = session.recipe.reinforce
+        self._read: Callable[[slice], Rollouts] = lambda part: replay(
+            backbone,
+            session.embedder.processor,
+            library.prefix(keys[part]),
+            written.rows(part),
+            stage.rollouts.temperature,
+        )
+        size = stage.items_per_forward or len(keys)
+        self._parts = [slice(start, start + size) for start in range(0, len(keys), size)]
+        with torch.set_grad_enabled(learns and len(self._parts) == 1):
+            fresh = [self._read(part) for part in self._parts]
+        self._graph = fresh[0] if len(fresh) == 1 else None
+        self.rollouts = replace(
+            written,
+            embeddings=torch.cat([one.embeddings.detach() for one in fresh]).requires_grad_(learns),
+            logprobs=torch.cat([one.logprobs.detach() for one in fresh]).requires_grad_(learns),
+        )
+
+    def backward(self) -> None:
+        """Carry the gradient that the leaves have collected into the weights."""
+        for part in self._parts:
+            read = self._graph or self._read(part)
+            pairs = [(read.embeddings, self.rollouts.embeddings.grad), (read.logprobs, self.rollouts.logprobs.grad)]
+            live = [(tensor, grad[part]) for tensor, grad in pairs if grad is not None]
+            torch.autograd.backward([tensor for tensor, _ in live], [grad for _, grad in live])
+
+
+def _write(session: Session, library: PreparedItems, keys: Sequence[str], step: Step) -> Rollouts:
+    """What the policy writes about every item, G times, and the own caption beside it where the recipe adds it."""
+    embedder, rollouts = session.embedder, session.recipe.reinforce.rollouts
+    columns = []
+    if rollouts.group_size:
+        size = session.recipe.reinforce.items_per_forward or len(keys)
+        parts = [
+            sample(
+                embedder.backbone,
+                embedder.processor,
+                library.prefix(keys[start : start + size]),
+                group_size=rollouts.group_size,
+                temperature=rollouts.temperature,
+                max_tokens=rollouts.max_new_tokens,
+                generator=step.generator,
+            )
+            for start in range(0, len(keys), size)
+        ]
+        columns.append(Rollouts.stack(parts))
+    if rollouts.own_caption:
+        columns.append(library.captions(keys))
+    return columns[0] if len(columns) == 1 else columns[0].join(columns[1])
+
+
+Reference = Callable[[Backbone], AbstractContextManager[Backbone | None]]
+
+
+def _reference(policy: Backbone, needed: bool) -> Reference:
+    """The stage-2 model: the policy without its adapter, or a frozen copy where whole weights train."""
+    if not needed:
+        return lambda _: nullcontext(None)
+    if policy.has_adapter:
+        return lambda live: live.without_adapter()
+    copy = deepcopy(policy).requires_grad_(False)
+    return lambda _: nullcontext(copy)

@@ -1,0 +1,273 @@
+"""Every setting of a training run, with its type, its default and what it does.
+
+`recipe.py` reads these from YAML; a field without a default must be given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from elva.errors import RecipeError
+from elva.training.strict import Bounds
+
+POSITIVE = Bounds(0, above=True)
+AT_LEAST_ZERO = Bounds(0)
+AT_LEAST_ONE = Bounds(1)
+SHARE = Bounds(0, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lora:
+    """Low-rank adapters on the language model; the defaults are those of the paper's peers."""
+
+    rank: Annotated[int, "rank of the adapter matrices", AT_LEAST_ONE] = 64
+    alpha: Annotated[float, "scale: the adapter adds alpha / rank times its product", POSITIVE] = 128.0
+    dropout: Annotated[float, "dropout on the adapter's input", SHARE] = 0.0
+    targets: Annotated[tuple[str, ...], "linear layers that get an adapter"] = (
+        "q_proj",
+        "k_proj",
+        "v_proj",
+        "o_proj",
+        "gate_proj",
+        "up_proj",
+        "down_proj",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Create:
+    """A new tiny Qwen2-VL with random weights and a tokenizer trained on the data's texts."""
+
+    hidden_size: Annotated[int, "width of the language model", AT_LEAST_ONE] = 128
+    intermediate_size: Annotated[int, "width of its feed-forward layers", AT_LEAST_ONE] = 256
+    layers: Annotated[int, "layers of the language model", AT_LEAST_ONE] = 4
+    heads: Annotated[int, "attention heads", AT_LEAST_ONE] = 4
+    kv_heads: Annotated[int, "key and value heads; divides heads", AT_LEAST_ONE] = 2
+    vision_width: Annotated[int, "width of the vision tower", AT_LEAST_ONE] = 128
+    vision_layers: Annotated[int, "layers of the vision tower", AT_LEAST_ONE] = 3
+    vision_heads: Annotated[int, "attention heads of the vision tower", AT_LEAST_ONE] = 4
+    patch_size: Annotated[int, "side of a vision patch in pixels", AT_LEAST_ONE] = 16
+    vocabulary: Annotated[int, "tokens of the trained tokenizer", Bounds(300)] = 800
+    min_pixels: Annotated[int, "images below this area are scaled up to it", AT_LEAST_ONE] = 4096
+    max_pixels: Annotated[int, "images above this area are scaled down to it", AT_LEAST_ONE] = 4096
+    generative_prompt: Annotated[str | None, "prompt of the summary; null: the built-in one"] = None
+    one_word_prompt: Annotated[str | None, "prompt of one_word; null: the built-in one"] = None
+    max_summary: Annotated[int, "longest summary in tokens, before [RET] is forced", AT_LEAST_ONE] = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """Which model is trained, and which part of it."""
+
+    path: Annotated[str, "checkpoint folder, or the name of a packaged one"] = "tiny-base"
+    trainable: Annotated[
+        Literal["language_model", "lora", "all"],
+        "the language model itself, LoRA adapters on it, or everything with the vision tower",
+    ] = "language_model"
+    lora: Lora = Lora()
+    create: Annotated[Create | None, "null: start from path; else a new model, base stage"] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """What is trained on: a folder in M-BEIR layout, and files that earlier commands made."""
+
+    root: Annotated[str, "data folder in M-BEIR layout"] = ""
+    split: Annotated[str, "split to train on"] = "train"
+    datasets: Annotated[tuple[str, ...], "only these data sets; empty: all"] = ()
+    tasks: Annotated[tuple[int, ...], "only these M-BEIR task ids; empty: all", AT_LEAST_ZERO] = ()
+    triples: Annotated[str | None, "NLI triples (csv or jsonl): the data of stage 1"] = None
+    captions: Annotated[str | None, "captions.jsonl made by `elva caption`"] = None
+    negatives: Annotated[str | None, "file of negatives made by `elva mine`"] = None
+    max_queries: Annotated[int | None, "use at most this many queries", AT_LEAST_ONE] = None
+    skip_bad_rows: Annotated[bool, "count and drop bad rows where they would be errors"] = False
+    image_cache: Annotated[str | None, "folder that keeps vision features between runs"] = None
+
+    def folder(self) -> Path:
+        """The data folder.
+
+        Raises:
+            RecipeError: root is not set, or is no folder.
+        """
+        if not self.root:
+            raise RecipeError("data.root is not set; add data.root=FOLDER to the command")
+        if not Path(self.root).is_dir():
+            raise RecipeError(f"data.root is {self.root}, which is no folder")
+        return Path(self.root)
+
+    def file(self, name: Literal["triples", "captions", "negatives"]) -> Path:
+        """The file of a setting, looked up below the data folder first, then as it stands.
+
+        Raises:
+            RecipeError: the setting is null, or there is no such file.
+        """
+        value: str | None = getattr(self, name)
+        if value is None:
+            raise RecipeError(f"data.{name} is not set; add data.{name}=FILE to the command")
+        places = [self.folder() / value, Path(value)] if self.root else [Path(value)]
+        found = next((place for place in places if place.is_file()), None)
+        if found is None:
+            looked = " and ".join(str(place) for place in dict.fromkeys(places))
+            raise RecipeError(f"data.{name} is {value}, but there is no file {looked}")
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How long to train: exactly one of the three is set."""
+
+    steps: Annotated[int | None, "updates of the weights", AT_LEAST_ONE] = None
+    epochs: Annotated[float | None, "passes over the data", POSITIVE] = None
+    seconds: Annotated[float | None, "seconds of training, without loading", POSITIVE] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimizer:
+    """AdamW and its learning rate over the budget."""
+
+    lr: Annotated[float, "largest learning rate", POSITIVE]
+    weight_decay: Annotated[float, "decay of the weight matrices", AT_LEAST_ZERO] = 0.01
+    warmup: Annotated[float, "share of the budget in which the rate rises from 0", SHARE] = 0.05
+    schedule: Annotated[Literal["constant", "linear", "cosine"], "how the rate falls after it"] = "cosine"
+    clip_norm: Annotated[float, "largest norm of the gradient", POSITIVE] = 1.0
+    betas: Annotated[tuple[float, float], "AdamW's averaging of gradient and square", SHARE] = (
+        0.9,
+        0.98,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caption:
+    """Base stage: the model learns to say what it sees."""
+
+    batch_size: Annotated[int, "items in one step", AT_LEAST_ONE] = 64
+    text_share: Annotated[float, "share of items that are text only", SHARE] = 0.3
+    instruction_share: Annotated[float, "share of items that carry an instruction", SHARE] = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contrast:
+    """Stages 1 and 2: InfoNCE (paper section 2)."""
+
+    batch_size: Annotated[int, "queries in one step", Bounds(2)] = 64
+    temperature: Annotated[float, "temperature of the softmax over cosines", POSITIVE] = 0.05
+    hard_negatives: Annotated[int, "mined negatives per query", AT_LEAST_ZERO] = 0
+    triple_negatives: Annotated[bool, "use the contradictions of data.triples"] = True
+    symmetric: Annotated[bool, "also rank the queries for each candidate"] = True
+    lm_weight: Annotated[float, "weight of the summary's language-model loss", AT_LEAST_ZERO] = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollouts:
+    """Sampling of summaries in stage 3."""
+
+    group_size: Annotated[int, "sampled summaries per item: the paper's G; 0 samples none", AT_LEAST_ZERO] = 8
+    temperature: Annotated[float, "sampling temperature", POSITIVE] = 1.0
+    max_new_tokens: Annotated[
+        int | None, "longest summary, before [RET] is forced; null: the checkpoint's own", AT_LEAST_ONE
+    ] = None
+    own_caption: Annotated[bool, "add one rollout on the base's own caption"] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """Which objectives stage 3 adds up, and how strongly."""
+
+    policy: Annotated[float, "GRPO on the rewards", AT_LEAST_ZERO] = 1.0
+    listwise: Annotated[float, "order of the candidates as a distribution", AT_LEAST_ZERO] = 0.0
+    regression: Annotated[float, "order of the candidates as distances", AT_LEAST_ZERO] = 0.0
+    infonce: Annotated[float, "InfoNCE on the same summaries: the control", AT_LEAST_ZERO] = 0.0
+    lm: Annotated[float, "language-model loss on the own caption", AT_LEAST_ZERO] = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reward:
+    """The paper's rewards (section 4): alpha * R_margin + epsilon * R_rank."""
+
+    alpha: Annotated[float, "weight of R_margin", AT_LEAST_ZERO] = 0.4
+    epsilon: Annotated[float, "weight of R_rank", AT_LEAST_ZERO] = 0.6
+    delta: Annotated[float, "margin that R_margin asks for"] = 0.0
+    gamma: Annotated[float, "charge on the negatives; a larger one pays for bad ranks"] = 0.005
+    log_base: Annotated[Literal["e", 2, 10], "base of the logarithm of ranks"] = "e"
+    shape: Annotated[Literal["printed", "normalised"], "weights of the negatives: as printed, or summing to 1"] = (
+        "printed"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """GRPO: advantage within a group, clipped ratio, KL to the model that stage 3 started from."""
+
+    clip_low: Annotated[float, "the ratio is clipped below 1 - clip_low", SHARE] = 0.2
+    clip_high: Annotated[float, "the ratio is clipped above 1 + clip_high", AT_LEAST_ZERO] = 0.2
+    kl_beta: Annotated[float, "weight of the KL term", AT_LEAST_ZERO] = 0.2
+    scale_by_std: Annotated[bool, "divide advantages by the group's standard deviation"] = True
+    aggregation: Annotated[
+        Literal["grpo", "dapo", "dr_grpo"], "mean per summary, over all tokens, or over a constant"
+    ] = "grpo"
+    updates_per_rollout: Annotated[int, "updates on one set of rollouts", AT_LEAST_ONE] = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """The order of the candidates that the listwise and regression objectives teach."""
+
+    grain_temperature: Annotated[float, "softness of the target, in grains", POSITIVE] = 0.5
+    temperature: Annotated[float, "temperature of the cosines against it", POSITIVE] = 0.05
+    other_offset: Annotated[float, "grains added for all but the positive", AT_LEAST_ZERO] = 1.0
+    anchors: Annotated[Literal["all", "queries"], "who ranks: every item of the step, or the queries alone"] = "all"
+    slope: Annotated[float, "cosine that one grain costs, in the regression", POSITIVE] = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reinforce:
+    """Stage 3: ranking-driven reinforcement learning (paper sections 3 to 5)."""
+
+    queries_per_step: Annotated[int, "queries in one step", AT_LEAST_ONE] = 8
+    hard_negatives: Annotated[int, "mined negatives per query", AT_LEAST_ZERO] = 50
+    random_negatives: Annotated[int, "random negatives per query", AT_LEAST_ZERO] = 50
+    rollouts: Rollouts = Rollouts()
+    weights: Weights = Weights()
+    reward: Reward = Reward()
+    policy: Policy = Policy()
+    order: Order = Order()
+    items_per_forward: Annotated[int | None, "items read at once; null: a whole step", AT_LEAST_ONE] = None
+    infonce_temperature: Annotated[float, "temperature of weights.infonce", POSITIVE] = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saving:
+    """How often the state of the training is written, for `--resume`."""
+
+    every_steps: Annotated[int, "updates between two checkpoints", AT_LEAST_ONE] = 200
+    keep: Annotated[int, "newest checkpoints that are kept", AT_LEAST_ONE] = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """How often a line goes to metrics.jsonl, and where else it goes."""
+
+    every_steps: Annotated[int, "updates between two lines", AT_LEAST_ONE] = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """All settings of one training run."""
+
+    stage: Annotated[Literal["base", "contrast", "reinforce"], "which training loop runs"]
+    name: Annotated[str, "a name for logs and tables"] = ""
+    seed: Annotated[int, "seed of weights, order and sampling", AT_LEAST_ZERO] = 0
+    extraction: Annotated[Literal["generative", "one_word"], "[RET] after a summary, or one word (paper section 3)"] = (
+        "generative"
+    )
+    model: Model = Model()
+    data: Data = Data()
+    budget: Budget
+    optimizer: Optimizer
+    caption: Caption = Caption()
+    contrast: Contrast = Contrast()
+    reinforce: Reinforce = Reinforce()
+    checkpoint: Saving = Saving()
+    log: Log = Log()

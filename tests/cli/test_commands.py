@@ -1,0 +1,182 @@
+"""The commands end to end, with a model made of word vectors in place of the real one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from PIL import Image
+from typer.testing import CliRunner
+
+from elva.cli import judge, search, train
+from elva.cli.app import app
+from judging import FakeEncoder, write_root
+
+
+def run(*arguments: object) -> Result:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write_root(tmp_path / "data")
+
+
+@pytest.fixture(autouse=True)
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Commands get a fake model; the names that they asked for."""
+    names: list[str] = []
+
+    def load(model: str, *_: object) -> FakeEncoder:
+        names.append(model)
+        return FakeEncoder(model)
+
+    for module in (judge, search, train):
+        monkeypatch.setattr(module, "load_embedder", load)
+    return names
+
+
+def test_world_then_check(tmp_path: Path) -> None:
+    out = tmp_path / "world"
+    assert "queries" in run("world", out, "--size", "tiny").stdout
+    assert "It was there already." in run("world", out, "--size", "tiny").stdout
+    checked = run("data", "check", out)
+    assert "is sound" in checked.stdout
+    assert "good rows in query/" in checked.stdout
+
+
+def table(folder: Path) -> Path:
+    """Forty products of five colours and two types, the last without its picture."""
+    rows = ["image,title,colour,type"]
+    for number in range(40):
+        colour = ("red", "blue", "green", "black", "white")[number % 5]
+        kind = ("shirt", "shoe")[number // 5 % 2]
+        if number < 39:
+            Image.new("RGB", (16, 16), (number, number, number)).save(folder / f"{number}.png")
+        rows.append(f"{number}.png,Fine {colour} {kind} {number},{colour},{kind}")
+    path = folder / "products.csv"
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+def test_import_then_check(tmp_path: Path) -> None:
+    arguments = ["import", table(tmp_path), "--entity", "type", "-a", "colour", "-a", "type"]
+    arguments += ["--rename", "colour=hue", "--out", tmp_path / "data"]
+    refused = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert refused.exit_code == 2
+    assert "39.png" in refused.stderr
+    assert not (tmp_path / "data").exists()
+    imported = run(*arguments, "--skip-bad-rows")
+    assert "1 bad rows left out" in imported.stdout
+    assert "hue: 5 values" in imported.stdout
+    assert "39.png" in imported.stderr
+    assert "is sound" in run("data", "check", tmp_path / "data").stdout
+
+
+def test_check_reports_every_bad_row(root: Path) -> None:
+    pictures = sorted((root / "mbeir_images").iterdir())
+    pictures[0].unlink()
+    pictures[1].write_bytes(pictures[1].read_bytes()[:80])
+    result = CliRunner().invoke(app, ["data", "check", str(root)])
+    assert result.exit_code == 2
+    assert pictures[0].name in result.stderr
+    assert pictures[1].name in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_evaluate_prints_the_table_it_wrote(root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "eval"
+    shown = run("evaluate", "mbeir", root, "--model", "m", "--out", out, "--task", 0).stdout
+    assert (out / "table.md").read_text() in shown
+    assert list(json.loads((out / "results.json").read_text())["tasks"]) == ["mrbench_task0_test"]
+
+
+def test_embedding_first_gives_the_same_figures(root: Path, tmp_path: Path) -> None:
+    shown = run("embed", root, "-m", "m", "--out", tmp_path / "vectors").stdout
+    assert "128 vectors" in shown
+    run("evaluate", "mbeir", root, "-m", "m", "--out", tmp_path / "a")
+    run(
+        "evaluate",
+        "mbeir",
+        root,
+        "-m",
+        "m",
+        "--out",
+        tmp_path / "b",
+        "--vectors",
+        tmp_path / "vectors",
+    )
+    first, second = (json.loads((tmp_path / x / "results.json").read_text()) for x in "ab")
+    assert first["tasks"] == second["tasks"]
+
+
+def test_index_then_search(root: Path, tmp_path: Path, loaded: list[str]) -> None:
+    out = tmp_path / "index"
+    assert "64 items, 32 of them with an image" in run("index", root, "-m", "m", "--out", out).stdout
+    found = run("search", out, "small crimson circle", "-k", 2)
+    assert loaded == ["m", "m"], "the search takes the model that made the index"
+    assert "The model reads it as: small crimson circle" in found.stdout
+    assert "circle-crimson-small.png" in found.stdout
+    assert Image.open(out / "last-search.png").width > 100
+
+
+def test_search_by_image_into_a_sheet_of_its_own(root: Path, tmp_path: Path) -> None:
+    run("index", root, "-m", "m", "--out", tmp_path / "index", "--task", 3)
+    picture, sheet = root / "mbeir_images/square-blue-large.png", tmp_path / "sheet.png"
+    shown = run("search", tmp_path / "index", "--image", picture, "--sheet", sheet).stdout
+    assert "large blue square" in shown.split("\n", 5)[5]
+    assert sheet.is_file()
+
+
+def test_index_lists_what_it_leaves_out(root: Path, tmp_path: Path) -> None:
+    (root / "mbeir_images/square-blue-large.png").unlink()
+    result = run("index", root, "-m", "m", "--skip-bad-rows", "--out", tmp_path / "index")
+    assert "square-blue-large.png" in result.stderr
+    assert "1 left out" in result.stdout
+
+
+@pytest.mark.parametrize("command", [("evaluate", "mbeir"), ("embed",), ("index",)], ids=" ".join)
+def test_bad_rows_stop_a_command_before_any_work_unless_skipped(
+    root: Path, tmp_path: Path, loaded: list[str], command: tuple[str, ...]
+) -> None:
+    (root / "mbeir_images/square-blue-large.png").unlink()
+    (root / "mbeir_images/circle-blue-large.png").write_bytes(b"no picture")
+    arguments = [*command, root, "-m", "m", "--task", 0, "--out", tmp_path / "out"]
+    refused = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert refused.exit_code == 2
+    assert refused.stderr.count("cand_pool.jsonl:") == 2, "every bad row is named"
+    assert not (tmp_path / "out").exists()
+    result = run(*arguments, "--skip-bad-rows")
+    assert "left out" in result.stdout
+
+
+def test_what_is_bad_elsewhere_does_not_stop_a_task(root: Path, tmp_path: Path) -> None:
+    with (root / "query/test/mbeir_mrbench_task3_test.jsonl").open("a") as file:
+        file.write("{half\n")
+    with (root / "cand_pool/local/mbeir_mrbench_task3_cand_pool.jsonl").open("a") as file:
+        file.write("{half\n")
+    run("evaluate", "mbeir", root, "-m", "m", "--task", 0, "--out", tmp_path / "out")
+    both = CliRunner().invoke(app, ["evaluate", "mbeir", str(root), "-m", "m", "--out", str(tmp_path / "all")])
+    assert both.exit_code == 2
+    assert "2 bad places" in both.stderr
+
+
+def test_another_model_is_refused(root: Path, tmp_path: Path) -> None:
+    run("index", root, "-m", "m", "--out", tmp_path / "index")
+    result = CliRunner().invoke(app, ["search", str(tmp_path / "index"), "circle", "-m", "other"])
+    assert result.exit_code == 2
+    assert "other" in result.stderr
+
+
+def test_mine_and_caption(root: Path, tmp_path: Path) -> None:
+    shown = run("mine", root, "-m", "m", "--split", "test", "--top", 5, "--out", tmp_path / "n.jsonl").stdout
+    assert "64 queries" in shown
+    rows = [json.loads(line) for line in (tmp_path / "n.jsonl").read_text().splitlines()]
+    assert all(len(row["candidates"]) == 5 for row in rows)
+    shown = run("caption", root, "--split", "test", "--out", tmp_path / "c.jsonl").stdout
+    assert "captions" in shown
+    assert (tmp_path / "c.jsonl").is_file()

@@ -1,0 +1,114 @@
+"""A whole evaluation with a fake encoder: files, sharing, refusal, reproducibility."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import ir_measures
+import pytest
+
+from elva.errors import DataErrors, ElvaError, IndexMismatch
+from elva.evaluation.embed import embed_root
+from elva.evaluation.mbeir import evaluate
+from elva.evaluation.store import VectorStore
+from judging import FakeEncoder, write_root
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_root(tmp_path_factory.mktemp("data") / "root")
+
+
+def test_the_files_agree_with_the_figures(root: Path, tmp_path: Path) -> None:
+    results = evaluate(root, FakeEncoder(noise=1.6), out=tmp_path / "e")
+    row = json.loads((tmp_path / "e/results.json").read_text())
+    assert row == json.loads(json.dumps(results.row))
+    assert set(row["tasks"]) == {"mrbench_task0_test", "mrbench_task3_test"}
+    for name, task in row["tasks"].items():
+        run = list(ir_measures.read_trec_run(str(tmp_path / f"e/runs/{name}.trec")))
+        qrels = list(ir_measures.read_trec_qrels(str(tmp_path / f"e/qrels/{name}.txt")))
+        found = ir_measures.calc_aggregate([ir_measures.Success @ 1, ir_measures.RR], qrels, run)
+        assert found[ir_measures.Success @ 1] == pytest.approx(task["hit@1"])
+        assert found[ir_measures.RR] == pytest.approx(task["mrr"], abs=1e-6)
+        ranks = row["ranks"][name]["best_positive"]
+        assert sum(rank == 1 for rank in ranks) / len(ranks) == pytest.approx(task["hit@1"])
+        assert 0 < task["hit@1"] < 1
+        assert task["chance"]["hit@1"] == pytest.approx(1 / 32)
+    assert "| **mean** |" in (tmp_path / "e/table.md").read_text()
+    assert row["counts"]["forced_ret"] == 5  # four calls for queries and pools, one for masked queries
+    assert row["missing_ret"] == pytest.approx(5 / row["counts"]["embedded"])
+
+
+def test_same_bytes_twice(root: Path, tmp_path: Path) -> None:
+    for each in ("a", "b"):
+        evaluate(root, FakeEncoder(), out=tmp_path / each)
+    files = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file()]
+    assert len(files) == 7
+    for file in files:
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_saved_vectors_give_the_same_results_without_embedding(root: Path, tmp_path: Path) -> None:
+    embed_root(root, FakeEncoder(), tmp_path / "v")
+    encoder = FakeEncoder()
+    saved = evaluate(root, encoder, out=tmp_path / "e", vectors=tmp_path / "v")
+    assert len(encoder.seen) == 32 * 4  # only the three grains and the paraphrase of each query
+    assert saved.row == evaluate(root, FakeEncoder(), out=tmp_path / "f").row
+
+
+def test_vectors_of_another_model_are_refused_by_name(root: Path, tmp_path: Path) -> None:
+    embed_root(root, FakeEncoder("first"), tmp_path / "v", tasks=[0])
+    with pytest.raises(IndexMismatch, match=r"made by first .* not by second"):
+        evaluate(root, FakeEncoder("second"), out=tmp_path / "e", vectors=tmp_path / "v")
+    with pytest.raises(IndexMismatch, match="instruction 0, not 1"):
+        evaluate(
+            root,
+            FakeEncoder("first"),
+            out=tmp_path / "e",
+            vectors=tmp_path / "v",
+            instruction_choice=1,
+        )
+    assert not (tmp_path / "e").exists()
+
+
+def test_vector_folder_round_trip(root: Path, tmp_path: Path) -> None:
+    store = embed_root(root, FakeEncoder(), tmp_path / "v", tasks=[0])
+    again = VectorStore.load(tmp_path / "v")
+    assert len(again) == len(store) == 64
+    assert again.rows() == store.rows()
+    assert (again.vectors("query", ["101:3"]) == store.vectors("query", ["101:3"])).all()
+    assert again.counts == store.counts
+
+
+def test_bad_rows_are_all_reported_or_left_out_and_counted(tmp_path: Path) -> None:
+    root = write_root(tmp_path / "root")
+    (root / "mbeir_images/square-blue-large.png").unlink()
+    encoder = FakeEncoder()
+    with pytest.raises(DataErrors) as caught:
+        evaluate(root, encoder, out=tmp_path / "e")
+    assert encoder.seen == [], "nothing is embedded before"
+    places = {(error.path.parent.name, error.field) for error in caught.value.errors}
+    assert ("local", "img_path") in places
+    assert ("test", "query_img_path") in places
+    assert ("test", "pos_cand_list") in places, "the query whose answer is lost with it"
+    row = evaluate(root, encoder, out=tmp_path / "e", skip_bad_rows=True).row
+    assert row["tasks"]["mrbench_task0_test"]["pool"] == 31
+    assert row["tasks"]["mrbench_task0_test"]["queries"] < 32
+    assert row["counts"]["skipped_rows"] == sum(row["skipped_rows"].values()) > 0
+    store = embed_root(root, FakeEncoder(), tmp_path / "v", skip_bad_rows=True)
+    assert store.counts.skipped_rows == row["counts"]["skipped_rows"]
+    assert VectorStore.load(tmp_path / "v").counts == store.counts
+
+
+def test_nothing_to_evaluate_is_an_error_and_leaves_nothing(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(ElvaError, match="no test task"):
+        evaluate(root, FakeEncoder(), out=tmp_path / "e", datasets=["cirr"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_somebody_else_is_not_replaced(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(ElvaError, match=r"holds no results\.json"):
+        evaluate(root, FakeEncoder(), out=tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "mine"

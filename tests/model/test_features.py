@@ -1,0 +1,130 @@
+"""Visual tokens: one look per picture, kept in memory and on disk by content."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from elva.items import Item
+from elva.model.embedder import Embedder
+from elva.model.features import VisionFeatures
+from smallest import smallest_embedder
+
+
+@pytest.fixture
+def looks(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many pictures each call of the vision tower was given."""
+    seen: list[int] = []
+    see = embedder.backbone.see
+
+    def counted(pixels: torch.Tensor, grid: torch.Tensor) -> list[torch.Tensor]:
+        seen.append(len(grid))
+        return see(pixels, grid)
+
+    monkeypatch.setattr(embedder.backbone, "see", counted)
+    return seen
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Path]:
+    """Three files, of which the last shows the same as the first."""
+    paths = [tmp_path / f"{name}.png" for name in ("red", "blue", "copy")]
+    for path, colour in zip(paths, ("red", "blue", "red"), strict=True):
+        Image.new("RGB", (64, 64), colour).save(path)
+    return paths
+
+
+def test_one_picture_twice_is_seen_once(embedder: Embedder, looks: list[int], pictures: list[Path]) -> None:
+    features = VisionFeatures(embedder.backbone, embedder.processor)
+    ticks: list[int] = []
+    seen = features.look([*pictures, pictures[1]], progress=ticks.append)
+    assert looks == [2]
+    assert ticks == [2]
+    assert seen[0][0] is seen[2][0]
+    assert not torch.equal(seen[0][0], seen[1][0])
+    features.look(pictures)
+    assert looks == [2], "what is kept is not looked at again"
+
+
+def test_without_keeping_each_call_looks_anew(embedder: Embedder, looks: list[int], pictures: list[Path]) -> None:
+    features = VisionFeatures(embedder.backbone, embedder.processor, keep=False)
+    features.look([pictures[0], pictures[0]])
+    features.look([pictures[0]])
+    assert looks == [1, 1]
+
+
+def test_a_file_that_changes_is_seen_anew_by_the_embedder(embedder: Embedder, tmp_path: Path) -> None:
+    path = tmp_path / "one.png"
+    vectors = []
+    for colour in ("red", "blue"):
+        Image.new("RGB", (64, 64), colour).save(path)
+        vectors.append(embedder.encode([Item(image=path)])[0])
+    assert abs(vectors[0] - vectors[1]).max() > 1e-4
+
+
+def test_batches_change_nothing(embedder: Embedder, pictures: list[Path]) -> None:
+    one_by_one = VisionFeatures(embedder.backbone, embedder.processor).look(pictures, batch_size=1)
+    together = VisionFeatures(embedder.backbone, embedder.processor).look(pictures)
+    for (a, grid_a), (b, grid_b) in zip(one_by_one, together, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-6, rtol=0)
+        assert torch.equal(grid_a, grid_b)
+
+
+def test_the_disk_gives_back_what_was_seen(
+    embedder: Embedder, looks: list[int], pictures: list[Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "cache"
+    first = VisionFeatures(embedder.backbone, embedder.processor, folder)
+    before = first.look(pictures)
+    first.save()
+    later = VisionFeatures(embedder.backbone, embedder.processor, folder)
+    after = later.look(pictures)
+    assert looks == [2]
+    for (tokens, grid), (again, grid_again) in zip(before, after, strict=True):
+        assert torch.equal(tokens, again)
+        assert torch.equal(grid, grid_again)
+    assert [path.suffix for path in folder.iterdir()] == [".safetensors"], "nothing half-written is left"
+
+
+def test_nothing_new_is_not_written_again(embedder: Embedder, pictures: list[Path], tmp_path: Path) -> None:
+    features = VisionFeatures(embedder.backbone, embedder.processor, tmp_path / "cache")
+    features.save()
+    assert not (tmp_path / "cache").exists(), "nothing was seen"
+    features.look(pictures[:1])
+    features.save()
+    (file,) = (tmp_path / "cache").iterdir()
+    stamp = file.stat().st_mtime_ns
+    features.save()
+    assert file.stat().st_mtime_ns == stamp
+    features.look(pictures)
+    features.save()
+    assert file.stat().st_mtime_ns > stamp
+
+
+def test_another_vision_tower_never_reads_these_tokens(
+    embedder: Embedder, pictures: list[Path], tmp_path: Path
+) -> None:
+    features = VisionFeatures(embedder.backbone, embedder.processor, tmp_path / "cache")
+    features.look(pictures)
+    features.save()
+    other = smallest_embedder(seed=1)
+    VisionFeatures(other.backbone, other.processor, tmp_path / "cache").look(pictures)
+    expected = VisionFeatures(other.backbone, other.processor).look(pictures)
+    cached = VisionFeatures(other.backbone, other.processor, tmp_path / "cache").look(pictures)
+    assert torch.equal(cached[0][0], expected[0][0])
+
+
+def test_an_embedder_with_a_cache_gives_the_same_vectors(
+    embedder: Embedder, pictures: list[Path], tmp_path: Path
+) -> None:
+    embedder.save(tmp_path / "model")
+    items = [Item(image=path) for path in pictures]
+    expected = embedder.encode(items)
+    for _ in range(2):  # the second time from disk
+        cached = Embedder.load(tmp_path / "model", image_cache=tmp_path / "cache")
+        assert abs(cached.encode(items) - expected).max() < 1e-6
+        cached.features.save()
+    assert (tmp_path / "cache").is_dir()

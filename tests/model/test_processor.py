@@ -1,0 +1,149 @@
+"""Processor: the turn a model sees, and what a user's text may not do to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from elva.errors import CheckpointError
+from elva.items import Item
+from elva.model.embedder import Embedder
+from elva.model.processor import IMAGE_PAD, Processor, Settings
+from elva.model.tiny import SPECIAL
+from elva.prompts import RET, Prompts
+from smallest import smallest_embedder
+
+SHARED = smallest_embedder().processor
+
+
+@pytest.fixture
+def processor(embedder: Embedder) -> Processor:
+    return embedder.processor
+
+
+def turn(processor: Processor, item: Item, extraction: str = "generative", visual: int = 0) -> str:
+    return processor.tokenizer.decode(processor.tokens(item, extraction, visual).ids)
+
+
+def test_the_turn_is_the_chat_format_around_instruction_text_and_prompt(processor: Processor) -> None:
+    item = Item(text="red circle", instruction="find the picture")
+    assert turn(processor, item) == (
+        "<|im_start|>user\nfind the picture red circle\nSummarize:<|im_end|>\n<|im_start|>assistant\n"
+    )
+    assert "\nsentence in one word:<|im_end|>" in turn(processor, item, "one_word")
+
+
+def test_the_one_word_prompt_names_the_modality(processor: Processor) -> None:
+    picture = Image.new("RGB", (64, 64))
+    assert "image in one word" in turn(processor, Item(image=picture), "one_word", 4)
+    assert "image and sentence in one word" in turn(processor, Item(text="red", image=picture), "one_word", 4)
+
+
+def test_a_picture_stands_before_the_text_as_one_pad_per_visual_token(processor: Processor) -> None:
+    item = Item(text="red", image=Image.new("RGB", (64, 64)))
+    shown = turn(processor, item, visual=5)
+    assert f"<|vision_start|>{IMAGE_PAD * 5}<|vision_end|>red\n" in shown
+    assert int((processor.tokens(item, "generative", 5).ids == processor.image_pad_id).sum()) == 5
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from([*SPECIAL, "<|", "|>", "red", " ", "[R", "ET]", "\n"]), max_size=8).map("".join))
+def test_no_text_adds_a_control_token_to_the_turn(text: str) -> None:
+    counted = [SHARED.tokens(Item(text=words, instruction="find"), "generative").ids for words in ("red", f"red{text}")]
+    control = torch.tensor([*SHARED.banned_ids(), SHARED.ret_id])
+    plain, hostile = (int(torch.isin(ids, control).sum()) for ids in counted)
+    assert hostile == plain
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=400))
+def test_any_text_fits_and_only_long_ones_are_cut(text: str) -> None:
+    if not text.strip():
+        return
+    tokens = SHARED.tokens(Item(text=text), "generative")
+    longest = SHARED.settings.max_text
+    around = len(SHARED.tokens(Item(text="x"), "generative").ids)
+    whole = len(SHARED.tokenizer(text, add_special_tokens=False)["input_ids"])
+    assert tokens.truncated <= (whole > longest)
+    if not tokens.truncated:
+        assert len(tokens.ids) <= longest + around
+
+
+def test_a_text_of_just_the_limit_is_whole(processor: Processor) -> None:
+    longest = processor.settings.max_text
+    words = " red" * longest
+    per_word = len(processor.tokenizer(" red", add_special_tokens=False)["input_ids"])
+    assert per_word == 1
+    assert not processor.tokens(Item(text=words), "generative").truncated
+    cut = processor.tokens(Item(text=words + " red"), "generative")
+    assert cut.truncated
+    assert torch.equal(cut.ids, processor.tokens(Item(text=words), "generative").ids)
+
+
+def test_pixels_and_grids_agree(processor: Processor) -> None:
+    pixels, grids = processor.pixels([Image.new("RGB", (64, 64)), Image.new("RGB", (30, 120))])
+    assert pixels.dtype == torch.float32
+    assert len(pixels) == int(grids.prod(-1).sum())
+    merge = processor.image_processor.merge_size
+    assert all(processor.visual_tokens(grid) == int(grid.prod()) // merge**2 for grid in grids)
+
+
+def test_a_summary_ends_in_ret_and_is_cut_to_the_limit(processor: Processor) -> None:
+    ids = processor.summary_ids("red circle")
+    assert ids[-1] == processor.ret_id
+    assert processor.decode(ids) == "red circle"
+    long = processor.summary_ids("red circle " * 50)
+    assert len(long) == processor.settings.max_summary
+    assert long[-1] == processor.ret_id
+    assert processor.summary_ids("") == [processor.ret_id]
+
+
+def test_everything_but_ret_is_banned_from_summaries(processor: Processor) -> None:
+    ids = {processor.tokenizer.convert_tokens_to_ids(token) for token in SPECIAL}
+    assert set(processor.banned_ids()) == ids - {processor.ret_id}
+
+
+def test_ret_is_added_once(processor: Processor) -> None:
+    assert not processor.add_ret()
+    assert processor.tokenizer.convert_ids_to_tokens(processor.ret_id) == RET
+
+
+def test_a_base_tokenizer_gets_ret_and_keeps_its_other_control_tokens(plain_base: Path) -> None:
+    processor = Processor.load(plain_base)
+    control = set(processor.tokenizer.all_special_ids)
+    assert processor.add_ret()
+    assert processor.tokenizer(RET, add_special_tokens=False)["input_ids"] == [processor.ret_id]
+    assert set(processor.banned_ids()) == control
+    assert RET not in turn(processor, Item(text=f"red {RET}")).split("Analyze")[0]
+
+
+def test_settings_come_back_from_disk(tmp_path: Path) -> None:
+    before = Settings("one_word", Prompts("a", "b"), max_summary=3, max_text=4, trained=("base", "stage1"))
+    before.save(tmp_path)
+    assert Settings.load(tmp_path) == before
+
+
+def test_a_folder_without_settings_gets_those_of_the_paper(tmp_path: Path) -> None:
+    assert Settings.load(tmp_path) == Settings()
+    assert Settings().extraction == "generative"
+    assert RET in Settings().prompts.generative
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"prompts": {"x": 1}, "trained": []}', "\\xff"])
+def test_settings_that_are_none_are_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "elva.json").write_text(content)
+    with pytest.raises(CheckpointError, match=r"elva\.json"):
+        Settings.load(tmp_path)
+
+
+def test_other_limits_are_obeyed(embedder: Embedder) -> None:
+    embedder.processor.settings = replace(embedder.processor.settings, max_text=3, max_summary=4)
+    encoding = embedder.embed([Item(text="a small red triangle")])
+    assert encoding.truncated == 1
+    assert len(embedder.processor.summary_ids(encoding.summaries[0])) <= 4

@@ -1,0 +1,144 @@
+"""Rollouts: one shared prefill gives what plain transformers gives, sampling and reading agree."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from elva.model.inputs import Inputs
+from elva.model.rollout import Rollouts, given, read_one_word, replay, sample
+
+
+@pytest.fixture
+def inputs(embedder):
+    return Inputs(embedder.backbone, embedder.processor, embedder.features)
+
+
+def written(embedder, prefix, group_size=3, temperature=1.0, seed=0) -> Rollouts:
+    generator = torch.Generator().manual_seed(seed)
+    return sample(
+        embedder.backbone,
+        embedder.processor,
+        prefix,
+        group_size=group_size,
+        temperature=temperature,
+        generator=generator,
+    )
+
+
+def plain_hidden(embedder, item, extra_ids):
+    """Last hidden states (S, D) and logits of one item and its summary, by transformers alone."""
+    processor, hf = embedder.processor, embedder.backbone.hf
+    vision, visual_tokens = {}, 0
+    if item.image is not None:
+        pixels, grid = processor.pixels([item.image])
+        visual_tokens = processor.visual_tokens(grid[0])
+        vision = {"pixel_values": pixels, "image_grid_thw": grid}
+    ids = torch.cat([processor.tokens(item, "generative", visual_tokens).ids, extra_ids])[None]
+    types = (ids == processor.image_pad_id).int()
+    hf.model.rope_deltas = None  # state left by the last call
+    out = hf(input_ids=ids, mm_token_type_ids=types, output_hidden_states=True, **vision)
+    return out.hidden_states[-1][0], out.logits[0]
+
+
+def test_embeddings_and_logprobs_equal_plain_transformers(embedder, items, inputs):
+    prefix = inputs.collate(inputs.prepare(items, "generative"))
+    rollouts = written(embedder, prefix)
+    banned = embedder.processor.banned_ids()
+    with torch.no_grad():
+        for row, item in enumerate(items):
+            for g in range(3):
+                ids = rollouts.tokens[row, g][rollouts.mask[row, g]]
+                hidden, logits = plain_hidden(embedder, item, ids)
+                torch.testing.assert_close(
+                    F.normalize(hidden[-1], dim=-1), rollouts.embeddings[row, g], atol=1e-5, rtol=0
+                )
+                scores = logits[-len(ids) - 1 : -1].index_fill(-1, torch.tensor(banned), float("-inf")).log_softmax(-1)
+                expected = scores.gather(-1, ids[:, None]).squeeze(-1)
+                credit = rollouts.credit[row, g][: len(ids)]
+                torch.testing.assert_close(
+                    rollouts.logprobs[row, g][: len(ids)][credit], expected[credit], atol=1e-5, rtol=0
+                )
+
+
+def test_reading_agrees_with_sampling(embedder, items, inputs):
+    prefix = inputs.collate(inputs.prepare(items, "generative"))
+    rollouts = written(embedder, prefix, temperature=0.7)
+    read = replay(embedder.backbone, embedder.processor, prefix, rollouts, temperature=0.7)
+    torch.testing.assert_close(read.embeddings, rollouts.embeddings, atol=1e-5, rtol=0)
+    torch.testing.assert_close(read.logprobs, rollouts.logprobs, atol=1e-5, rtol=0)
+
+
+def test_rollouts_of_one_item_do_not_see_each_other(embedder, items, inputs):
+    prefix = inputs.collate(inputs.prepare(items, "generative"))
+    together = written(embedder, prefix)
+    for g in range(3):
+        alone = Rollouts(*(getattr(together, name)[:, g : g + 1] for name in Rollouts.__slots__))
+        read = replay(embedder.backbone, embedder.processor, prefix, alone)
+        torch.testing.assert_close(read.embeddings[:, 0], together.embeddings[:, g], atol=1e-5, rtol=0)
+
+
+def test_gradient_equals_that_of_separate_sequences(embedder, items, inputs):
+    embedder.backbone.open_training("language_model")
+    prepared = inputs.prepare(items, "generative")
+    rollouts = written(embedder, inputs.collate(prepared))
+    weight = torch.randn(rollouts.embeddings.shape, generator=torch.Generator().manual_seed(1))
+    read = replay(embedder.backbone, embedder.processor, inputs.collate(prepared), rollouts)
+    ((read.embeddings * weight).sum() + read.logprobs.sum()).backward()
+    shared = {n: p.grad.clone() for n, p in embedder.backbone.trainable_parameters().items()}
+    embedder.backbone.zero_grad()
+    for row in range(len(items)):
+        for g in range(3):
+            one = Rollouts(*(getattr(rollouts, name)[row : row + 1, g : g + 1] for name in Rollouts.__slots__))
+            read = replay(embedder.backbone, embedder.processor, inputs.collate(prepared[row : row + 1]), one)
+            ((read.embeddings[0, 0] * weight[row, g]).sum() + read.logprobs.sum()).backward()
+    for name, parameter in embedder.backbone.trainable_parameters().items():
+        torch.testing.assert_close(shared[name], parameter.grad, atol=2e-4, rtol=1e-3)
+
+
+def test_forced_ret_is_marked_and_carries_no_credit(embedder, items, inputs):
+    prefix = inputs.collate(inputs.prepare(items, "generative"))
+    rollouts = written(embedder, prefix)
+    ret = embedder.processor.ret_id
+    lengths = rollouts.mask.sum(-1)
+    last = rollouts.tokens.gather(-1, lengths[..., None] - 1).squeeze(-1)
+    assert (last == ret).all()
+    assert ((rollouts.tokens == ret) & rollouts.mask).sum() == rollouts.forced.numel()
+    assert rollouts.forced.any()  # a random model hardly ever writes [RET] in time
+    torch.testing.assert_close(rollouts.credit.sum(-1), lengths - rollouts.forced.long())
+    assert rollouts.logprobs[~rollouts.credit].abs().max() == 0
+
+
+def test_control_tokens_are_never_written(embedder, items, inputs):
+    prefix = inputs.collate(inputs.prepare(items, "generative"))
+    tokens = written(embedder, prefix, group_size=16, temperature=5.0)
+    banned = set(embedder.processor.banned_ids())
+    assert embedder.processor.image_pad_id in banned
+    assert not banned & set(tokens.tokens[tokens.mask].tolist())
+
+
+def test_same_seed_same_summaries_other_seed_others(embedder, items, inputs):
+    prefix = inputs.collate(inputs.prepare(items, "generative"))
+    a, b, c = (written(embedder, prefix, seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(a.tokens, b.tokens)
+    assert not (a.tokens.shape == c.tokens.shape and torch.equal(a.tokens, c.tokens))
+
+
+def test_given_summaries_join_sampled_ones(embedder, items, inputs):
+    prefix = inputs.collate(inputs.prepare(items, "generative"))
+    own = given([embedder.processor.summary_ids("red circle")] * len(items), embedder.dimension)
+    both = written(embedder, prefix, group_size=2).join(own)
+    read = replay(embedder.backbone, embedder.processor, prefix, both)
+    alone = replay(embedder.backbone, embedder.processor, prefix, own)
+    assert both.tokens.shape[1] == 3
+    torch.testing.assert_close(read.embeddings[:, 2], alone.embeddings[:, 0], atol=1e-5, rtol=0)
+
+
+def test_one_word_reads_the_state_at_the_end_of_the_prompt(embedder, items, inputs):
+    prefix = inputs.collate(inputs.prepare(items[:1], "one_word"))
+    ids = embedder.processor.tokens(items[0], "one_word").ids
+    hidden = embedder.backbone.hf(input_ids=ids[None], output_hidden_states=True).hidden_states[-1][0, -1]
+    torch.testing.assert_close(
+        read_one_word(embedder.backbone, prefix)[0], F.normalize(hidden, dim=-1), atol=1e-5, rtol=0
+    )

@@ -1,0 +1,328 @@
+"""The whole chain on the smallest world: every recipe runs, stops, goes on, and leaves what it promises."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from elva.errors import CheckpointError, InputError, RecipeError
+from elva.items import Item
+from elva.model.embedder import Embedder
+from elva.training.captions import write_captions
+from elva.training.negatives import mine
+from elva.training.recipe import load_recipe
+from elva.training.run import RunResult, train
+from elva.training.session import Session
+from smallest import CREATE
+
+SHORT = ["checkpoint.every_steps=2", "log.every_steps=1", "contrast.batch_size=4", "optimizer.lr=1e-3"]
+STAGE3 = ["reinforce.queries_per_step=2", "reinforce.hard_negatives=2", "reinforce.random_negatives=1"]
+STAGE3 += ["reinforce.rollouts.max_new_tokens=6"]
+RANKING = {"reward/total", "reward/margin", "reward/rank", "positive_rank"}
+RANKING |= {"cos/positive", "cos/hardest_negative", "cos/mean_negative"}
+WRITING = {"summary_length", "missing_ret_rate"}
+GROUP = {"reward_std", "reward_std/margin", "reward_std/rank", "zero_variance_share"}
+LOGGED = {
+    "elva_paper": RANKING | WRITING | GROUP | {"kl", "clip_share"},
+    "elva": RANKING | WRITING | {"reward/listwise", "regression", "lm_loss"},
+    "elva_no_rollouts": RANKING | {"reward/listwise", "regression", "lm_loss"},
+    "control_infonce_rollouts": RANKING | WRITING | {"infonce", "lm_loss"},
+}
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A world and what the stages made of it."""
+
+    world: Path
+    home: Path
+
+    def run(self, name: str, *settings: str, out: str | None = None, resume: bool = False) -> RunResult:
+        """Train a packaged recipe for a few steps."""
+        recipe = load_recipe(f"tiny/{name}", [f"data.root={self.world}", "budget.steps=3", *SHORT, *settings])
+        return train(recipe, self.home / (out or name), resume)
+
+    def model(self, name: str) -> str:
+        return f"model.path={self.home / name / 'model'}"
+
+    @property
+    def captions(self) -> str:
+        return f"data.captions={self.home / 'captions.jsonl'}"
+
+    @property
+    def negatives(self) -> str:
+        return f"data.negatives={self.home / 'negatives.jsonl'}"
+
+    def stage3(self, name: str, *settings: str, **where: Any) -> RunResult:
+        return self.run(name, self.model("stage2"), self.captions, self.negatives, *STAGE3, *settings, **where)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Sums come out bit-equal only in one order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def chain(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    """Base, captions, stages 1 and 2, mined negatives."""
+    chain = Chain(world, tmp_path_factory.mktemp("chain"))
+    base = chain.run("base", CREATE, "caption.batch_size=8")
+    write_captions(world, Embedder.load(base.model), chain.home / "captions.jsonl")
+    chain.run("stage1", chain.model("base"))
+    stage2 = chain.run("stage2", chain.model("stage1"), chain.captions)
+    mine(world, Embedder.load(stage2.model), chain.home / "negatives.jsonl", top=6)
+    return chain
+
+
+def metrics(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def untimed(run: Path) -> list[dict[str, Any]]:
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in metrics(run)]
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "model" / "model.safetensors")
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    assert untimed(one) == untimed(other)
+    a, b = weights(one), weights(other)
+    assert a.keys() == b.keys()
+    assert [name for name in a if not torch.equal(a[name], b[name])] == []
+
+
+def assert_complete(result: RunResult, run: Path, steps: int = 3) -> None:
+    row = json.loads((run / "run.json").read_text())
+    assert row == {"updates": steps, "train_seconds": round(result.train_seconds, 2), "finished": True}
+    assert result.train_seconds > 0
+    rows = metrics(run)
+    assert [each["step"] for each in rows] == list(range(steps))
+    assert {"loss", "lr", "gradient_norm", "seconds"} <= rows[0].keys()
+    assert all(value is not None for each in rows for value in each.values()), "every figure is finite"
+    assert load_recipe(run / "recipe.yaml").budget.steps == steps
+    assert not list(run.rglob(".writing-*"))
+
+
+@pytest.mark.parametrize("name", ["base", "stage1", "stage2"])
+def test_the_first_stages_leave_model_metrics_and_run(chain: Chain, name: str) -> None:
+    run = chain.home / name
+    row = json.loads((run / "run.json").read_text())
+    result = RunResult(run / "model", 3, row["train_seconds"], True)
+    assert_complete(result, run)
+    settings = Embedder.load(run / "model").processor.settings
+    assert settings.trained[-1] == {"base": "tiny-base"}.get(name, name)
+    assert settings.extraction == ("one_word" if name == "stage1" else "generative")
+
+
+def test_the_stages_behind_a_model_are_remembered(chain: Chain) -> None:
+    trained = Embedder.load(chain.home / "stage2" / "model").processor.settings.trained
+    assert trained == ("tiny-base", "stage1", "stage2")
+
+
+def test_only_the_base_moves_the_vision_tower(chain: Chain) -> None:
+    base, stage2 = weights(chain.home / "base"), weights(chain.home / "stage2")
+    moved = {name for name in base if not torch.equal(base[name], stage2[name])}
+    assert moved
+    assert not [name for name in moved if "visual" in name]
+
+
+@pytest.mark.parametrize("name", LOGGED)
+def test_every_form_of_stage_3_runs_and_logs_what_it_promises(chain: Chain, name: str) -> None:
+    result = chain.stage3(name)
+    assert_complete(result, chain.home / name)
+    rows = metrics(chain.home / name)
+    for row in rows:
+        assert LOGGED[name] <= row.keys()
+        assert row.keys() & WRITING == LOGGED[name] & WRITING, "where nothing is sampled nothing is said of it"
+    assert all(1 <= row["positive_rank"] <= 4 for row in rows)
+    assert all(0 <= row.get("missing_ret_rate", 0) <= 1 for row in rows)
+    vectors = Embedder.load(result.model).encode([Item(text="a red circle")])
+    assert vectors.shape == (1, 32)
+
+
+def test_the_reference_of_the_first_step_is_the_policy(chain: Chain) -> None:
+    run = chain.home / "kl"
+    chain.stage3("elva_paper", out="kl")
+    first, *later = metrics(run)
+    assert first["kl"] == 0.0
+    assert first["clip_share"] == 0.0
+    assert any(row["kl"] > 0 for row in later)
+
+
+def test_adapters_of_stage_2_are_merged_into_an_ordinary_model(chain: Chain) -> None:
+    result = chain.run(
+        "stage2", chain.model("base"), chain.captions, "model.trainable=lora", "model.lora.rank=4", out="stage2-lora"
+    )
+    assert_complete(result, chain.home / "stage2-lora")
+    assert weights(chain.home / "stage2-lora").keys() == weights(chain.home / "base").keys()
+    held = load_file(chain.home / "stage2-lora" / "checkpoints" / "step-000002" / "tensors.safetensors")
+    assert all("lora_" in name for name in held), "a checkpoint holds what trains"
+
+
+def test_adapters_of_stage_3_have_the_policy_without_them_as_reference(chain: Chain) -> None:
+    result = chain.stage3("elva_paper", "model.trainable=lora", "model.lora.rank=4", out="paper-lora")
+    assert_complete(result, chain.home / "paper-lora")
+    first, *later = metrics(chain.home / "paper-lora")
+    assert first["kl"] == 0.0
+    assert any(row["kl"] > 0 for row in later)
+
+
+def test_stage_2_with_one_word(chain: Chain) -> None:
+    result = chain.run("stage2", chain.model("stage1"), "extraction=one_word", "contrast.lm_weight=0", out="one-word")
+    assert_complete(result, chain.home / "one-word")
+    embedder = Embedder.load(result.model)
+    assert embedder.extraction == "one_word"
+    assert embedder.embed([Item(text="red")]).summaries == [""]
+
+
+def test_stage_2_without_a_captions_file_reads_its_own_summaries(chain: Chain) -> None:
+    assert_complete(chain.run("stage2", chain.model("stage1"), out="own-summaries"), chain.home / "own-summaries")
+
+
+def test_stage_2_with_mined_negatives(chain: Chain) -> None:
+    settings = [chain.model("stage1"), chain.captions, chain.negatives, "contrast.hard_negatives=2"]
+    assert_complete(chain.run("stage2", *settings, out="hard"), chain.home / "hard")
+
+
+def test_more_stage_2_is_limited_by_seconds(chain: Chain) -> None:
+    settings = [chain.model("stage2"), chain.captions, "budget.steps=null", "budget.seconds=0.3"]
+    result = chain.run("more_stage2", *settings)
+    assert result.finished
+    assert result.updates >= 1
+    assert result.train_seconds == pytest.approx(0.3, abs=0.5)
+
+
+def test_the_same_seed_gives_the_same_model_and_another_one_another(chain: Chain) -> None:
+    settings = [chain.model("stage1"), chain.captions]
+    for out, seed in (("seed-a", 5), ("seed-b", 5), ("seed-c", 6)):
+        chain.run("stage2", *settings, f"seed={seed}", out=out)
+    assert_same_run(chain.home / "seed-a", chain.home / "seed-b")
+    assert untimed(chain.home / "seed-a") != untimed(chain.home / "seed-c")
+
+
+def assert_reproducible(chain: Chain, name: str, *settings: str) -> None:
+    for out in ("a", "b"):
+        torch.manual_seed(ord(out))  # what happened before in the process must not matter
+        chain.stage3(name, *settings, "budget.steps=2", out=f"{name}-{len(settings)}-{out}")
+    assert_same_run(chain.home / f"{name}-{len(settings)}-a", chain.home / f"{name}-{len(settings)}-b")
+
+
+@pytest.mark.parametrize("name", ["elva_paper", "elva"])
+def test_the_same_seed_gives_the_same_stage_3(chain: Chain, name: str) -> None:
+    assert_reproducible(chain, name)
+
+
+def test_the_same_seed_gives_the_same_adapters(chain: Chain) -> None:
+    assert_reproducible(chain, "elva", "model.trainable=lora", "model.lora.rank=4")
+
+
+# -- stopping and going on ---------------------------------------------------------------------------------------
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int, number: int = signal.SIGTERM) -> None:
+    """Send this process a signal in the middle of a step."""
+    update = Session.update
+
+    def interrupted(self: Session, *arguments: Any) -> None:
+        update(self, *arguments)
+        if self.steps_done == steps:
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(Session, "update", interrupted)
+
+
+RESUMED = {
+    "base": (CREATE, "caption.batch_size=8"),
+    "stage1": ("MODEL base",),
+    "stage2": ("MODEL stage1", "CAPTIONS"),
+    "stage2-own": ("MODEL stage1",),
+    "stage2-lora": ("MODEL base", "CAPTIONS", "model.trainable=lora", "model.lora.rank=4", "model.lora.dropout=0.1"),
+    "elva": ("MODEL stage2", "CAPTIONS", "NEGATIVES", *STAGE3),
+    "elva_paper": ("MODEL stage2", "NEGATIVES", *STAGE3),
+    "elva_paper-lora": ("MODEL stage2", "NEGATIVES", *STAGE3, "model.trainable=lora", "model.lora.rank=4"),
+}
+
+
+@pytest.mark.parametrize("name", RESUMED)
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(
+    chain: Chain, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = {"CAPTIONS": chain.captions, "NEGATIVES": chain.negatives}
+    settings = [
+        chain.model(word.removeprefix("MODEL ")) if word.startswith("MODEL ") else words.get(word, word)
+        for word in (*RESUMED[name], "budget.steps=4", "seed=3")
+    ]
+    recipe, whole, parts = name.partition("-")[0], f"{name}-whole", f"{name}-parts"
+    torch.manual_seed(0)
+    chain.run(recipe, *settings, out=whole)
+    with monkeypatch.context() as patched:
+        stop_after(patched, steps=3)
+        torch.manual_seed(0)
+        stopped = chain.run(recipe, *settings, out=parts)
+    run = chain.home / parts
+    assert (stopped.finished, stopped.updates) == (False, 3)
+    assert json.loads((run / "run.json").read_text())["finished"] is False
+    assert not (run / "model").exists(), "an unfinished model is no result"
+    assert [path.name for path in sorted((run / "checkpoints").iterdir())] == ["step-000002", "step-000003"]
+    resumed = chain.run(recipe, *settings, out=parts, resume=True)
+    assert (resumed.finished, resumed.updates) == (True, 4)
+    assert_same_run(chain.home / whole, run)
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(chain: Chain) -> None:
+    with pytest.raises(CheckpointError, match="add --resume"):
+        chain.run("stage1", chain.model("base"))
+
+
+def test_going_on_with_other_settings_is_refused(chain: Chain) -> None:
+    with pytest.raises(CheckpointError, match=r"optimizer\.lr"):
+        chain.run("stage1", chain.model("base"), "optimizer.lr=9e-9", resume=True)
+
+
+def test_a_run_refused_for_its_data_can_be_begun_again(chain: Chain) -> None:
+    lost = ["data.captions=gone.jsonl", "reinforce.hard_negatives=1"]
+    with pytest.raises(RecipeError, match=r"gone\.jsonl"):
+        chain.stage3("elva", *lost, out="refused")
+    assert_complete(chain.stage3("elva", out="refused"), chain.home / "refused")
+
+
+def test_an_order_needs_words_for_grains_and_the_control_does_not(chain: Chain, tmp_path: Path) -> None:
+    root = tmp_path / "world"
+    shutil.copytree(chain.world, root)
+    (root / "grains.json").unlink()
+    with pytest.raises(InputError, match=r"no grains\.json"):
+        chain.stage3("elva", f"data.root={root}", out="wordless")
+    assert_complete(
+        chain.stage3("control_infonce_rollouts", f"data.root={root}", out="wordless"), chain.home / "wordless"
+    )
+
+
+def test_captions_of_other_data_are_refused(chain: Chain) -> None:
+    rows = (chain.home / "captions.jsonl").read_text().splitlines(keepends=True)
+    (chain.home / "few.jsonl").write_text("".join(rows[:3]))
+    few = f"data.captions={chain.home / 'few.jsonl'}"
+    with pytest.raises(InputError, match=r"items have no caption.*elva caption"):
+        chain.run("stage2", chain.model("stage1"), few, out="few")
+    with pytest.raises(InputError, match=r"items have no caption"):
+        chain.stage3("elva", few, out="few")
+
+
+def test_resuming_what_never_began_begins_it(chain: Chain) -> None:
+    result = chain.run("stage1", chain.model("base"), out="fresh", resume=True)
+    assert_complete(result, chain.home / "fresh")

@@ -1,0 +1,83 @@
+"""The base stage: a model and a tokenizer from the data's texts, and what they learn from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from elva.data.mbeir import MBeir
+from elva.errors import ElvaError
+from elva.training.captioner import CaptionSet, create_embedder
+from elva.training.recipe import Recipe, load_recipe
+from elva.training.run import train
+from smallest import CREATE
+
+
+@pytest.fixture(scope="module")
+def captions(world: Path) -> CaptionSet:
+    data = MBeir.open(world)
+    return CaptionSet(data, data.tasks("base"))
+
+
+def recipe(world: Path, *settings: str) -> Recipe:
+    return load_recipe("tiny/base", [f"data.root={world}", CREATE, *settings])
+
+
+def test_the_embedder_has_the_sizes_and_prompts_of_the_recipe(world: Path) -> None:
+    embedder = create_embedder(recipe(world))
+    assert embedder.dimension == 32
+    assert embedder.name == "tiny-base"
+    assert embedder.processor.settings.prompts.generative == "Summarize:"
+    assert embedder.processor.settings.max_summary == 6
+    assert len(embedder.processor.tokenizer) <= 400
+
+
+def test_the_seed_makes_the_model(world: Path) -> None:
+    one, same, other = (create_embedder(recipe(world, f"seed={seed}")).fingerprint for seed in (1, 1, 2))
+    assert one == same != other
+
+
+def test_the_words_of_the_data_are_few_tokens(world: Path) -> None:
+    embedder = create_embedder(recipe(world, "model.create.vocabulary=800"))
+    tokens = embedder.processor.tokenizer("a small red triangle left of a blue circle")["input_ids"]
+    assert len(tokens) <= 12
+
+
+def test_every_query_of_the_base_split_has_its_caption(world: Path, captions: CaptionSet) -> None:
+    data = MBeir.open(world)
+    assert sum(map(len, captions.items.values())) == sum(len(data.queries(name)) for name in data.tasks("base"))
+    assert set(captions.items) == {"text", "image", "image,text"}
+    for pairs in captions.items.values():
+        assert all(item.instruction is None and caption for item, caption in pairs)
+
+
+def test_a_split_without_queries_is_refused(world: Path, tmp_path: Path) -> None:
+    with pytest.raises(ElvaError, match="nowhere"):
+        train(recipe(world, "data.split=nowhere"), tmp_path / "run")
+    assert not (tmp_path / "run" / "recipe.yaml").exists(), "the next try is not a second run"
+
+
+@pytest.mark.parametrize(("text_share", "instruction_share"), [(0.0, 0.0), (0.25, 0.5), (1.0, 1.0)])
+def test_shares_are_those_of_the_recipe(captions: CaptionSet, text_share: float, instruction_share: float) -> None:
+    pairs = captions.draw(np.random.default_rng(0), 2000, text_share, instruction_share)
+    modalities = Counter(item.modality for item, _ in pairs)
+    assert modalities["text"] / 2000 == pytest.approx(text_share, abs=0.05)
+    asked = sum(item.instruction is not None for item, _ in pairs)
+    assert asked / 2000 == pytest.approx(instruction_share, abs=0.05)
+    if text_share < 1:
+        seen = len(captions.items["image"]), len(captions.items["image,text"])
+        assert modalities["image"] / (2000 - modalities["text"]) == pytest.approx(seen[0] / sum(seen), abs=0.05)
+
+
+def test_instructions_are_those_of_the_modality(world: Path, captions: CaptionSet) -> None:
+    known = MBeir.open(world).instructions()
+    for item, _ in captions.draw(np.random.default_rng(1), 200, 0.3, 1.0):
+        assert any(item.instruction in prompts for (_, asked, _), prompts in known.items() if asked == item.modality)
+
+
+def test_the_same_generator_draws_the_same(captions: CaptionSet) -> None:
+    first, again, other = (captions.draw(np.random.default_rng(seed), 20, 0.3, 0.5) for seed in (3, 3, 4))
+    assert first == again != other

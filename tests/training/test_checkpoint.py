@@ -1,0 +1,194 @@
+"""Checkpoints: exact, atomic, strict about what they belong to."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from elva.errors import CheckpointError
+from elva.training import checkpoint as module
+from elva.training.checkpoint import (
+    Progress,
+    latest_checkpoint,
+    load_checkpoint,
+    remove_leftovers,
+    save_checkpoint,
+)
+from elva.training.recipe import Budget, Optimizer, Recipe, Saving
+
+
+def recipe(lr: float = 1e-2, keep: int = 2) -> Recipe:
+    return Recipe(
+        stage="contrast",
+        budget=Budget(steps=10),
+        optimizer=Optimizer(lr=lr),
+        checkpoint=Saving(keep=keep),
+    )
+
+
+def new_training() -> tuple[torch.nn.Linear, torch.optim.AdamW]:
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 2)
+    groups = [{"params": [model.weight], "weight_decay": 0.1}, {"params": [model.bias]}]
+    return model, torch.optim.AdamW(groups, lr=1e-2, betas=(0.9, 0.98))
+
+
+def train(model: torch.nn.Linear, optimizer: torch.optim.AdamW, steps: int) -> None:
+    """Steps whose inputs come from all three global generators."""
+    for _ in range(steps):
+        scale = random.random() + float(np.random.standard_normal())
+        loss = (model(torch.randn(4, 3)) * scale).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+def save(folder: Path, step: int = 5, **changes: Any) -> Path:
+    model, optimizer = new_training()
+    train(model, optimizer, 1)
+    values: dict[str, Any] = {
+        "tensors": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "progress": Progress(step=step, seconds=1.5),
+        "recipe": recipe(),
+        "data_fingerprint": "abc",
+    }
+    return save_checkpoint(folder, **{**values, **changes})
+
+
+def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+    model, optimizer = new_training()
+    train(model, optimizer, 3)
+    path = save_checkpoint(
+        tmp_path,
+        tensors=model.state_dict(),
+        optimizer=optimizer.state_dict(),
+        progress=Progress(step=3, seconds=0.25, position=12, extra={"epoch": 1}),
+        recipe=recipe(),
+        data_fingerprint="abc",
+    )
+    train(model, optimizer, 4)
+
+    resumed, resumed_optimizer = new_training()
+    for seed in (random.seed, np.random.seed, torch.manual_seed):
+        seed(99)
+    loaded = load_checkpoint(path, recipe(), "abc")
+    resumed.load_state_dict(loaded.tensors)
+    resumed_optimizer.load_state_dict(loaded.optimizer)
+    train(resumed, resumed_optimizer, 4)
+
+    assert loaded.progress == Progress(step=3, seconds=0.25, position=12, extra={"epoch": 1})
+    assert torch.equal(resumed.weight, model.weight)
+    assert torch.equal(resumed.bias, model.bias)
+
+
+def test_the_optimizer_state_comes_back_exactly(tmp_path: Path) -> None:
+    model, optimizer = new_training()
+    train(model, optimizer, 2)
+    before = optimizer.state_dict()
+    loaded = load_checkpoint(save(tmp_path, optimizer=before), recipe(), "abc").optimizer
+    assert loaded["param_groups"] == before["param_groups"]
+    for parameter, entries in before["state"].items():
+        for name, value in entries.items():
+            assert torch.equal(loaded["state"][parameter][name], value), name
+
+
+def test_tied_weights_and_half_precision_are_kept(tmp_path: Path) -> None:
+    shared = torch.randn(3)
+    tensors = {"a": shared, "b": shared, "c": torch.randn(2, 3).to(torch.bfloat16).T}
+    loaded = load_checkpoint(save(tmp_path, tensors=tensors), recipe(), "abc").tensors
+    assert all(torch.equal(loaded[name], value) for name, value in tensors.items())
+    assert loaded["c"].dtype == torch.bfloat16
+
+
+def test_no_file_is_a_pickle(tmp_path: Path) -> None:
+    suffixes = {file.suffix for file in save(tmp_path).iterdir()}
+    assert suffixes == {".json", ".safetensors"}
+
+
+def test_the_newest_are_kept_in_the_order_of_steps(tmp_path: Path) -> None:
+    for step in (5, 999_999, 1_000_000):
+        save(tmp_path, step)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-1000000", "step-999999"]
+    assert latest_checkpoint(tmp_path) == tmp_path / "step-1000000"
+
+
+def test_saving_a_step_again_replaces_it(tmp_path: Path) -> None:
+    save(tmp_path)
+    path = save(tmp_path, progress=Progress(step=5, seconds=9.0))
+    assert load_checkpoint(path, recipe(), "abc").progress.seconds == 9.0
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_without_checkpoints_there_is_no_latest(tmp_path: Path) -> None:
+    assert latest_checkpoint(tmp_path / "none") is None
+
+
+@pytest.mark.parametrize("name", ["tensors.safetensors", "state.json", "complete.json"])
+def test_incomplete_checkpoints_are_passed_over_and_refused(tmp_path: Path, name: str) -> None:
+    older, newer = save(tmp_path, 1), save(tmp_path, 2)
+    content = (newer / name).read_bytes()
+    (newer / name).write_bytes(content[: len(content) // 2])
+    assert latest_checkpoint(tmp_path) == older
+    with pytest.raises(CheckpointError, match="incomplete"):
+        load_checkpoint(newer, recipe(), "abc")
+    (newer / name).unlink()
+    assert latest_checkpoint(tmp_path) == older
+
+
+@pytest.mark.parametrize("killed_at", range(4))
+def test_a_kill_while_writing_leaves_the_older_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
+) -> None:
+    older = save(tmp_path, 1)
+    written: list[Path] = []
+
+    def die(tensors: dict[str, Tensor], path: Path) -> None:
+        if len(written) == killed_at:
+            path.write_bytes(b"half")
+            raise KeyboardInterrupt
+        written.append(path)
+        path.write_bytes(b"whole")
+
+    monkeypatch.setattr(module, "save_file", die)
+    if killed_at == 3:  # all tensors are written; the power fails at the rename
+        monkeypatch.setattr(module, "_put_in_place", lambda *_: (_ for _ in ()).throw(OSError))
+    with pytest.raises((KeyboardInterrupt, OSError)):
+        save(tmp_path, 2)
+    assert latest_checkpoint(tmp_path) == older
+    assert remove_leftovers(tmp_path) == 1
+    assert list(tmp_path.iterdir()) == [older]
+
+
+def test_another_recipe_is_refused_by_its_difference(tmp_path: Path) -> None:
+    path = save(tmp_path)
+    with pytest.raises(CheckpointError, match=r"optimizer\.lr: 0\.01 -> 0\.02"):
+        load_checkpoint(path, recipe(lr=2e-2), "abc")
+    load_checkpoint(path, recipe(keep=7), "abc")
+
+
+def test_other_data_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path)
+    with pytest.raises(CheckpointError, match="other data: fingerprint abc, now xyz"):
+        load_checkpoint(path, recipe(), "xyz")
+
+
+def test_a_refused_checkpoint_leaves_the_random_states_alone(tmp_path: Path) -> None:
+    path = save(tmp_path)
+    random.seed(3)
+    expected = random.getstate()
+    with pytest.raises(CheckpointError):
+        load_checkpoint(path, recipe(), "xyz")
+    assert random.getstate() == expected
+
+
+def test_versions_are_recorded(tmp_path: Path) -> None:
+    state = json.loads((save(tmp_path) / "state.json").read_text())
+    assert state["versions"]["torch"] == torch.__version__

@@ -1,0 +1,226 @@
+"""The loss of a stage-3 step against numbers worked by hand: 2 queries, 3 candidates, G = 2."""
+
+from __future__ import annotations
+
+from math import exp, log, sqrt
+
+import pytest
+import torch
+
+from elva.model.rollout import Rollouts
+from elva.training.judge import judge
+from elva.training.recipe import Budget, Optimizer, Order, Recipe, Reinforce, Reward, Weights
+from elva.training.recipe import (
+    Rollouts as RolloutSettings,
+)
+from ranking import order, scene, unit, written
+
+
+def recipe(group_size: int = 2, own_caption: bool = False, **parts: object) -> Recipe:
+    stage = Reinforce(rollouts=RolloutSettings(group_size=group_size, own_caption=own_caption), **parts)
+    return Recipe(stage="reinforce", budget=Budget(steps=1), optimizer=Optimizer(lr=1e-3), reinforce=stage)
+
+
+def rollouts(logprobs: torch.Tensor | None = None) -> Rollouts:
+    """In the first rollout every query lies on its positive; in the second between the first two candidates.
+
+    Candidates are the axes x, y and z in both, so a query's cosines are its coordinates.
+    """
+    x, y, z = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]
+    first, second = unit([x, y, x, y, z]), unit([[0.8, 0.6, 0.0], [0.8, 0.6, 0.0], x, y, z])
+    return written(torch.stack([first, second], 1), logprobs)
+
+
+def leaf(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().clone().requires_grad_()
+
+
+def reading(logprobs: torch.Tensor | None = None) -> Rollouts:
+    read = rollouts(logprobs)
+    return Rollouts(read.tokens, read.mask, read.forced, leaf(read.logprobs), leaf(read.embeddings))
+
+
+# Rewards with alpha .4, epsilon .6, delta 0, gamma .01, by hand. Negatives at ranks k charge s_(k) (log k - 1).
+GAMMA = 0.01
+REWARD = Reward(gamma=GAMMA)
+ON_POSITIVE = 0.4 * 1.0 + 0.6 * 1.0  # rank 1; both negatives have cosine 0
+SECOND_0 = 0.4 * (0.8 - 0.6) + 0.6 * (0.8 - GAMMA * 0.6 * (log(2) - 1))  # rank 1, negative .6 at rank 2
+SECOND_1 = 0.6 * (0.6 / (1 + log(2)) - GAMMA * 0.8 * (log(1) - 1))  # rank 2, negative .8 at rank 1
+REWARDS = [[ON_POSITIVE, SECOND_0], [ON_POSITIVE, SECOND_1]]
+
+
+def advantages() -> torch.Tensor:
+    gaps = [a - b for a, b in REWARDS]
+    return torch.tensor([[gap / 2 / (gap / sqrt(2) + 1e-4), -gap / 2 / (gap / sqrt(2) + 1e-4)] for gap in gaps])
+
+
+def test_rewards_ranks_and_cosines_are_logged_as_worked_by_hand() -> None:
+    _, metrics = judge(recipe(reward=REWARD), scene(), reading(), rollouts(), None, None)
+    flat = [each for row in REWARDS for each in row]
+    assert metrics["reward/total"] == pytest.approx(sum(flat) / 4, abs=1e-6)
+    assert metrics["reward/margin"] == pytest.approx((1 + 1 + 0.2 + 0) / 4, abs=1e-6)
+    assert metrics["positive_rank"] == pytest.approx((1 + 1 + 1 + 2) / 4)
+    assert metrics["cos/positive"] == pytest.approx((1 + 1 + 0.8 + 0.6) / 4)
+    assert metrics["cos/hardest_negative"] == pytest.approx((0 + 0 + 0.6 + 0.8) / 4)
+    assert metrics["cos/mean_negative"] == pytest.approx((0.3 + 0.4) / 4)
+    gaps = [(a - b) / sqrt(2) for a, b in REWARDS]
+    assert metrics["reward_std"] == pytest.approx(sum(gaps) / 2, abs=1e-6)
+    assert metrics["zero_variance_share"] == 0.0
+    assert metrics["summary_length"] == 2.0
+    assert metrics["missing_ret_rate"] == 0.0
+
+
+def test_the_policy_pushes_every_token_of_a_rollout_by_its_advantage() -> None:
+    read = reading()
+    loss, metrics = judge(recipe(reward=REWARD), scene(), read, rollouts(), torch.zeros(5, 2, 2), None)
+    loss.backward()
+    advantage = advantages()
+    # mean over 2 tokens, then over 2 queries x 4 summaries x 2 rollouts; candidates collect from both queries
+    share = -advantage / 2 / 16
+    expected = torch.stack([share[0], share[1], *[share.sum(0)] * 3])[..., None].expand(-1, -1, 2)
+    torch.testing.assert_close(read.logprobs.grad, expected, atol=1e-6, rtol=1e-4)
+    assert read.embeddings.grad is None, "the paper's gradient goes through the tokens only"
+    assert loss.item() == pytest.approx(0.0, abs=1e-6)
+    assert metrics["kl"] == 0.0
+    assert metrics["clip_share"] == 0.0
+
+
+def test_the_policy_is_held_by_the_reference() -> None:
+    read = reading(torch.full((5, 2, 2), -1.0))
+    reference = torch.full((5, 2, 2), -1.5)
+    _, metrics = judge(recipe(), scene(), read, rollouts(torch.full((5, 2, 2), -1.0)), reference, None)
+    assert metrics["kl"] == pytest.approx(exp(-0.5) + 0.5 - 1, abs=1e-6)
+
+
+def test_far_ratios_are_clipped_and_counted() -> None:
+    read = reading(torch.full((5, 2, 2), 1.0))  # e times as likely as when sampled
+    loss, metrics = judge(recipe(reward=REWARD), scene(), read, rollouts(), None, None)
+    loss.backward()
+    advantage = advantages()
+    assert metrics["clip_share"] == pytest.approx(0.5), "the tokens with a positive advantage"
+    assert (read.logprobs.grad[0, 0] == 0).all()
+    assert (read.logprobs.grad[0, 1] > 0).all()
+    expected = -(1.2 * advantage.clamp_min(0) + exp(1.0) * advantage.clamp_max(0)).mean()
+    assert loss.item() == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_a_group_whose_rewards_are_alike_teaches_nothing() -> None:
+    x, y, z = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]
+    alike = torch.stack([unit([x, y, x, y, z])] * 2, 1)
+    read = written(alike, leaf(torch.zeros(5, 2, 2)))
+    loss, metrics = judge(recipe(), scene(), read, written(alike), None, None)
+    loss.backward()
+    assert metrics["zero_variance_share"] == 1.0
+    assert (read.logprobs.grad == 0).all()
+
+
+def h() -> torch.Tensor:
+    found, grains = scene(), order()
+    return torch.cat([grains.queries(found.queries, ["100:1", "100:2"], found.dids), grains.candidates(found.dids)])
+
+
+def kl(target: list[float], model: list[float]) -> float:
+    p = torch.tensor(target).softmax(0)
+    q = torch.tensor(model).softmax(0)
+    return float((p * (p / q).log()).sum())
+
+
+def test_listwise_is_the_kl_of_the_two_orders() -> None:
+    weights = Weights(policy=0.0, listwise=2.0)
+    settings = Order(anchors="queries", grain_temperature=0.5, temperature=0.1)
+    read = reading()
+    loss, metrics = judge(recipe(weights=weights, order=settings), scene(), read, rollouts(), None, order())
+    grains = (-h()[:2] / 0.5).tolist()
+    cosines = [[[1, 0, 0], [0.8, 0.6, 0]], [[0, 1, 0], [0.8, 0.6, 0]]]
+    rows = [kl(grains[q], [cosine / 0.1 for cosine in cosines[q][g]]) for q in range(2) for g in range(2)]
+    assert metrics["reward/listwise"] == pytest.approx(-sum(rows) / 4, rel=1e-4)
+    assert loss.item() == pytest.approx(2.0 * sum(rows) / 4, rel=1e-4)
+    loss.backward()
+    assert read.embeddings.grad.abs().max() > 0
+    assert read.logprobs.grad is None
+
+
+def test_with_all_anchors_candidates_rank_each_other_too() -> None:
+    weights = Weights(policy=0.0, listwise=1.0)
+    _, metrics = judge(recipe(weights=weights), scene(), reading(), rollouts(), None, order())
+    settings = Order()
+    grains = h()
+    assert grains[2:].diagonal().isnan().all()
+    cosines = torch.cat([torch.tensor([[1.0, 0, 0], [0, 1.0, 0]]), torch.eye(3)])
+    second = torch.cat([torch.tensor([[0.8, 0.6, 0], [0.8, 0.6, 0]]), torch.eye(3)])
+    rows = []
+    for similarity in (cosines, second):
+        for row in range(5):
+            known = ~grains[row].isnan()
+            target = (-grains[row][known] / settings.grain_temperature).tolist()
+            rows.append(kl(target, (similarity[row][known] / settings.temperature).tolist()))
+    assert metrics["reward/listwise"] == pytest.approx(-sum(rows) / 10, rel=1e-4)
+
+
+def test_regression_is_the_weighted_square_of_what_the_cosine_should_be() -> None:
+    weights = Weights(policy=0.0, regression=1.0)
+    settings = Order(anchors="queries", slope=0.2)
+    loss, _ = judge(recipe(weights=weights, order=settings), scene(), reading(), rollouts(), None, order())
+    grains = h()[:2].expand(2, -1, -1)
+    cosines = torch.tensor([[[1.0, 0, 0], [0, 1.0, 0]], [[0.8, 0.6, 0], [0.8, 0.6, 0]]])
+    weight = 1 / (1 + grains) ** 2
+    expected = (weight * (cosines - 1 + 0.2 * grains) ** 2).sum() / weight.sum()
+    assert loss.item() == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_infonce_is_the_cross_entropy_of_each_rollout() -> None:
+    weights = Weights(policy=0.0, infonce=1.0)
+    loss, metrics = judge(recipe(weights=weights, infonce_temperature=0.5), scene(), reading(), rollouts(), None, None)
+    cosines = torch.tensor([[[1.0, 0, 0], [0, 1.0, 0]], [[0.8, 0.6, 0], [0.8, 0.6, 0]]]) / 0.5
+    expected = -torch.stack([cosines[g, q].log_softmax(0)[q] for g in range(2) for q in range(2)]).mean()
+    assert loss.item() == pytest.approx(float(expected), rel=1e-5)
+    assert metrics["infonce"] == pytest.approx(loss.item())
+
+
+def test_the_own_caption_is_written_but_never_rewarded() -> None:
+    logprobs = torch.full((5, 3, 2), -2.0)
+    x, y, z = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]
+    both = rollouts().embeddings
+    own = unit([z, z, x, y, z])[:, None]
+    read = written(leaf(torch.cat([both, own], 1)), leaf(logprobs))
+    sampled = written(torch.cat([both, own], 1), logprobs)
+    wanted = recipe(own_caption=True, reward=REWARD, weights=Weights(policy=1.0, lm=0.5))
+    loss, metrics = judge(wanted, scene(), read, sampled, logprobs, None)
+    loss.backward()
+    assert metrics["reward/total"] == pytest.approx(sum(sum(row) for row in REWARDS) / 4, abs=1e-6)
+    assert metrics["lm_loss"] == pytest.approx(2.0)
+    torch.testing.assert_close(read.logprobs.grad[:, 2], torch.full((5, 2), -0.5 / 10))
+
+
+def test_what_is_logged_is_of_the_sampled_summaries_alone() -> None:
+    x, y, z = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]
+    own = unit([z, z, x, y, z])[:, None]
+    both = written(torch.cat([rollouts().embeddings, own], 1))
+    both.forced[:, 2], both.mask[:, 2, 1] = True, False  # the own caption is shorter and was cut
+    weights = Weights(policy=0.0, lm=1.0)
+    _, metrics = judge(recipe(own_caption=True, reward=REWARD, weights=weights), scene(), both, both, None, None)
+    _, alone = judge(recipe(reward=REWARD, weights=Weights(policy=0.0)), scene(), rollouts(), rollouts(), None, None)
+    assert {key: metrics[key] for key in alone} == pytest.approx(alone)
+
+
+def test_where_nothing_is_sampled_the_caption_is_ranked_and_no_length_is_logged() -> None:
+    x, y, z = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]
+    caption = written(unit([x, y, x, y, z])[:, None])
+    weights = Weights(policy=0.0, infonce=1.0)
+    _, metrics = judge(
+        recipe(group_size=0, own_caption=True, reward=REWARD, weights=weights), scene(), caption, caption, None, None
+    )
+    assert metrics["positive_rank"] == 1.0
+    assert metrics["reward/total"] == pytest.approx(ON_POSITIVE)
+    assert not {"summary_length", "missing_ret_rate", "reward_std"} & metrics.keys()
+
+
+def test_objectives_add_up() -> None:
+    parts = [
+        judge(recipe(weights=Weights(**{"policy": 0.0, name: 1.0})), scene(), reading(), rollouts(), None, order())[0]
+        for name in ("listwise", "regression", "infonce")
+    ]
+    weights = Weights(policy=0.0, listwise=0.5, regression=2.0, infonce=3.0)
+    whole, _ = judge(recipe(weights=weights), scene(), reading(), rollouts(), None, order())
+    expected = 0.5 * parts[0] + 2 * parts[1] + 3 * parts[2]
+    assert whole.item() == pytest.approx(expected.item(), rel=1e-5)

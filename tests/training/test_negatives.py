@@ -1,0 +1,167 @@
+"""Mined and random negatives: hard, wrong, distinct."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from elva.data.mbeir import Candidate, MBeir, Query, TaskName, write_instructions, write_pool, write_queries
+from elva.errors import DataError
+from elva.training.negatives import Balanced, Filter, mine, read_negatives
+from judging import FakeEncoder
+
+NAME = TaskName("world", 1, "train")
+
+
+def query(number: int, text: str, positives: tuple[str, ...]) -> Query:
+    return Query(f"100:{number}", text, None, "text", positives, (), 1)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Two queries; 100:4 says the same as the first one's positive under another id."""
+    words = ["red circle", "red square", "blue square", "green heart", "red circle", "red circle small"]
+    pool = [Candidate(f"100:{n}", text, None, "text") for n, text in enumerate(words)]
+    root = tmp_path / "data"
+    write_queries(root, NAME, [query(0, "red circle", ("100:0", "100:5")), query(1, "blue square", ("100:2",))])
+    write_pool(root, NAME, pool)
+    write_instructions(root, {}, {})
+    return root
+
+
+def mined(root: Path, **options) -> dict[str, tuple[str, ...]]:
+    mine(root, FakeEncoder(), root / "n.jsonl", **options)
+    return read_negatives(root / "n.jsonl")
+
+
+def test_the_nearest_come_first_and_right_answers_never(root: Path) -> None:
+    negatives = mined(root)
+    assert negatives["100:0"][0] == "100:1", "it shares a word"
+    assert not {"100:0", "100:5"} & set(negatives["100:0"]), "positives"
+    assert "100:4" not in negatives["100:0"], "a duplicate of a positive"
+    assert set(negatives["100:1"]) == {"100:0", "100:1", "100:3", "100:4", "100:5"}
+    assert negatives["100:1"][0] == "100:1"
+
+
+def test_equal_cosines_rank_by_did(root: Path) -> None:
+    both = [did for did in mined(root)["100:1"] if did in ("100:0", "100:4")]
+    assert both == ["100:0", "100:4"]
+
+
+def test_cosines_are_written_and_fall(root: Path) -> None:
+    mined(root)
+    for line in (root / "n.jsonl").read_text().splitlines():
+        cosines = [cosine for _, cosine in json.loads(line)["candidates"]]
+        assert cosines == sorted(cosines, reverse=True)
+
+
+def test_top_limits_and_short_is_counted(root: Path) -> None:
+    ticks: list[tuple[int, int]] = []
+    report = mine(root, FakeEncoder(), root / "n.jsonl", top=4, progress=lambda *tick: ticks.append(tick))
+    assert (report.queries, report.filtered, report.short) == (2, 0, 1)
+    assert [len(dids) for dids in read_negatives(root / "n.jsonl").values()] == [3, 4]
+    assert sum(done for done, _ in ticks) == ticks[0][1]
+
+
+def test_what_is_too_near_is_dropped_and_counted(root: Path) -> None:
+    report = mine(root, FakeEncoder(), root / "n.jsonl", filter=Filter(absolute=0.4))
+    negatives = read_negatives(root / "n.jsonl")
+    assert report.filtered >= 2
+    assert "100:1" not in negatives["100:0"]
+    assert negatives["100:0"]
+
+
+def test_the_relative_filter_compares_with_the_positive() -> None:
+    similarity = np.array([0.9, 0.5, 0.45], np.float32)
+    assert Filter(relative=0.5).keeps(similarity, 0.95).tolist() == [False, False, True]
+    assert Filter(absolute=0.5, relative=1.0).keeps(similarity, 0.47).tolist() == [False, False, True]
+    assert Filter().keeps(similarity, 0.1).all()
+
+
+@pytest.mark.parametrize("line", ["{half", "[]", '{"qid": "a"}', '{"qid": "a", "candidates": [1]}', ""])
+def test_a_bad_line_of_negatives_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "n.jsonl"
+    path.write_text('{"qid": "100:1", "candidates": [["100:2", 0.5]]}\n' + line + "\n")
+    with pytest.raises(DataError, match=r"n\.jsonl:2: .*elva mine"):
+        read_negatives(path)
+
+
+@given(
+    hard=st.integers(0, 6),
+    random=st.integers(0, 6),
+    mined_ones=st.lists(st.integers(0, 19), unique=True, max_size=10),
+    positives=st.lists(st.integers(0, 19), unique=True, min_size=1, max_size=3),
+    seed=st.integers(0, 99),
+)
+def test_balanced_draws_so_many_distinct_negatives(
+    hard: int, random: int, mined_ones: list[int], positives: list[int], seed: int
+) -> None:
+    pool = [f"100:{n}" for n in range(20)]
+    right = tuple(f"100:{n}" for n in positives)
+    found = tuple(f"100:{n}" for n in mined_ones)
+    asked = query(7, "red", right)
+    balanced = Balanced({asked.qid: found}, {1: pool}, hard, random)
+    drawn = balanced.draw(asked, frozenset(right), np.random.default_rng(seed))
+    assert len(drawn) == len(set(drawn)) == hard + random
+    assert not set(drawn) & set(right)
+    usable = set(found) - set(right)
+    assert len(usable.intersection(drawn[:hard])) >= min(hard, len(usable))
+    assert drawn == balanced.draw(asked, frozenset(right), np.random.default_rng(seed))
+
+
+def test_a_small_pool_gives_what_it_has() -> None:
+    asked = query(7, "red", ("100:0",))
+    balanced = Balanced({}, {1: ["100:0", "100:1", "100:2"]}, hard=3, random=3)
+    assert sorted(balanced.draw(asked, frozenset({"100:0"}), np.random.default_rng(0))) == ["100:1", "100:2"]
+
+
+def test_a_pool_of_right_answers_gives_none() -> None:
+    pool = [f"100:{n}" for n in range(9)]
+    asked = query(7, "red", tuple(pool))
+    assert Balanced({asked.qid: pool[:3]}, {1: pool}, 2, 2).draw(asked, frozenset(pool), np.random.default_rng(0)) == []
+
+
+def test_what_equals_a_positive_is_no_negative_though_it_was_mined() -> None:
+    asked = query(7, "red", ("100:0",))
+    balanced = Balanced({asked.qid: ["100:1", "100:2"]}, {1: [f"100:{n}" for n in range(4)]}, hard=2, random=2)
+    assert sorted(balanced.draw(asked, frozenset({"100:0", "100:1"}), np.random.default_rng(0))) == ["100:2", "100:3"]
+
+
+def test_the_pool_is_not_scanned_for_each_query() -> None:
+    class Counting(list[str]):
+        looked = 0
+
+        def __getitem__(self, place):  # type: ignore[override]
+            self.looked += 1
+            return super().__getitem__(place)
+
+        def __iter__(self):
+            pytest.fail("scanned")
+
+    pool = Counting(f"100:{n}" for n in range(50_000))
+    asked = query(7, "red", ("100:0",))
+    assert len(Balanced({}, {1: pool}, 3, 3).draw(asked, frozenset({"100:0"}), np.random.default_rng(0))) == 6
+    assert pool.looked <= 7
+
+
+def test_all_mined_negatives_get_their_turn() -> None:
+    asked = query(7, "red", ("100:0",))
+    balanced = Balanced({asked.qid: [f"100:{n}" for n in range(1, 9)]}, {1: ["100:0"]}, hard=2, random=0)
+    pool = Balanced(balanced.mined, {1: [f"100:{n}" for n in range(9)]}, 2, 0)
+    seen = {did for seed in range(60) for did in pool.draw(asked, frozenset({"100:0"}), np.random.default_rng(seed))}
+    assert seen == {f"100:{n}" for n in range(1, 9)}
+
+
+def test_the_world_is_mined_within_each_task(world: Path, tmp_path: Path) -> None:
+    mine(world, FakeEncoder(), tmp_path / "n.jsonl", top=5)
+    negatives = read_negatives(tmp_path / "n.jsonl")
+    data = MBeir.open(world)
+    for name in data.tasks("train"):
+        pool = {c.did for c in data.pool(name)}
+        for asked in data.queries(name):
+            assert set(negatives[asked.qid]) <= pool - set(asked.positives)

@@ -1,0 +1,106 @@
+"""Reading the rollouts of a step: whole or in parts, one gradient; and the frozen reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from elva.items import Item
+from elva.model.embedder import Embedder
+from elva.model.rollout import Rollouts
+from elva.training.judge import judge
+from elva.training.prepared import PreparedItems
+from elva.training.recipe import Recipe, load_recipe
+from elva.training.reinforce import Reader, _reference, _write
+from elva.training.session import Session, Step
+from ranking import order, scene
+
+WRITTEN = {"policy": "elva_paper", "listwise": "elva"}
+
+
+def recipe(world: Path, objective: str, *settings: str) -> Recipe:
+    files = ["data.captions=c.jsonl", "data.negatives=n.jsonl", f"data.root={world}"]
+    short = ["reinforce.rollouts.max_new_tokens=5", "reinforce.rollouts.group_size=2"]
+    return load_recipe(f"tiny/{WRITTEN[objective]}", [*files, *short, *settings])
+
+
+@pytest.fixture
+def library(embedder: Embedder) -> PreparedItems:
+    items = {key: Item(text=f"a red circle {number}") for number, key in enumerate(scene().keys)}
+    return PreparedItems(embedder, items, "generative", {key: "red circle" for key in items})
+
+
+def step() -> Step:
+    return Step(0, np.random.default_rng(0), torch.Generator().manual_seed(0))
+
+
+def gradients(
+    embedder: Embedder, library: PreparedItems, wanted: Recipe, written: Rollouts, out: Path
+) -> tuple[float, dict[str, torch.Tensor]]:
+    """Loss and gradient of one step on a fixed scene and fixed rollouts."""
+    session = Session(wanted, embedder, out, "data", resume=False)
+    reader = Reader(embedder.backbone, session, library, scene().keys, written)
+    loss, _ = judge(wanted, scene(), reader.rollouts, written, written.logprobs, order())
+    loss.backward()
+    reader.backward()
+    found = {name: p.grad.clone() for name, p in embedder.backbone.trainable_parameters().items() if p.grad is not None}
+    embedder.backbone.zero_grad(set_to_none=True)
+    return loss.item(), found
+
+
+@pytest.mark.parametrize("objective", WRITTEN)
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_reading_in_parts_gives_the_gradient_of_the_whole(
+    embedder: Embedder, library: PreparedItems, world: Path, tmp_path: Path, objective: str, size: int
+) -> None:
+    embedder.backbone.open_training("language_model")
+    at_once, parted = recipe(world, objective), recipe(world, objective, f"reinforce.items_per_forward={size}")
+    session = Session(at_once, embedder, tmp_path / "w", "data", resume=False)
+    written = _write(session, library, scene().keys, step())
+    whole_loss, whole = gradients(embedder, library, at_once, written, tmp_path / "a")
+    parts_loss, found = gradients(embedder, library, parted, written, tmp_path / "b")
+    assert parts_loss == pytest.approx(whole_loss, abs=1e-5)
+    assert found.keys() == whole.keys()
+    largest = max(float(each.abs().max()) for each in whole.values())
+    assert largest > 1e-4, "there is a gradient to compare"
+    for name in whole:
+        torch.testing.assert_close(found[name], whole[name], atol=1e-5 * max(1.0, largest), rtol=1e-4)
+
+
+def test_a_reader_that_does_not_learn_holds_no_gradient(
+    embedder: Embedder, library: PreparedItems, world: Path, tmp_path: Path
+) -> None:
+    embedder.backbone.open_training("language_model")
+    session = Session(recipe(world, "policy"), embedder, tmp_path, "data", resume=False)
+    written = _write(session, library, scene().keys, step())
+    reader = Reader(embedder.backbone, session, library, scene().keys, written, learns=False)
+    assert not reader.rollouts.logprobs.requires_grad
+    torch.testing.assert_close(reader.rollouts.logprobs, written.logprobs, atol=1e-5, rtol=0)
+
+
+def test_the_own_caption_stands_last(embedder: Embedder, library: PreparedItems, world: Path, tmp_path: Path) -> None:
+    session = Session(recipe(world, "listwise"), embedder, tmp_path, "data", resume=False)
+    written = _write(session, library, scene().keys, step())
+    assert written.tokens.shape[1] == 3
+    ids = embedder.processor.summary_ids("red circle")
+    assert written.tokens[0, -1][: len(ids)].tolist() == ids
+
+
+def test_a_frozen_copy_stays_where_the_policy_began(embedder: Embedder) -> None:
+    embedder.backbone.open_training("language_model")
+    reference = _reference(embedder.backbone, needed=True)
+    before = embedder.backbone.fingerprint()
+    with torch.no_grad():
+        embedder.backbone.embedding_table.weight.mul_(1.5)
+    with reference(embedder.backbone) as frozen:
+        assert frozen is not None
+        assert frozen.fingerprint() == before != embedder.backbone.fingerprint()
+        assert not frozen.trainable_parameters()
+
+
+def test_without_a_kl_term_there_is_no_reference(embedder: Embedder) -> None:
+    with _reference(embedder.backbone, needed=False)(embedder.backbone) as frozen:
+        assert frozen is None

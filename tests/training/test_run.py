@@ -1,0 +1,107 @@
+"""`train`: what it refuses before a step is done. The chain itself is in recipes/test_end_to_end.py."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from elva.errors import CheckpointError, DataError, DataErrors, ElvaError, RecipeError
+from elva.training.recipe import Budget, Contrast, Data, Lora, Model, Optimizer, Recipe
+from elva.training.run import train
+from smallest import smallest_embedder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("start") / "base"
+    smallest_embedder().save(folder)
+    return str(folder)
+
+
+def recipe(root: Path | str, start: str, **changes: object) -> Recipe:
+    values = {
+        "stage": "contrast",
+        "data": Data(root=str(root), datasets=("world",)),
+        "model": Model(path=start),
+        "budget": Budget(steps=1),
+        "optimizer": Optimizer(lr=1e-3),
+        "contrast": Contrast(batch_size=2),
+        "extraction": "one_word",
+    }
+    return Recipe(**{**values, **changes})
+
+
+def refused(recipe: Recipe, out: Path, error: type[ElvaError], words: str) -> None:
+    with pytest.raises(error, match=words):
+        train(recipe, out)
+    assert not (out / "model").exists()
+
+
+def test_no_data_no_run(model: str, tmp_path: Path) -> None:
+    refused(recipe("", model), tmp_path / "run", RecipeError, r"data\.root=FOLDER")
+    refused(recipe(tmp_path, model), tmp_path / "run", DataError, "no M-BEIR folder")
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_model_no_run(world: Path, tmp_path: Path) -> None:
+    refused(recipe(world, str(tmp_path / "gone")), tmp_path / "run", CheckpointError, "gone")
+    assert not (tmp_path / "run").exists()
+
+
+def test_bad_rows_no_run_and_what_was_refused_can_be_begun_again(world: Path, model: str, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(world, root)
+    (bad,) = sorted((root / "query/train").glob("mbeir_world_task0_*.jsonl"))
+    good = bad.read_text()
+    bad.write_text(good + "{half\n")
+    refused(recipe(root, model), tmp_path / "run", DataErrors, rf"{bad.name}:{good.count(chr(10)) + 1}")
+    bad.write_text(good)
+    assert train(recipe(root, model), tmp_path / "run").finished
+
+
+def test_bad_rows_can_be_left_out_and_are_counted(
+    world: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(world, root)
+    for path in (root / "query/train").glob("mbeir_world_*.jsonl"):
+        path.write_text(path.read_text() + "{half\n")
+    count = len(list((root / "query/train").glob("mbeir_world_*.jsonl")))
+    data = Data(root=str(root), datasets=("world",), skip_bad_rows=True)
+    assert train(recipe(root, model, data=data), tmp_path / "run").finished
+    assert f"{count} bad rows are left out" in capsys.readouterr().err
+
+
+def test_resuming_a_finished_run_does_nothing(world: Path, model: str, tmp_path: Path) -> None:
+    first = train(recipe(world, model), tmp_path / "run")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
+    again = train(recipe(world, model, name="renamed"), tmp_path / "run", resume=True)
+    assert (again.model, again.updates, again.finished) == (first.model, first.updates, True)
+    assert again.train_seconds == pytest.approx(first.train_seconds, abs=0.01)
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
+    with pytest.raises(CheckpointError, match=r"budget\.steps: 1 -> 2"):
+        train(recipe(world, model, budget=Budget(steps=2)), tmp_path / "run", resume=True)
+
+
+def test_the_start_is_read_and_never_written(world: Path, model: str, tmp_path: Path) -> None:
+    before = {path: path.read_bytes() for path in Path(model).iterdir()}
+    train(recipe(world, model, name="one"), tmp_path / "run")
+    assert before == {path: path.read_bytes() for path in Path(model).iterdir()}
+    assert {path.name for path in (tmp_path / "run").iterdir()} >= {"recipe.yaml", "metrics.jsonl", "run.json", "model"}
+
+
+def test_adapters_go_where_the_recipe_says(world: Path, model: str, tmp_path: Path) -> None:
+    lora = Model(path=model, trainable="lora", lora=Lora(rank=2, targets=("q_proj",)))
+    result = train(recipe(world, model, model=lora), tmp_path / "run")
+    assert result.updates == 1
+
+
+def test_the_image_cache_serves_the_next_run(world: Path, model: str, tmp_path: Path) -> None:
+    data = Data(root=str(world), datasets=("world",), image_cache=str(tmp_path / "cache"))
+    train(recipe(world, model, data=data), tmp_path / "a")
+    (kept,) = (tmp_path / "cache").iterdir()
+    content = kept.read_bytes()
+    train(recipe(world, model, data=data), tmp_path / "b")
+    assert kept.read_bytes() == content
