@@ -27,6 +27,7 @@ check: $(STAMP)
 
 test-long: $(STAMP)
 	$(BIN)/python -m pytest -q -m long
+	$(BIN)/python -m pytest -q --hypothesis-profile=explore $$(grep -rl "hypothesis import" tests --include="test_*.py")
 
 test-gpu: $(STAMP)
 	$(BIN)/python -m pytest -q -m gpu

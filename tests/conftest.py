@@ -6,6 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# `make test` draws the same examples each time, so that it passes or fails for what changed and not by luck;
+# `make test-long` explores new ones.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None, max_examples=500, print_blob=True)
+settings.load_profile("same")
 
 # Before torch is imported: tiny models are fastest on one thread, and nothing is downloaded.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -9,7 +9,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from elva.data.world import lexicon
@@ -147,7 +147,6 @@ def test_nothing_shared_is_nan() -> None:
     assert np.isnan(distance("", "a red circle"))
 
 
-@settings(deadline=None)
 @given(seeds)
 def test_distance_ignores_the_order_of_three_entities(seed: int) -> None:
     rng = Random(seed)
@@ -164,7 +163,6 @@ def test_distance_ignores_the_order_of_three_entities(seed: int) -> None:
     assert only(grain_distance_matrix([said], [shuffled], WORLD)) == 0
 
 
-@settings(deadline=None)
 @given(seeds)
 def test_distance_counts_one_edit_as_one_grain_of_those_named(seed: int) -> None:
     rng = Random(seed)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from elva.evaluation.metrics import chance, mean_standard_error, means, per_query, standard_error
@@ -33,7 +33,6 @@ def gallery_with(cosines: list[list[float]]) -> tuple[np.ndarray, Gallery]:
     return np.eye(len(cosines), dtype=np.float32), Gallery.of(ids, pool)
 
 
-@settings(deadline=None, max_examples=60)
 @given(problems())
 def test_measures_equal_a_count_by_hand(problem: tuple[list[list[float]], list[set[int]]]) -> None:
     cosines, wanted = problem
@@ -59,7 +58,6 @@ def test_a_query_that_the_run_lacks_counts_as_a_miss() -> None:
     assert means(values) == {"hit@1": 0.5, "hit@5": 0.5, "hit@10": 0.5, "mrr": 0.5}
 
 
-@settings(deadline=None, max_examples=40)
 @given(problems())
 def test_files_rank_as_the_lists_do(problem: tuple[list[list[float]], list[set[int]]]) -> None:
     micro = np.sort(np.array(problem[0]) * 1e6, axis=1)[:, ::-1].astype(np.int64)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -52,7 +52,6 @@ def test_a_picture_stands_before_the_text_as_one_pad_per_visual_token(processor:
     assert int((processor.tokens(item, "generative", 5).ids == processor.image_pad_id).sum()) == 5
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from([*SPECIAL, "<|", "|>", "red", " ", "[R", "ET]", "\n"]), max_size=8).map("".join))
 def test_no_text_adds_a_control_token_to_the_turn(text: str) -> None:
     counted = [SHARED.tokens(Item(text=words, instruction="find"), "generative").ids for words in ("red", f"red{text}")]
@@ -61,7 +60,6 @@ def test_no_text_adds_a_control_token_to_the_turn(text: str) -> None:
     assert hostile == plain
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=400))
 def test_any_text_fits_and_only_long_ones_are_cut(text: str) -> None:
     if not text.strip():

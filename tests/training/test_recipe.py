@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from elva.errors import RecipeError
@@ -210,7 +210,6 @@ def recipe(**changes: Any) -> Recipe:
     return Recipe(**{**values, **changes})
 
 
-@settings(max_examples=25)
 @given(
     lr=st.floats(1e-9, 1e3),
     seed=st.integers(0, 2**40),

@@ -47,11 +47,11 @@ class TinySize:
 
     hidden_size: int = 128
     intermediate_size: int = 256
-    layers: int = 4
+    layers: int = 3
     heads: int = 4
     kv_heads: int = 2
     vision_width: int = 128
-    vision_layers: int = 3
+    vision_layers: int = 4
     vision_heads: int = 4
     patch_size: int = 16
     vocabulary: int = 800

@@ -42,11 +42,11 @@ class Create:
 
     hidden_size: Annotated[int, "width of the language model", AT_LEAST_ONE] = 128
     intermediate_size: Annotated[int, "width of its feed-forward layers", AT_LEAST_ONE] = 256
-    layers: Annotated[int, "layers of the language model", AT_LEAST_ONE] = 4
+    layers: Annotated[int, "layers of the language model", AT_LEAST_ONE] = 3
     heads: Annotated[int, "attention heads", AT_LEAST_ONE] = 4
     kv_heads: Annotated[int, "key and value heads; divides heads", AT_LEAST_ONE] = 2
     vision_width: Annotated[int, "width of the vision tower", AT_LEAST_ONE] = 128
-    vision_layers: Annotated[int, "layers of the vision tower", AT_LEAST_ONE] = 3
+    vision_layers: Annotated[int, "layers of the vision tower", AT_LEAST_ONE] = 4
     vision_heads: Annotated[int, "attention heads of the vision tower", AT_LEAST_ONE] = 4
     patch_size: Annotated[int, "side of a vision patch in pixels", AT_LEAST_ONE] = 16
     vocabulary: Annotated[int, "tokens of the trained tokenizer", Bounds(300)] = 800

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from elva.data.world import lexicon
@@ -30,7 +30,6 @@ def count(said: Facts) -> int:
     return sum(len(entity) for entity in said.entities) + len(said.relations) + len(said.scene)
 
 
-@settings(deadline=None)
 @given(seeds)
 def test_a_description_says_exactly_the_mentioned_facts(seed: int) -> None:
     rng = Random(seed)
@@ -40,7 +39,6 @@ def test_a_description_says_exactly_the_mentioned_facts(seed: int) -> None:
     assert same(WORDS.parse(describe(scene, rng)), facts(scene))
 
 
-@settings(deadline=None)
 @given(seeds)
 def test_masking_a_grain_leaves_the_other_facts(seed: int) -> None:
     rng = Random(seed)
@@ -58,7 +56,6 @@ def test_masking_a_grain_leaves_the_other_facts(seed: int) -> None:
         assert grain_distance_matrix([left], [said], WORDS)[0, 0] == 0
 
 
-@settings(deadline=None)
 @given(seeds)
 def test_a_paraphrase_says_the_same_in_other_words(seed: int) -> None:
     rng = Random(seed)
@@ -70,7 +67,6 @@ def test_a_paraphrase_says_the_same_in_other_words(seed: int) -> None:
     assert same(WORDS.parse(paraphrase), said)
 
 
-@settings(deadline=None)
 @given(seeds)
 def test_the_caption_is_one_wording_per_scene_however_it_was_told(seed: int) -> None:
     rng = Random(seed)
@@ -108,7 +104,6 @@ def test_captions_stay_short_and_the_vocabulary_small() -> None:
     assert len(words) < 120
 
 
-@settings(deadline=None)
 @given(seeds, st.booleans())
 def test_a_modification_names_each_change_once(seed: int, ask: bool) -> None:
     rng = Random(seed)
@@ -124,7 +119,6 @@ def test_a_modification_names_each_change_once(seed: int, ask: bool) -> None:
         assert all(other in grain.masked_txt for other in others)
 
 
-@settings(deadline=None)
 @given(seeds)
 def test_a_question_points_at_its_answer(seed: int) -> None:
     rng = Random(seed)

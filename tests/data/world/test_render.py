@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from elva.data.world.edits import apply, edits
@@ -28,7 +28,6 @@ def test_pictures_are_small_rgb_and_reproducible() -> None:
     assert picture.tobytes() != render(scene, Random(1)).tobytes()
 
 
-@settings(max_examples=30, deadline=None)
 @given(seeds, st.sampled_from(KINDS))
 def test_every_edit_is_visible(seed: int, kind: str) -> None:
     scene = draw_scene(Random(seed))
@@ -38,7 +37,6 @@ def test_every_edit_is_visible(seed: int, kind: str) -> None:
         assert (difference > 25).sum() >= 8, edit
 
 
-@settings(max_examples=50, deadline=None)
 @given(seeds)
 def test_things_hardly_touch_the_border(seed: int) -> None:
     picture = pixels(draw_scene(Random(seed)), seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from elva.data.world.edits import apply, changed, draw_kinds, edits, undo, undone
@@ -27,7 +27,6 @@ def test_two_tellings_of_one_picture_are_one_scene() -> None:
     assert three == Scene.of((MOON, HOUSE, CIRCLE), ("above", "left of"), "tan")
 
 
-@settings(deadline=None)
 @given(seeds)
 def test_drawn_scenes_keep_the_rules(seed: int) -> None:
     scene = draw_scene(Random(seed))
@@ -38,7 +37,6 @@ def test_drawn_scenes_keep_the_rules(seed: int) -> None:
     assert Scene.of(scene.things, scene.relations, scene.background) == scene
 
 
-@settings(deadline=None)
 @given(seeds, st.sampled_from(KINDS))
 def test_an_edit_changes_one_grain_and_can_be_undone(seed: int, kind: str) -> None:
     scene = draw_scene(Random(seed))
@@ -51,7 +49,6 @@ def test_an_edit_changes_one_grain_and_can_be_undone(seed: int, kind: str) -> No
         assert [about[0] for about in wrong] == [kind]
 
 
-@settings(deadline=None)
 @given(seeds)
 def test_a_new_shape_keeps_everything_else(seed: int) -> None:
     scene = draw_scene(Random(seed))
@@ -63,7 +60,6 @@ def test_a_new_shape_keeps_everything_else(seed: int) -> None:
         assert after.relations == scene.relations
 
 
-@settings(deadline=None)
 @given(seeds)
 def test_several_edits_lead_there_and_back(seed: int) -> None:
     rng = Random(seed)
@@ -77,7 +73,6 @@ def test_several_edits_lead_there_and_back(seed: int) -> None:
     assert (there, back) == (result, scene) != (scene, result)
 
 
-@settings(deadline=None)
 @given(seeds, st.sampled_from(KINDS))
 def test_a_mention_is_carried_over_an_edit(seed: int, kind: str) -> None:
     rng = Random(seed)
@@ -98,7 +93,6 @@ def test_a_mention_is_carried_over_an_edit(seed: int, kind: str) -> None:
     assert slot_of(after, edit) in slots(after)
 
 
-@settings(deadline=None)
 @given(seeds)
 def test_some_mentions_every_dominant_grain_and_what_it_must(seed: int) -> None:
     rng = Random(seed)

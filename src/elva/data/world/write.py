@@ -31,7 +31,7 @@ from elva.data.writing import (
 from elva.errors import DataError
 
 STAMP = "world.json"
-FORMAT = 2  # raise it whenever the same seed would give other bytes
+FORMAT = 3  # raise it whenever the same seed would give other bytes
 Size = Literal["demo", "tiny"]
 
 INSTRUCTIONS = {
@@ -66,7 +66,7 @@ PLANS: dict[str, WorldPlan] = {
         },
         {"val": 100, "test": 250},
         6000,
-        BasePlan(30_000, 10_000, 12_000),
+        BasePlan(48_000, 10_000, 16_000),
     ),
     "tiny": WorldPlan(
         {
