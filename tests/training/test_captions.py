@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from elva.data.mbeir import Candidate, MBeir, Query, TaskName, write_pool, write_queries
+from elva.data.world.words import lexicon
 from elva.encoding import Encoding
 from elva.errors import DataErrors, InputError
-from elva.items import Item
-from elva.training.captions import split_items, write_captions
+from elva.grains import Grain
+from elva.items import Item, Modality
+from elva.training.captions import naming, split_items, write_captions
 from elva.training.prepared import candidate_key, query_key, read_captions
 from judging import FakeEncoder
 
@@ -81,3 +83,28 @@ def test_what_is_asked_twice_is_written_once(tmp_path: Path) -> None:
     assert report.captions == 4
     assert writer.asked == [Item(text="red circle")]
     assert set(read_captions(tmp_path / "c.jsonl").values()) == {"red circle"}
+
+
+def test_naming_counts_each_value_as_often_as_it_is_said() -> None:
+    words = lexicon()
+    shown = [("shape", "circle"), ("colour", "red"), ("shape", "moon"), ("colour", "red"), ("background", "tan")]
+
+    def looked_at(qid: str, modality: Modality = "image") -> Query:
+        return Query(
+            qid=qid,
+            text=None if modality == "image" else "a red circle",
+            image="x.png",
+            modality=modality,
+            positives=(),
+            negatives=(),
+            task=4,
+            grains=tuple(Grain(kind, text, None, None) for kind, text in shown),
+        )
+
+    captions = {
+        query_key("1:1"): "red circle left of red moon on tan",  # all of it
+        query_key("1:2"): "red circle left of blue moon",  # one red of two, no background
+        query_key("1:3"): "",
+    }
+    queries = [looked_at("1:1"), looked_at("1:2"), looked_at("1:3"), looked_at("1:4", "image,text")]
+    assert naming(queries, captions, words) == {"background": (1, 3), "colour": (3, 6), "shape": (4, 6)}

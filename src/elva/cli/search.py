@@ -108,7 +108,7 @@ def search(
 
     Examples:
 
-        elva search runs/elva/index "a small red striped triangle left of a blue circle"
+        elva search runs/elva/index "a small red striped triangle above a large cyan house with dots"
         elva search runs/elva/index --image photo.jpg
         elva search runs/elva/index "the same, but green" --image photo.jpg -k 20
     """
