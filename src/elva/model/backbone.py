@@ -1,4 +1,7 @@
-"""A multimodal LLM of the Qwen2-VL family, opened up: vision tower, token embeddings, language model, head.
+"""A multimodal LLM, opened up: vision tower, token embeddings, language model, head.
+
+Tried: Qwen2-VL, Qwen2.5-VL, Qwen3-VL. Any other class of `AutoModelForImageTextToText` with the same parts and full
+attention in every layer is driven the same way; one without them is refused by name.
 
 ELVA needs the last hidden state at chosen places and its own attention masks (many summaries behind one prefix),
 so the language model is called directly with embedded inputs, positions and a mask. Positions always come from
@@ -11,23 +14,39 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
-from transformers import Qwen2VLForConditionalGeneration
+from transformers import AutoConfig, AutoModelForImageTextToText
 from transformers.cache_utils import DynamicCache
 from transformers.utils import logging as transformers_logging
 
 from elva.errors import CheckpointError
 
-FAMILIES: dict[str, Any] = {"qwen2_vl": Qwen2VLForConditionalGeneration}
+TRIED = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+PARTS = ("visual", "language_model", "get_image_features", "get_rope_index")
 Trainable = Literal["none", "language_model", "lora", "all"]
 
 transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # its bars for a few tensors would tear ours
+
+
+@dataclass(frozen=True, slots=True)
+class Deep:
+    """What Qwen3-VL's tower adds behind the first layers of the language model ("deepstack").
+
+    Attributes:
+        where: (B, P) bool, True on visual tokens.
+        layers: one (visual tokens of the batch, D) tensor per layer, in row-major order of `where`.
+    """
+
+    where: Tensor
+    layers: tuple[Tensor, ...]
 
 
 class Backbone(nn.Module):
@@ -49,29 +68,31 @@ class Backbone(nn.Module):
         Raises:
             CheckpointError: no such folder, another family, missing or damaged weights, pickled weights.
         """
-        config = folder / "config.json"
-        if not config.is_file():
-            raise CheckpointError(f"{folder}: no config.json here; give a checkpoint folder as transformers saves it")
-        try:
-            family = json.loads(config.read_text("utf-8")).get("model_type")
-        except ValueError as error:
-            raise CheckpointError(f"{config}: not valid JSON ({error}); copy the checkpoint again") from error
-        if family not in FAMILIES:
-            raise CheckpointError(f"{config}: model_type {family!r} is not supported; use one of {', '.join(FAMILIES)}")
+        family = _family(folder)
         if not list(folder.glob("*.safetensors")):
             raise CheckpointError(
                 f"{folder}: no *.safetensors; pickled weights (.bin, .pt) are refused, convert them first"
             )
         try:
-            model, info = FAMILIES[family].from_pretrained(
-                folder, dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
+            config = AutoConfig.from_pretrained(folder, local_files_only=True)
+            model, info = AutoModelForImageTextToText.from_pretrained(
+                folder,
+                config=config,
+                dtype=dtype,
+                local_files_only=True,
+                use_safetensors=True,
+                output_loading_info=True,
             )
         except Exception as error:  # damaged files surface as many types; the user needs the folder's name
+            if family not in TRIED:
+                raise CheckpointError(_unsupported(folder, family, str(error))) from error
             raise CheckpointError(f"{folder}: weights can't be loaded: {error}") from error
         if info["missing_keys"]:
             raise CheckpointError(
                 f"{folder}: weights are missing, e.g. {sorted(info['missing_keys'])[0]}; copy the checkpoint again"
             )
+        if lacks := _lacks(model):
+            raise CheckpointError(_unsupported(folder, family, lacks))
         return cls(model.to(device).eval())
 
     # -- parts ---------------------------------------------------------------------------------------------------
@@ -98,7 +119,14 @@ class Backbone(nn.Module):
         table: nn.Embedding = self.plain.get_input_embeddings()
         return table
 
-    def language(self, inputs: Tensor, positions: Tensor, mask: Tensor, cache: DynamicCache | None = None) -> Tensor:
+    def language(
+        self,
+        inputs: Tensor,
+        positions: Tensor,
+        mask: Tensor,
+        cache: DynamicCache | None = None,
+        deep: Deep | None = None,
+    ) -> Tensor:
         """Last hidden states (B, S, D), after the final norm.
 
         Args:
@@ -106,13 +134,19 @@ class Backbone(nn.Module):
             positions: (3, B, S) rotary positions.
             mask: (B, 1, S, K) bool, True where a query may attend to a key; K counts cached keys too.
             cache: extended in place when given.
+            deep: what the tower adds behind the first layers; its places are the first P of the sequence.
         """
+        added: dict[str, Any] = {}
+        if deep is not None:
+            where = F.pad(deep.where, (0, inputs.shape[1] - deep.where.shape[1]))
+            added = {"visual_pos_masks": where, "deepstack_visual_embeds": list(deep.layers)}
         output = self.plain.model.language_model(
             inputs_embeds=inputs,
             position_ids=positions,
             attention_mask=mask,
             past_key_values=cache,
             use_cache=cache is not None,
+            **added,
         )
         hidden: Tensor = output.last_hidden_state
         return hidden
@@ -123,9 +157,18 @@ class Backbone(nn.Module):
         return scores
 
     def see(self, pixels: Tensor, grid: Tensor) -> list[Tensor]:
-        """Visual tokens, one (n_i, D) tensor per image, of patches and grids as `Processor.pixels` gives them."""
+        """Visual tokens, one (n_i, W) tensor per image, of patches and grids as `Processor.pixels` gives them.
+
+        W is D, or (1 + L) D where the tower also feeds L layers of the language model: those follow the token itself.
+        """
         output = self.plain.model.get_image_features(pixels.to(self.device), grid.to(self.device), return_dict=True)
-        return list(output.pooler_output)
+        deep = getattr(output, "deepstack_features", None) or []
+        return [torch.cat(parts, -1) for parts in zip(output.pooler_output, *deep, strict=True)]
+
+    def deep(self, where: Tensor, visual: Tensor) -> Deep | None:
+        """The deep part of visual tokens (N, W) at the places (B, P); None where the family has none."""
+        layers = visual.split(self.dimension, -1)[1:]
+        return Deep(where, layers) if layers else None
 
     def positions(self, ids: Tensor, image_pad: int, grid: Tensor | None) -> tuple[Tensor, int]:
         """Rotary positions (3, S) of one turn and the position of the token after it.
@@ -198,3 +241,29 @@ class Backbone(nn.Module):
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()[:16]
+
+
+def _family(folder: Path) -> str:
+    config = folder / "config.json"
+    if not config.is_file():
+        raise CheckpointError(f"{folder}: no config.json here; give a checkpoint folder as transformers saves it")
+    try:
+        return str(json.loads(config.read_text("utf-8")).get("model_type"))
+    except ValueError as error:
+        raise CheckpointError(f"{config}: not valid JSON ({error}); copy the checkpoint again") from error
+
+
+def _unsupported(folder: Path, family: str, why: str) -> str:
+    return f"{folder}: model_type {family!r} can't be driven ({why}); families that work: {', '.join(TRIED)}"
+
+
+def _lacks(model: Any) -> str | None:
+    """Why this model can't be driven, or None."""
+    inner = getattr(model, "model", None)
+    missing = [part for part in PARTS if not hasattr(inner, part)]
+    if missing:
+        return f"it has no {', '.join(missing)}"
+    kinds = set(getattr(model.config.text_config, "layer_types", None) or ["full_attention"])
+    if kinds != {"full_attention"}:  # summaries of one item share its prefix under a mask
+        return f"its layers use {', '.join(sorted(kinds - {'full_attention'}))}"
+    return None

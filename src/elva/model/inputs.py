@@ -11,7 +11,7 @@ from torch import Tensor
 from elva.encoding import Extraction
 from elva.items import Item
 from elva.media import load_image
-from elva.model.backbone import Backbone
+from elva.model.backbone import Backbone, Deep
 from elva.model.features import Seen, VisionFeatures
 from elva.model.processor import Processor
 
@@ -24,7 +24,7 @@ class Prepared:
         ids: (S,) token ids of the turn.
         positions: (3, S) rotary positions.
         next_position: rotary position of the first written token.
-        visual: (n, D) visual tokens, or None.
+        visual: (n, W) visual tokens as `Backbone.see` gives them, or None.
         truncated: whether its text was cut.
     """
 
@@ -47,12 +47,14 @@ class Prefix:
         positions: (3, B, P).
         mask: (B, P) bool, False on padding.
         next_position: (B,) int64.
+        deep: what the tower adds behind the first layers, for families that do so.
     """
 
     inputs: Tensor
     positions: Tensor
     mask: Tensor
     next_position: Tensor
+    deep: Deep | None = None
 
     def __len__(self) -> int:
         return self.inputs.shape[0]
@@ -101,8 +103,11 @@ class Inputs:
         ids = ids.to(device)
         inputs = self.backbone.embedding_table(ids)
         visual = [one.visual for one in batch if one.visual is not None]
+        deep = None
         if visual:
-            places = (ids == self.processor.image_pad_id).unsqueeze(-1)
-            inputs = inputs.masked_scatter(places, torch.cat(visual).to(device=device, dtype=inputs.dtype))
+            places = ids == self.processor.image_pad_id
+            seen = torch.cat(visual).to(device=device, dtype=inputs.dtype)
+            inputs = inputs.masked_scatter(places.unsqueeze(-1), seen[:, : self.backbone.dimension])
+            deep = self.backbone.deep(places, seen)
         following = torch.tensor([one.next_position for one in batch], device=device)
-        return Prefix(inputs, positions.to(device), mask.to(device), following)
+        return Prefix(inputs, positions.to(device), mask.to(device), following, deep)

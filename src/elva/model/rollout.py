@@ -99,7 +99,7 @@ def sample(
     batch, groups = len(prefix), group_size
     banned = torch.tensor(processor.banned_ids(), device=backbone.device)
     cache = DynamicCache(config=backbone.plain.config.text_config)
-    hidden = backbone.language(prefix.inputs, prefix.positions, _prefix_mask(prefix.mask), cache)
+    hidden = backbone.language(prefix.inputs, prefix.positions, _prefix_mask(prefix.mask), cache, prefix.deep)
     state = hidden[:, -1:].expand(-1, groups, -1)
     own = torch.eye(groups, dtype=torch.bool, device=backbone.device)
     done = torch.zeros(batch, groups, dtype=torch.bool, device=backbone.device)
@@ -161,6 +161,7 @@ def replay(
         torch.cat([prefix.inputs, backbone.embedding_table(written)], 1),
         torch.cat([prefix.positions, where], 2),
         _packed_mask(prefix.mask, groups, steps),
+        deep=prefix.deep,
     )
     states = hidden[:, width:].view(batch, steps, groups, -1).transpose(1, 2)
     before = torch.cat([hidden[:, None, width - 1 : width].expand(-1, groups, -1, -1), states[:, :, :-1]], 2)
@@ -200,7 +201,7 @@ def given(summaries: Sequence[Sequence[int]], dimension: int, device: torch.devi
 
 def read_one_word(backbone: Backbone, prefix: Prefix) -> Tensor:
     """Classic extraction: unit vectors (B, D) of the state at the end of the prompt."""
-    hidden = backbone.language(prefix.inputs, prefix.positions, _prefix_mask(prefix.mask))
+    hidden = backbone.language(prefix.inputs, prefix.positions, _prefix_mask(prefix.mask), deep=prefix.deep)
     return F.normalize(hidden[:, -1].float(), dim=-1)
 
 

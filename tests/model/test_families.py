@@ -1,0 +1,134 @@
+"""Every family from a folder as transformers saves it: the same states, roll-outs, a step, and back to transformers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig
+from transformers import AutoModelForImageTextToText
+
+from elva.errors import CheckpointError
+from elva.items import Item
+from elva.model.backbone import TRIED, Backbone
+from elva.model.embedder import Embedder
+from elva.model.inputs import Inputs, Prefix
+from elva.model.rollout import given, replay, sample
+from families import save_family
+
+
+@pytest.fixture(params=TRIED)
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return save_family(request.param, tmp_path / request.param)
+
+
+@pytest.fixture
+def loaded(folder: Path) -> Embedder:
+    return Embedder.load(folder)
+
+
+def prefix_of(embedder: Embedder, items: list[Item]) -> Prefix:
+    inputs = Inputs(embedder.backbone, embedder.processor, embedder.features)
+    return inputs.collate(inputs.prepare(items, "generative"))
+
+
+def plain_states(model: Any, embedder: Embedder, item: Item, summary: list[int]) -> torch.Tensor:
+    """Last hidden states (S, D) of one item and its summary by transformers' own forward."""
+    processor = embedder.processor
+    pixels: dict[str, Any] = {}
+    visual = 0
+    if item.image is not None:
+        values, grid = processor.pixels([item.image])
+        visual, pixels = processor.visual_tokens(grid[0]), {"pixel_values": values, "image_grid_thw": grid}
+    ids = torch.cat([processor.tokens(item, "generative", visual).ids, torch.tensor(summary)])[None]
+    types = (ids == processor.image_pad_id).int()
+    with torch.no_grad():
+        output = model.model(input_ids=ids, mm_token_type_ids=types, attention_mask=torch.ones_like(ids), **pixels)
+    return output.last_hidden_state[0]
+
+
+def test_the_state_at_ret_is_that_of_transformers(folder: Path, loaded: Embedder, items: list[Item]) -> None:
+    model = AutoModelForImageTextToText.from_pretrained(folder, local_files_only=True).eval()
+    model.resize_token_embeddings(loaded.backbone.embedding_table.num_embeddings)
+    model.load_state_dict(loaded.backbone.plain.state_dict())  # the row of [RET] is new
+    summary = loaded.processor.summary_ids("red circle")
+    rollouts = given([summary] * len(items), loaded.dimension)
+    read = replay(loaded.backbone, loaded.processor, prefix_of(loaded, items), rollouts)
+    for row, item in enumerate(items):
+        expected = plain_states(model, loaded, item, summary)[-1]
+        found = read.embeddings[row, 0]
+        torch.testing.assert_close(found, expected / expected.norm(), atol=2e-5, rtol=0)
+
+
+def test_rollouts_agree_with_reading_them_again(loaded: Embedder, items: list[Item]) -> None:
+    prefix = prefix_of(loaded, items)
+    generator = torch.Generator().manual_seed(1)
+    written = sample(
+        loaded.backbone,
+        loaded.processor,
+        prefix,
+        group_size=3,
+        temperature=1.0,
+        max_tokens=6,
+        generator=generator,
+    )
+    read = replay(loaded.backbone, loaded.processor, prefix, written, temperature=1.0)
+    torch.testing.assert_close(read.embeddings, written.embeddings, atol=2e-5, rtol=0)
+    torch.testing.assert_close(read.logprobs, written.logprobs, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("extraction", ["one_word", "generative"])
+def test_both_extractions_give_unit_vectors_whatever_the_batch(
+    loaded: Embedder, items: list[Item], extraction: Any
+) -> None:
+    together = loaded.embed(items, extraction=extraction).vectors
+    assert together.shape == (len(items), 32)
+    for row, item in enumerate(items):
+        alone = loaded.embed([item], extraction=extraction).vectors[0]
+        assert abs(alone - together[row]).max() < 2e-5
+        assert abs((alone**2).sum() - 1) < 1e-5
+
+
+def test_pictures_of_other_content_give_other_vectors(loaded: Embedder, items: list[Item]) -> None:
+    vectors = loaded.embed([items[1], items[4]], extraction="one_word").vectors
+    assert abs(vectors[0] - vectors[1]).max() > 1e-3
+
+
+def test_a_step_of_lora_saves_a_folder_that_transformers_reads(
+    loaded: Embedder, items: list[Item], tmp_path: Path
+) -> None:
+    target = r".*language_model.*\.(q_proj|v_proj|down_proj)"
+    loaded.backbone.open_training("lora", LoraConfig(r=2, lora_alpha=4, target_modules=target))
+    parameters = loaded.backbone.trainable_parameters()
+    assert parameters and all("visual" not in name for name in parameters)
+    optimizer = torch.optim.SGD(parameters.values(), lr=1.0)
+    for _ in range(2):  # the first step moves B alone, which starts at zero
+        rollouts = given([loaded.processor.summary_ids("blue")] * len(items), loaded.dimension)
+        read = replay(loaded.backbone, loaded.processor, prefix_of(loaded, items), rollouts)
+        (read.embeddings.sum() - read.logprobs.sum()).backward()
+        assert all(p.grad is not None for p in parameters.values())
+        optimizer.step()
+        optimizer.zero_grad()
+    loaded.backbone.merge_adapter()
+    trained = loaded.embed(items).vectors
+    loaded.save(tmp_path / "saved")
+    again = Embedder.load(tmp_path / "saved")
+    assert abs(again.embed(items).vectors - trained).max() < 2e-5
+    plain = AutoModelForImageTextToText.from_pretrained(tmp_path / "saved", local_files_only=True).eval()
+    summary = again.processor.summary_ids("red")
+    rollouts = given([summary], again.dimension)
+    read = replay(again.backbone, again.processor, prefix_of(again, [items[3]]), rollouts)
+    expected = plain_states(plain, again, items[3], summary)[-1]
+    torch.testing.assert_close(read.embeddings[0, 0].detach(), expected / expected.norm(), atol=2e-5, rtol=0)
+
+
+def test_a_layer_that_cannot_share_a_prefix_is_refused(tmp_path: Path) -> None:
+    folder = save_family("qwen2_5_vl", tmp_path / "windowed")
+    row = json.loads((folder / "config.json").read_text("utf-8"))
+    row["text_config"] |= {"layer_types": ["sliding_attention"] * 3, "use_sliding_window": True, "sliding_window": 4}
+    (folder / "config.json").write_text(json.dumps(row))
+    with pytest.raises(CheckpointError, match="sliding_attention"):
+        Backbone.load(folder)
