@@ -23,14 +23,15 @@ import torch
 import torch.nn.functional as F
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForImageTextToText
+from transformers import AutoModelForImageTextToText
 from transformers.cache_utils import DynamicCache
 from transformers.utils import logging as transformers_logging
 
 from elva.errors import CheckpointError
 
 TRIED = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
-PARTS = ("visual", "language_model", "get_image_features", "get_rope_index")
+_ANY_FAMILY: Any = AutoModelForImageTextToText
+_PARTS = ("visual", "language_model", "get_image_features", "get_rope_index")
 Trainable = Literal["none", "language_model", "lora", "all"]
 
 transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # its bars for a few tensors would tear ours
@@ -74,14 +75,8 @@ class Backbone(nn.Module):
                 f"{folder}: no *.safetensors; pickled weights (.bin, .pt) are refused, convert them first"
             )
         try:
-            config = AutoConfig.from_pretrained(folder, local_files_only=True)
-            model, info = AutoModelForImageTextToText.from_pretrained(
-                folder,
-                config=config,
-                dtype=dtype,
-                local_files_only=True,
-                use_safetensors=True,
-                output_loading_info=True,
+            model, info = _ANY_FAMILY.from_pretrained(
+                folder, dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
             )
         except Exception as error:  # damaged files surface as many types; the user needs the folder's name
             if family not in TRIED:
@@ -167,7 +162,7 @@ class Backbone(nn.Module):
 
     def deep(self, where: Tensor, visual: Tensor) -> Deep | None:
         """The deep part of visual tokens (N, W) at the places (B, P); None where the family has none."""
-        layers = visual.split(self.dimension, -1)[1:]
+        layers = torch.split(visual, self.dimension, -1)[1:]
         return Deep(where, layers) if layers else None
 
     def positions(self, ids: Tensor, image_pad: int, grid: Tensor | None) -> tuple[Tensor, int]:
@@ -260,7 +255,7 @@ def _unsupported(folder: Path, family: str, why: str) -> str:
 def _lacks(model: Any) -> str | None:
     """Why this model can't be driven, or None."""
     inner = getattr(model, "model", None)
-    missing = [part for part in PARTS if not hasattr(inner, part)]
+    missing = [part for part in _PARTS if not hasattr(inner, part)]
     if missing:
         return f"it has no {', '.join(missing)}"
     kinds = set(getattr(model.config.text_config, "layer_types", None) or ["full_attention"])
