@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import exp, log, sqrt
 
 import pytest
@@ -116,7 +117,7 @@ def test_a_group_whose_rewards_are_alike_teaches_nothing() -> None:
 
 def h() -> torch.Tensor:
     found, grains = scene(), order()
-    return torch.cat([grains.queries(found.queries, ["100:1", "100:2"], found.dids), grains.candidates(found.dids)])
+    return torch.cat([grains.queries(["100:1", "100:2"], found.dids, found.ignore), grains.candidates(found.dids)])
 
 
 def kl(target: list[float], model: list[float]) -> float:
@@ -155,6 +156,17 @@ def test_with_all_anchors_candidates_rank_each_other_too() -> None:
             target = (-grains[row][known] / settings.grain_temperature).tolist()
             rows.append(kl(target, (similarity[row][known] / settings.temperature).tolist()))
     assert metrics["reward/listwise"] == pytest.approx(-sum(rows) / 10, rel=1e-4)
+
+
+def test_a_right_answer_has_the_target_of_the_positive() -> None:
+    weights, queries = Weights(policy=0.0, regression=1.0), Order(anchors="queries", slope=0.2)
+    both = replace(scene(), ignore=torch.tensor([[True, True, False], [True, True, False]]))
+    read = reading()
+    loss, _ = judge(recipe(weights=weights, order=queries), both, read, rollouts(), None, order())
+    loss.backward()
+    # cosines 1 of (query 0, candidate 0) and 0 of (query 0, candidate 1), both asked for 1: only the second one pulls
+    assert read.embeddings.grad[0, 0, 0] == 0
+    assert read.embeddings.grad[0, 0, 1] < 0
 
 
 def test_regression_is_the_weighted_square_of_what_the_cosine_should_be() -> None:

@@ -68,7 +68,7 @@ def judge(
         metrics |= {"kl": policy.kl.item(), "clip_share": policy.clip_share.item()}
     if order is not None and (weights.listwise or weights.regression):
         positives = [scene.dids[int(own_set[0])] for own_set in scene.sets]
-        h = order.queries(scene.queries, positives, scene.dids)
+        h = order.queries(positives, scene.dids, scene.ignore)
         similarity = cosines
         if stage.order.anchors == "all":
             h = torch.cat([h, order.candidates(scene.dids)])
