@@ -69,7 +69,7 @@ def sets(found: Scene) -> dict[str, list[str]]:
 
 def test_an_epoch_asks_every_query_once(root: Path) -> None:
     found = source(root)
-    assert found.steps_per_epoch == 3
+    assert found.scenes_per_epoch == 3
     epochs = [[query.qid for n in range(3) for query in scene(found, 3 * e + n).queries] for e in range(2)]
     assert sorted(epochs[0]) == sorted(epochs[1]) == sorted(MINED)
     assert epochs[0] != epochs[1]

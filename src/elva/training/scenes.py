@@ -83,13 +83,13 @@ class SceneSource:
             )
 
     @property
-    def steps_per_epoch(self) -> int:
+    def scenes_per_epoch(self) -> int:
         """Scenes in which every query occurs once, but for the rest that fills none."""
         return max(1, len(self._asked) // self._recipe.reinforce.queries_per_step)
 
     def scene(self, step: Step) -> Scene:
-        """The scene of a step: a function of the seed and the step's number alone."""
-        epoch, place = divmod(step.number, self.steps_per_epoch)
+        """The scene of a step: a function of the seed and the step's number alone, however many updates it gets."""
+        epoch, place = divmod(step.number, self.scenes_per_epoch)
         size = self._recipe.reinforce.queries_per_step
         order = np.random.default_rng([self._recipe.seed, epoch]).permutation(len(self._asked))
         asked = [self._asked[i] for i in order[place * size : (place + 1) * size]]
