@@ -45,7 +45,8 @@ def train(recipe: Recipe, out: Path, resume: bool = False) -> RunResult:
             run is finished.
 
     Raises:
-        CheckpointError: the folder holds another run, or one is going on in it.
+        CheckpointError: the folder holds another run, one of other inputs, or one is going on in it.
+        TrainingError: a gradient was not finite.
         ElvaError: anything wrong with data, model or recipe, before training starts.
     """
     if not resume and (out / "recipe.yaml").exists():
