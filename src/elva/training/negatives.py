@@ -6,7 +6,8 @@ Only hard negatives make the rewards inside a group alike and the advantage vani
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,24 @@ class Filter:
         if self.relative is not None:
             keep &= similarity <= positive * self.relative
         return keep
+
+
+class RightAnswers:
+    """What is no negative of a query: its positives, and every candidate identical to one (same text and picture).
+
+    Args:
+        candidates: among whom to look for identical ones.
+    """
+
+    def __init__(self, candidates: Iterable[Candidate]) -> None:
+        groups: dict[tuple[str | None, str | None], list[str]] = defaultdict(list)
+        for candidate in candidates:
+            groups[candidate.text, candidate.image].append(candidate.did)
+        self._alike = {did: group for group in groups.values() if len(group) > 1 for did in group}
+
+    def of(self, query: Query) -> frozenset[str]:
+        """Their dids; a positive that is no known candidate stands for itself."""
+        return frozenset(same for did in query.positives for same in self._alike.get(did, (did,)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +112,7 @@ def mine(
     tick = (lambda n: progress(n, total)) if progress else None
     vectors = encoder.embed([data.candidate_item(c) for c in pool.values()], progress=tick).vectors
     row = {did: i for i, did in enumerate(pool)}
+    right = RightAnswers(pool.values())
     lines, filtered, short = [], 0, 0
     for drawn, candidates in tasks:
         if not drawn:
@@ -101,7 +121,7 @@ def mine(
         asked = encoder.embed([data.query_item(q) for q in drawn], progress=tick).vectors
         there = vectors[[row[did] for did in dids]]
         for query, similarity in zip(drawn, asked @ there.T, strict=True):
-            mined, dropped = _nearest(query, similarity, dids, pool, top, filter or Filter())
+            mined, dropped = _nearest(query, right.of(query), similarity, dids, top, filter or Filter())
             filtered, short = filtered + dropped, short + (len(mined) < top)
             lines.append(json.dumps({"qid": query.qid, "candidates": mined}))
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -112,22 +132,19 @@ def mine(
 
 
 def _nearest(
-    query: Query, similarity: Vectors, dids: Sequence[str], pool: Mapping[str, Candidate], top: int, filter: Filter
+    query: Query, right: frozenset[str], similarity: Vectors, dids: Sequence[str], top: int, filter: Filter
 ) -> tuple[list[tuple[str, float]], int]:
-    positives = frozenset(query.positives)
-    right = {(pool[did].text, pool[did].image) for did in positives if did in pool}
-    own = max((float(similarity[i]) for i, did in enumerate(dids) if did in positives), default=1.0)
+    own = max((float(similarity[i]) for i, did in enumerate(dids) if did in query.positives), default=1.0)
     keep = filter.keeps(similarity, own)
     mined: list[tuple[str, float]] = []
     dropped = 0
     for i in np.argsort(-to_micro(similarity), kind="stable"):  # dids are sorted, so equal scores rank by did
-        candidate = pool[dids[i]]
-        if candidate.did in positives or (candidate.text, candidate.image) in right:
+        if dids[i] in right:
             continue
         if not keep[i]:
             dropped += 1
             continue
-        mined.append((candidate.did, round(float(similarity[i]), 6)))
+        mined.append((dids[i], round(float(similarity[i]), 6)))
         if len(mined) == top:
             break
     return mined, dropped
@@ -156,26 +173,26 @@ class Balanced:
 
     Attributes:
         mined: qid to dids, nearest first.
-        pools: task id to the dids of its pool, each once.
+        pools: task (of a data set, as in mining) to the dids of its pool, each once.
         hard: mined negatives per query.
         random: random negatives per query; they also fill up where too few were mined.
     """
 
     mined: Mapping[str, Sequence[str]]
-    pools: Mapping[int, Sequence[str]]
+    pools: Mapping[TaskName, Sequence[str]]
     hard: int
     random: int
 
-    def draw(self, query: Query, positives: frozenset[str], rng: np.random.Generator) -> list[str]:
-        """`hard + random` distinct dids, none of them among `positives` (the query's own, and what equals them).
+    def draw(self, name: TaskName, query: Query, right: frozenset[str], rng: np.random.Generator) -> list[str]:
+        """`hard + random` distinct dids for a query of the task `name`, none of them among its `right` answers.
 
         Fewer only where the pool holds no more; the cost grows with what is drawn, not with the pool.
         """
-        mined = [did for did in self.mined.get(query.qid, ()) if did not in positives]
+        mined = [did for did in self.mined.get(query.qid, ()) if did not in right]
         taken = [mined[i] for i in sorted(rng.permutation(len(mined))[: self.hard].tolist())]
-        pool = self.pools[query.task]
+        pool = self.pools[name]
         wanted = self.hard + self.random
         # Among so many distinct ones enough are neither right nor taken, if the pool holds enough at all.
-        drawn = rng.choice(len(pool), min(len(pool), wanted + len(positives)), replace=False)
-        taken += [did for did in (pool[i] for i in drawn.tolist()) if did not in positives and did not in taken]
+        drawn = rng.choice(len(pool), min(len(pool), wanted + len(right)), replace=False)
+        taken += [did for did in (pool[i] for i in drawn.tolist()) if did not in right and did not in taken]
         return taken[:wanted]
