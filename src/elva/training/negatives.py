@@ -6,7 +6,8 @@ Only hard negatives make the rewards inside a group alike and the advantage vani
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from elva.data.mbeir import Candidate, Query, TaskName
 from elva.data.validation import open_tasks
 from elva.encoding import Encoder, Vectors
 from elva.errors import DataError
-from elva.index.gallery import to_micro
+from elva.index.gallery import MICRO, Gallery, require_finite
 from elva.training.prepared import some
 
 
@@ -97,11 +98,10 @@ def mine(
     for drawn, candidates in tasks:
         if not drawn:
             continue
-        dids = sorted(c.did for c in candidates)
         asked = encoder.embed([data.query_item(q) for q in drawn], progress=tick).vectors
-        there = vectors[[row[did] for did in dids]]
-        for query, similarity in zip(drawn, asked @ there.T, strict=True):
-            mined, dropped = _nearest(query, similarity, dids, pool, top, filter or Filter())
+        require_finite([query.qid for query in drawn], asked)
+        gallery = Gallery.of([c.did for c in candidates], vectors[[row[c.did] for c in candidates]])
+        for query, mined, dropped in _mined(drawn, asked, gallery, pool, top, filter or Filter()):
             filtered, short = filtered + dropped, short + (len(mined) < top)
             lines.append(json.dumps({"qid": query.qid, "candidates": mined}))
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -111,26 +111,33 @@ def mine(
     return MiningReport(len(lines), filtered, short)
 
 
-def _nearest(
-    query: Query, similarity: Vectors, dids: Sequence[str], pool: Mapping[str, Candidate], top: int, filter: Filter
-) -> tuple[list[tuple[str, float]], int]:
-    positives = frozenset(query.positives)
-    right = {(pool[did].text, pool[did].image) for did in positives if did in pool}
-    own = max((float(similarity[i]) for i, did in enumerate(dids) if did in positives), default=1.0)
-    keep = filter.keeps(similarity, own)
-    mined: list[tuple[str, float]] = []
-    dropped = 0
-    for i in np.argsort(-to_micro(similarity), kind="stable"):  # dids are sorted, so equal scores rank by did
-        candidate = pool[dids[i]]
-        if candidate.did in positives or (candidate.text, candidate.image) in right:
-            continue
-        if not keep[i]:
-            dropped += 1
-            continue
-        mined.append((candidate.did, round(float(similarity[i]), 6)))
-        if len(mined) == top:
-            break
-    return mined, dropped
+def _mined(
+    queries: Sequence[Query],
+    vectors: Vectors,
+    gallery: Gallery,
+    pool: Mapping[str, Candidate],
+    top: int,
+    filter: Filter,
+) -> Iterator[tuple[Query, list[tuple[str, float]], int]]:
+    """Each query, its nearest wrong candidates with their cosines, and how many the filter dropped."""
+    alike: dict[tuple[str | None, str | None], list[int]] = defaultdict(list)
+    for column, did in enumerate(gallery.ids):
+        alike[pool[did].text, pool[did].image].append(column)
+    for start, block in gallery.cosines(vectors):
+        for number, cosines in enumerate(block, start):
+            answers = {(pool[did].text, pool[did].image) for did in queries[number].positives if did in pool}
+            right = [column for answer in answers for column in alike.get(answer, ())]
+            wrong = np.ones(len(cosines), bool)
+            wrong[right] = False
+            keep = filter.keeps(cosines, float(cosines[right].max()) if right else 1.0)
+            left = wrong & keep
+            columns, micro = gallery.nearest(
+                vectors[number], np.where(left, cosines, np.float32(-np.inf)), min(top, int(left.sum()))
+            )
+            nearest = [
+                (gallery.ids[column], each / MICRO) for column, each in zip(columns, micro.tolist(), strict=True)
+            ]
+            yield queries[number], nearest, int((wrong & ~keep).sum())
 
 
 def read_negatives(path: Path) -> dict[str, tuple[str, ...]]:
