@@ -95,6 +95,13 @@ def test_evaluate_prints_the_table_it_wrote(root: Path, tmp_path: Path) -> None:
     assert list(json.loads((out / "results.json").read_text())["tasks"]) == ["mrbench_task0_test"]
 
 
+def test_evaluate_says_how_many_queries_the_qrels_lack(root: Path, tmp_path: Path) -> None:
+    qrels = root / "qrels/test/mbeir_mrbench_task0_test_qrels.txt"
+    qrels.write_text("".join(qrels.read_text().splitlines(keepends=True)[5:]))
+    shown = run("evaluate", "mbeir", root, "-m", "m", "--out", tmp_path / "e", "--task", 0).stdout
+    assert "5 queries that the qrels files lack were judged by their own positives." in shown
+
+
 def test_embedding_first_gives_the_same_figures(root: Path, tmp_path: Path) -> None:
     shown = run("embed", root, "-m", "m", "--out", tmp_path / "vectors").stdout
     assert "128 vectors" in shown

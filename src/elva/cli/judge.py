@@ -121,6 +121,9 @@ def evaluate(
             watch=watch,
         )
     typer.echo((out / "table.md").read_text(encoding="utf-8"))
+    without = sum(task["without_qrels"] for task in results.row["tasks"].values())
+    if without:
+        typer.echo(f"{without:,} queries that the qrels files lack were judged by their own positives.")
     skipped = results.row["counts"]["skipped_rows"]
     if skipped:
         typer.echo(f"{skipped:,} bad rows were left out; results.json says in which files.")
