@@ -102,6 +102,20 @@ def test_evaluate_says_how_many_queries_the_qrels_lack(root: Path, tmp_path: Pat
     assert "5 queries that the qrels files lack were judged by their own positives." in shown
 
 
+def test_evaluate_takes_an_instruction_by_number_or_by_qid(root: Path, tmp_path: Path, loaded: list[str]) -> None:
+    arguments = ["evaluate", "mbeir", root, "-m", "m", "--task", 0, "--instruction"]
+    run(*arguments, "2", "--out", tmp_path / "2")
+    run(*arguments, "qid", "--out", tmp_path / "qid")
+    for choice in (2, "qid"):
+        assert json.loads((tmp_path / f"{choice}/results.json").read_text())["instruction_choice"] == choice
+    loaded.clear()
+    for wrong in ("-1", "did", "1.5"):
+        refused = CliRunner().invoke(app, [*map(str, arguments), wrong, "--out", str(tmp_path / "no")])
+        assert refused.exit_code == 2
+        assert "a number from 0, or qid" in refused.output
+    assert loaded == [], "refused before the model is loaded"
+
+
 def test_embedding_first_gives_the_same_figures(root: Path, tmp_path: Path) -> None:
     shown = run("embed", root, "-m", "m", "--out", tmp_path / "vectors").stdout
     assert "128 vectors" in shown

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import ir_measures
 import pytest
 
+from elva.data.mbeir import MBeir, TaskName, choice_by_qid
+from elva.encoding import Encoding
 from elva.errors import DataErrors, ElvaError, IndexMismatch, InputError
 from elva.evaluation.embed import embed_root
 from elva.evaluation.mbeir import evaluate
 from elva.evaluation.store import VectorStore
+from elva.items import Item
 from judging import FakeEncoder, write_root
 
 
@@ -70,6 +75,29 @@ def test_vectors_of_another_model_are_refused_by_name(root: Path, tmp_path: Path
             instruction_choice=1,
         )
     assert not (tmp_path / "e").exists()
+
+
+def test_the_instruction_may_be_drawn_by_qid_and_is_recorded(root: Path, tmp_path: Path) -> None:
+    class Listening(FakeEncoder):
+        def embed(self, items: Sequence[Item], **options: Any) -> Encoding:
+            told.update({item.text: item.instruction for item in items if item.instruction})
+            return super().embed(items, **options)
+
+    told: dict[str | None, str | None] = {}
+    evaluate(root, Listening(), out=tmp_path / "e", tasks=[0], instruction_choice="qid")
+    row = json.loads((tmp_path / "e/results.json").read_text())
+    assert row["instruction_choice"] == "qid"
+    assert "instruction by qid;" in (tmp_path / "e/table.md").read_text()
+    asked = MBeir.open(root).queries(TaskName("mrbench", 0, "test"))
+    prompts = ("Find it.", "Look for it.", "Which?", "Search.")
+    assert {told[query.text] for query in asked} == set(prompts)
+    for query in asked:
+        assert told[query.text] == told[query.paraphrase] == prompts[choice_by_qid(query.qid) % 4]
+        assert all(told[grain.masked_txt] in prompts for grain in query.grains)
+    embed_root(root, FakeEncoder(), tmp_path / "v", tasks=[0], instruction_choice="qid")
+    with pytest.raises(IndexMismatch, match="instruction qid, not 0"):
+        evaluate(root, FakeEncoder(), out=tmp_path / "f", tasks=[0], vectors=tmp_path / "v")
+    evaluate(root, FakeEncoder(), out=tmp_path / "f", tasks=[0], vectors=tmp_path / "v", instruction_choice="qid")
 
 
 def test_vector_folder_round_trip(root: Path, tmp_path: Path) -> None:

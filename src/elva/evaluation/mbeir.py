@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from elva.data.mbeir import MBeir, Query, TaskName
+from elva.data.mbeir import Choice, MBeir, Query, TaskName
 from elva.data.validation import open_tasks
 from elva.encoding import Encoder, ModelIdentity, Watch
 from elva.errors import InputError
@@ -74,7 +74,7 @@ def evaluate(
     split: str = "test",
     datasets: Sequence[str] = (),
     tasks: Sequence[int] = (),
-    instruction_choice: int = 0,
+    instruction_choice: Choice = 0,
     vectors: Path | None = None,
     depth: int = 100,
     seed: int = 0,
@@ -90,8 +90,8 @@ def evaluate(
         split: train, val or test.
         datasets: names to keep; all when empty.
         tasks: task ids to keep; all when empty.
-        instruction_choice: which of a task's prompts every query gets; fixed and recorded, because
-            peers that draw it at random wander.
+        instruction_choice: which of a task's prompts every query gets, or "qid" for one drawn by the query's id;
+            fixed and recorded, because peers that draw it at random wander.
         vectors: a folder written by `embed_root`, to skip embedding what it holds.
         depth: length of the lists in the run files, 10 or more; MRR counts what lies below as 0.
         seed: draws the queries whose grains are masked.
@@ -128,7 +128,7 @@ def evaluate(
     return Results(row, {str(each.name): each.retrieval for each in judged})
 
 
-def _store(bench: MBeir, encoder: Encoder, choice: int, vectors: Path | None) -> VectorStore:
+def _store(bench: MBeir, encoder: Encoder, choice: Choice, vectors: Path | None) -> VectorStore:
     model, data = ModelIdentity.of(encoder), bench.fingerprint()
     if vectors is None:
         return VectorStore(model, choice, data)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from elva.data.mbeir import Choice
 from elva.encoding import Encoder, Encoding, ModelIdentity, Vectors, Watch
 from elva.errors import IndexMismatch
 from elva.index.folder import (
@@ -72,7 +73,7 @@ class VectorStore:
     """(kind, id) -> unit vector and summary, by one model with one choice of instruction."""
 
     model: ModelIdentity
-    instruction_choice: int = 0
+    instruction_choice: Choice = 0
     data: str = ""
     counts: Counts = field(default_factory=Counts)
     _rows: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -157,7 +158,7 @@ class VectorStore:
             )
         return store
 
-    def require(self, model: ModelIdentity, instruction_choice: int, data: str) -> None:
+    def require(self, model: ModelIdentity, instruction_choice: Choice, data: str) -> None:
         """Refuse vectors made by another model, with another instruction, or of other data."""
         if not self.model.produces(model):
             raise IndexMismatch(
