@@ -160,13 +160,17 @@ def test_index_lists_what_it_leaves_out(root: Path, tmp_path: Path) -> None:
     assert "1 left out" in result.stdout
 
 
-@pytest.mark.parametrize("command", [("evaluate", "mbeir"), ("embed",), ("index",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "command",
+    ["evaluate mbeir ROOT --task 0", "embed ROOT --task 0", "index ROOT", "caption ROOT --split test",
+     "mine ROOT --split test"],
+)  # fmt: skip
 def test_bad_rows_stop_a_command_before_any_work_unless_skipped(
-    root: Path, tmp_path: Path, loaded: list[str], command: tuple[str, ...]
+    root: Path, tmp_path: Path, loaded: list[str], command: str
 ) -> None:
     (root / "mbeir_images/square-blue-large.png").unlink()
     (root / "mbeir_images/circle-blue-large.png").write_bytes(b"no picture")
-    arguments = [*command, root, "-m", "m", "--task", 0, "--out", tmp_path / "out"]
+    arguments = [*command.replace("ROOT", str(root)).split(), "-m", "m", "--out", tmp_path / "out"]
     refused = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert refused.exit_code == 2
     assert refused.stderr.count("cand_pool.jsonl:") == 2, "every bad row is named"

@@ -143,8 +143,7 @@ def test_instructions_are_keyed_by_dataset_and_modalities_and_drop_empty_prompts
         (1000, "text", "image"): ("Find it.", "Show it."),
         (8, "image,text", "image"): ("Change it.",),
     }
-    assert data.dataset_id("shop") == 1000
-    assert data.dataset_id("mscoco") == 9
+    assert data.dataset_ids(["shop", "mscoco", "unheard of"]) == {1000, 9}
     asked = data.queries(TEST)[0]
     assert [data.instruction(asked, choice) for choice in range(3)] == [
         "Find it.",

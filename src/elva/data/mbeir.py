@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -139,10 +139,10 @@ class MBeir:
         """(dataset id, query modality, candidate modality) -> prompts; empty without the file."""
         return self._instructions[0]
 
-    def dataset_id(self, dataset: str) -> int:
-        """The id of a dataset: from the instructions, else the fixed table; KeyError if unknown."""
-        named = self._instructions[1]
-        return named[dataset] if dataset in named else DATASETS[dataset]
+    def dataset_ids(self, datasets: Iterable[str]) -> frozenset[int]:
+        """The ids of those of these datasets that are known: from the instructions, else from the fixed table."""
+        known = {**DATASETS, **self._instructions[1]}
+        return frozenset(known[name] for name in datasets if name in known)
 
     def instruction(self, query: Query, choice: Choice = 0) -> str | None:
         """The instruction that goes with a query, if its data set has any.

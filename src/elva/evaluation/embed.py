@@ -55,7 +55,9 @@ def embed_root(
         InputError: no task fits the choice.
         DataErrors: every bad row, unless they are to be left out.
     """
-    bench, names, skipped = open_tasks(root, split, datasets, tasks, skip_bad_rows=skip_bad_rows, watch=watch)
+    bench, names, skipped = open_tasks(
+        root, split, datasets, tasks, by_task=True, skip_bad_rows=skip_bad_rows, watch=watch
+    )
     store = VectorStore(ModelIdentity.of(encoder), instruction_choice, bench.fingerprint())
     embed_tasks(bench, names, encoder, store, watch)
     store.counts.skipped_rows = skipped

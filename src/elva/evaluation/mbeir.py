@@ -105,7 +105,9 @@ def evaluate(
     """
     if depth < (deepest := max(CUTOFFS.values())):
         raise InputError(f"lists of depth {depth} can't be judged by hit@{deepest}: give a depth of {deepest} or more")
-    bench, names, skipped = open_tasks(root, split, datasets, tasks, skip_bad_rows=skip_bad_rows, watch=watch)
+    bench, names, skipped = open_tasks(
+        root, split, datasets, tasks, by_task=True, skip_bad_rows=skip_bad_rows, watch=watch
+    )
     store = _store(bench, encoder, instruction_choice, vectors)
     embed_tasks(bench, names, encoder, store, watch)
     store.counts.skipped_rows = skipped

@@ -45,11 +45,12 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class MiningReport:
-    """Queries mined, candidates dropped by the filter, queries with fewer negatives than asked for."""
+    """Queries mined, candidates the filter dropped, queries with fewer negatives than asked for, bad rows left out."""
 
     queries: int
     filtered: int
     short: int
+    skipped: int
 
 
 def mine(
@@ -64,6 +65,7 @@ def mine(
     queries: int | None = None,
     seed: int = 0,
     filter: Filter | None = None,
+    skip_bad_rows: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> MiningReport:
     """Rank each task's pool for its queries and write the nearest wrong candidates with their cosines.
@@ -81,9 +83,15 @@ def mine(
         queries: how many queries to draw for stage 3, over all tasks; all when None.
         seed: draws them.
         filter: drops what is too near.
+        skip_bad_rows: leave bad data rows out and count them instead of refusing the data.
         progress: called with (done now, total).
+
+    Raises:
+        InputError: no task fits the choice.
+        DataErrors: every bad row, unless they are to be left out.
+        VectorError: the encoder gives NaN.
     """
-    data, names, _ = open_tasks(root, split, datasets, task_ids)
+    data, names, skipped = open_tasks(root, split, datasets, task_ids, by_task=True, skip_bad_rows=skip_bad_rows)
     everyone = [(name, query) for name in names for query in data.queries(name)]
     asking: dict[TaskName, list[Query]] = {name: [] for name in names}
     for name, query in some(everyone, queries, seed):
@@ -108,7 +116,7 @@ def mine(
     partial = out.with_name(out.name + ".partial")
     partial.write_text("\n".join(lines) + "\n", "utf-8")
     partial.replace(out)
-    return MiningReport(len(lines), filtered, short)
+    return MiningReport(len(lines), filtered, short, skipped)
 
 
 def _mined(
