@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elva.data.mbeir import Candidate, MBeir, Query, TaskName, write_instructions, write_pool, write_queries
+from elva.encoding import Vectors
 from elva.errors import DataError
+from elva.index import gallery
+from elva.index.gallery import Gallery, VectorError
 from elva.training.negatives import Balanced, Filter, RightAnswers, mine, read_negatives
 from judging import FakeEncoder
 
@@ -75,6 +79,34 @@ def test_top_limits_and_short_is_counted(root: Path) -> None:
     assert (report.queries, report.filtered, report.short) == (2, 0, 1)
     assert [len(dids) for dids in read_negatives(root / "n.jsonl").values()] == [3, 4]
     assert sum(done for done, _ in ticks) == ticks[0][1]
+
+
+def test_similarities_are_held_in_blocks(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = mined(root)
+    held: list[int] = []
+    cosines = Gallery.cosines
+
+    def counted(gallery: Gallery, queries: Vectors) -> Iterator[tuple[int, Vectors]]:
+        for start, block in cosines(gallery, queries):
+            held.append(len(block))
+            yield start, block
+
+    monkeypatch.setattr(gallery, "_BLOCK_ENTRIES", 6)
+    monkeypatch.setattr(Gallery, "cosines", counted)
+    assert mined(root) == whole
+    assert held == [1, 1]
+
+
+def test_a_broken_model_is_named_before_anything_is_written(root: Path) -> None:
+    class Broken(FakeEncoder):
+        def embed(self, items, **options):
+            encoding = super().embed(items, **options)
+            encoding.vectors[-1] *= np.nan
+            return encoding
+
+    with pytest.raises(VectorError, match="NaN"):
+        mine(root, Broken(), root / "n.jsonl")
+    assert not (root / "n.jsonl").exists()
 
 
 def test_what_is_too_near_is_dropped_and_counted(root: Path) -> None:

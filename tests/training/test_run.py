@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from elva.data.layout import UNION_TRAIN
 from elva.errors import CheckpointError, DataError, DataErrors, ElvaError, RecipeError
 from elva.model.backbone import Backbone
 from elva.training.recipe import Budget, Contrast, Data, Lora, Model, Optimizer, Recipe, Saving
@@ -78,6 +79,20 @@ def test_bad_rows_can_be_left_out_and_are_counted(
     data = Data(root=str(root), datasets=("world",), skip_bad_rows=True)
     assert train(recipe(root, model, data=data), tmp_path / "run").finished
     assert f"{count} bad rows are left out" in capsys.readouterr().err
+
+
+def test_the_published_union_file_alone_trains(world: Path, model: str, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(world, root)
+    files = sorted((root / "query/train").glob("mbeir_world_*.jsonl"))
+    rows = [line for file in files for line in file.read_text().splitlines(keepends=True)]
+    shutil.rmtree(root / "query/train")
+    shutil.rmtree(root / "cand_pool/local")
+    (root / UNION_TRAIN).parent.mkdir()
+    (root / UNION_TRAIN).write_text("".join(rows + rows[:3]))  # it is published upsampled
+    for datasets in ((), ("world",)):
+        data = Data(root=str(root), datasets=datasets)
+        assert train(recipe(root, model, data=data), tmp_path / f"run{len(datasets)}").finished
 
 
 def test_resuming_a_finished_run_does_nothing(world: Path, model: str, tmp_path: Path) -> None:

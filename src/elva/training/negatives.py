@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from elva.data.mbeir import Candidate, Query, TaskName
 from elva.data.validation import open_tasks
 from elva.encoding import Encoder, Vectors
 from elva.errors import DataError
-from elva.index.gallery import to_micro
+from elva.index.gallery import MICRO, Gallery, require_finite
 from elva.training.prepared import some
 
 
@@ -63,11 +63,12 @@ class RightAnswers:
 
 @dataclass(frozen=True, slots=True)
 class MiningReport:
-    """Queries mined, candidates dropped by the filter, queries with fewer negatives than asked for."""
+    """Queries mined, candidates the filter dropped, queries with fewer negatives than asked for, bad rows left out."""
 
     queries: int
     filtered: int
     short: int
+    skipped: int
 
 
 def mine(
@@ -82,6 +83,7 @@ def mine(
     queries: int | None = None,
     seed: int = 0,
     filter: Filter | None = None,
+    skip_bad_rows: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> MiningReport:
     """Rank each task's pool for its queries and write the nearest wrong candidates with their cosines.
@@ -99,9 +101,15 @@ def mine(
         queries: how many queries to draw for stage 3, over all tasks; all when None.
         seed: draws them.
         filter: drops what is too near.
+        skip_bad_rows: leave bad data rows out and count them instead of refusing the data.
         progress: called with (done now, total).
+
+    Raises:
+        InputError: no task fits the choice.
+        DataErrors: every bad row, unless they are to be left out.
+        VectorError: the encoder gives NaN.
     """
-    data, names, _ = open_tasks(root, split, datasets, task_ids)
+    data, names, skipped = open_tasks(root, split, datasets, task_ids, by_task=True, skip_bad_rows=skip_bad_rows)
     everyone = [(name, query) for name in names for query in data.queries(name)]
     asking: dict[TaskName, list[Query]] = {name: [] for name in names}
     for name, query in some(everyone, queries, seed):
@@ -117,37 +125,36 @@ def mine(
     for drawn, candidates in tasks:
         if not drawn:
             continue
-        dids = sorted(c.did for c in candidates)
         asked = encoder.embed([data.query_item(q) for q in drawn], progress=tick).vectors
-        there = vectors[[row[did] for did in dids]]
-        for query, similarity in zip(drawn, asked @ there.T, strict=True):
-            mined, dropped = _nearest(query, right.of(query), similarity, dids, top, filter or Filter())
+        require_finite([query.qid for query in drawn], asked)
+        gallery = Gallery.of([c.did for c in candidates], vectors[[row[c.did] for c in candidates]])
+        for query, mined, dropped in _mined(drawn, asked, gallery, right, top, filter or Filter()):
             filtered, short = filtered + dropped, short + (len(mined) < top)
             lines.append(json.dumps({"qid": query.qid, "candidates": mined}))
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".partial")
     partial.write_text("\n".join(lines) + "\n", "utf-8")
     partial.replace(out)
-    return MiningReport(len(lines), filtered, short)
+    return MiningReport(len(lines), filtered, short, skipped)
 
 
-def _nearest(
-    query: Query, right: frozenset[str], similarity: Vectors, dids: Sequence[str], top: int, filter: Filter
-) -> tuple[list[tuple[str, float]], int]:
-    own = max((float(similarity[i]) for i, did in enumerate(dids) if did in query.positives), default=1.0)
-    keep = filter.keeps(similarity, own)
-    mined: list[tuple[str, float]] = []
-    dropped = 0
-    for i in np.argsort(-to_micro(similarity), kind="stable"):  # dids are sorted, so equal scores rank by did
-        if dids[i] in right:
-            continue
-        if not keep[i]:
-            dropped += 1
-            continue
-        mined.append((dids[i], round(float(similarity[i]), 6)))
-        if len(mined) == top:
-            break
-    return mined, dropped
+def _mined(
+    queries: Sequence[Query], vectors: Vectors, gallery: Gallery, answers: RightAnswers, top: int, filter: Filter
+) -> Iterator[tuple[Query, list[tuple[str, float]], int]]:
+    """Each query, its nearest wrong candidates with their cosines, and how many the filter dropped."""
+    column = {did: number for number, did in enumerate(gallery.ids)}
+    for start, block in gallery.cosines(vectors):
+        for number, cosines in enumerate(block, start):
+            right = [column[did] for did in answers.of(queries[number]) if did in column]
+            wrong = np.ones(len(cosines), bool)
+            wrong[right] = False
+            keep = filter.keeps(cosines, float(cosines[right].max()) if right else 1.0)
+            left = wrong & keep
+            columns, micro = gallery.nearest(
+                vectors[number], np.where(left, cosines, np.float32(-np.inf)), min(top, int(left.sum()))
+            )
+            nearest = [(gallery.ids[at], each / MICRO) for at, each in zip(columns, micro.tolist(), strict=True)]
+            yield queries[number], nearest, int((wrong & ~keep).sum())
 
 
 def read_negatives(path: Path) -> dict[str, tuple[str, ...]]:
