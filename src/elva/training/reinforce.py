@@ -3,7 +3,8 @@
 One loop serves every form; a recipe chooses among them by the weights of four objectives:
 
     elva_paper                 policy      GRPO on R_margin and R_rank as printed
-    elva                       listwise    the order of all candidates, verified by the base's captions
+    elva                       listwise    the order of all candidates, verified by the base's captions,
+                               + infonce   and the labelled one before all others
     elva_no_rollouts           regression  the same order as distances, without sampling
     control_infonce_rollouts   infonce     the control: InfoNCE on the very same rollouts
 
