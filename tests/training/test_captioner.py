@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from elva.data.mbeir import Candidate, MBeir, Query, TaskName, write_instructions, write_pool, write_queries
 from elva.errors import ElvaError, InputError
-from elva.training.captioner import CaptionSet, create_embedder
-from elva.training.recipe import Recipe, load_recipe
+from elva.training.captioner import CaptionSet, augmented, create_embedder
+from elva.training.recipe import Caption, Recipe, load_recipe
 from elva.training.run import train
 from smallest import CREATE
 
@@ -133,3 +134,14 @@ def test_instructions_are_those_of_the_modality(world: Path, captions: CaptionSe
 def test_the_same_generator_draws_the_same(captions: CaptionSet) -> None:
     first, again, other = (captions.draw(np.random.default_rng(seed), 20, 0.3, 0.5) for seed in (3, 3, 4))
     assert first == again != other
+
+
+def test_augmentation_keeps_the_size_and_repeats_with_its_generator() -> None:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 30, 3), dtype=np.uint8))
+    settings = Caption(crop=0.3, mirror=0.5)
+    one, again = (augmented(picture, settings, np.random.default_rng(1)) for _ in range(2))
+    assert one.size == picture.size
+    assert one.tobytes() == again.tobytes() != picture.tobytes()
+    assert augmented(picture, Caption(), np.random.default_rng(1)).tobytes() == picture.tobytes()
+    mirrored = augmented(picture, Caption(mirror=1.0), np.random.default_rng(1))
+    assert (np.asarray(mirrored) == np.asarray(picture)[:, ::-1]).all()

@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, replace
 
 import numpy as np
+from PIL import Image, ImageOps
 
 from elva.data.mbeir import MBeir
 from elva.errors import InputError
@@ -30,7 +31,7 @@ from elva.model.rollout import given, replay
 from elva.model.tiny import TinySize, make_model, make_processor, make_tokenizer
 from elva.prompts import Prompts
 from elva.training.prepared import some
-from elva.training.recipe import Create, Recipe
+from elva.training.recipe import Caption, Create, Recipe
 from elva.training.session import Session
 
 
@@ -116,6 +117,23 @@ class CaptionSet:
         return pairs
 
 
+def augmented(picture: Image.Image, settings: Caption, rng: np.random.Generator) -> Image.Image:
+    """A random part of the picture at the picture's own size, perhaps mirrored.
+
+    Args:
+        picture: what the data shows.
+        settings: how much; by default nothing changes.
+        rng: draws the part and the side.
+    """
+    if settings.crop:
+        width, height = (side * (1.0 - settings.crop * rng.random()) for side in picture.size)
+        left, top = (picture.width - width) * rng.random(), (picture.height - height) * rng.random()
+        picture = picture.resize(picture.size, Image.Resampling.BILINEAR, (left, top, left + width, top + height))
+    if settings.mirror and rng.random() < settings.mirror:
+        picture = ImageOps.mirror(picture)
+    return picture
+
+
 def train_captioner(session: Session) -> None:
     """Run the loop until the budget is spent."""
     recipe, embedder = session.recipe, session.embedder
@@ -133,7 +151,9 @@ def train_captioner(session: Session) -> None:
             recipe.caption.text_share,
             recipe.caption.instruction_share,
         )
-        batch = inputs.prepare_live([item for item, _ in pairs], "generative")
+        batch = inputs.prepare_live(
+            [item for item, _ in pairs], "generative", lambda picture: augmented(picture, recipe.caption, step.rng)
+        )
         targets = given([processor.summary_ids(text) for _, text in pairs], backbone.dimension, backbone.device)
         read = replay(backbone, processor, inputs.collate(batch), targets)
         tokens = read.credit.sum()
