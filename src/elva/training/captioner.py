@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -152,7 +153,7 @@ def train_captioner(session: Session) -> None:
             recipe.caption.instruction_share,
         )
         batch = inputs.prepare_live(
-            [item for item, _ in pairs], "generative", lambda picture: augmented(picture, recipe.caption, step.rng)
+            [item for item, _ in pairs], "generative", partial(augmented, settings=recipe.caption, rng=step.rng)
         )
         targets = given([processor.summary_ids(text) for _, text in pairs], backbone.dimension, backbone.device)
         read = replay(backbone, processor, inputs.collate(batch), targets)
