@@ -142,6 +142,29 @@ def test_entity_without_partner_counts_one_differing_grain() -> None:
     assert distance("a red circle", "a red circle and a blue box") == pytest.approx(12 / 3)
 
 
+def test_the_one_entity_of_a_text_is_paired_with_its_like_whichever_side_it_is_on() -> None:
+    assert distance("a blue box and a red circle", "a red circle") == pytest.approx(12 / 3)
+    assert distance("a red circle", "a blue box and a red circle") == pytest.approx(12 / 3)
+
+
+@given(seeds)
+def test_distance_is_the_same_in_both_directions(seed: int) -> None:
+    rng = Random(seed)
+    first, second = ([_part(rng, facts(draw_scene(rng))) for _ in range(rng.randint(1, 3))] for _ in range(2))
+    there = grain_distance_matrix(first, second, WORLD)
+    assert np.array_equal(there, grain_distance_matrix(second, first, WORLD).T, equal_nan=True)
+
+
+def _part(rng: Random, said: Facts) -> Facts:
+    """What a shorter text would say: the first entities, with some of their grains."""
+    kept = rng.randint(0, len(said.entities))
+    return Facts(
+        tuple({kind: value for kind, value in e.items() if rng.random() < 0.6} for e in said.entities[:kept]),
+        tuple(relation for relation in said.relations if max(relation[0], relation[2]) < kept),
+        said.scene,
+    )
+
+
 def test_nothing_shared_is_nan() -> None:
     assert np.isnan(distance("red", "small"))
     assert np.isnan(distance("", "a red circle"))

@@ -13,6 +13,7 @@
     │   └── FolderError         a results folder of another kind, or damaged (elva.index.folder)
     ├── RecipeError             a recipe that can't be trained
     ├── CheckpointError         a folder that is no usable model
+    ├── TrainingError           a training that can't go on
     ├── IndexMismatch           an index and a model that don't belong together
     └── MissingExtra            an optional package that isn't installed
 
@@ -106,6 +107,10 @@ class RecipeError(ElvaError):
 
 class CheckpointError(ElvaError):
     """A folder is no usable checkpoint."""
+
+
+class TrainingError(ElvaError):
+    """A training can't go on, though recipe and data were in order."""
 
 
 class IndexMismatch(ElvaError):

@@ -95,6 +95,27 @@ def test_evaluate_prints_the_table_it_wrote(root: Path, tmp_path: Path) -> None:
     assert list(json.loads((out / "results.json").read_text())["tasks"]) == ["mrbench_task0_test"]
 
 
+def test_evaluate_says_how_many_queries_the_qrels_lack(root: Path, tmp_path: Path) -> None:
+    qrels = root / "qrels/test/mbeir_mrbench_task0_test_qrels.txt"
+    qrels.write_text("".join(qrels.read_text().splitlines(keepends=True)[5:]))
+    shown = run("evaluate", "mbeir", root, "-m", "m", "--out", tmp_path / "e", "--task", 0).stdout
+    assert "5 queries that the qrels files lack were judged by their own positives." in shown
+
+
+def test_evaluate_takes_an_instruction_by_number_or_by_qid(root: Path, tmp_path: Path, loaded: list[str]) -> None:
+    arguments = ["evaluate", "mbeir", root, "-m", "m", "--task", 0, "--instruction"]
+    run(*arguments, "2", "--out", tmp_path / "2")
+    run(*arguments, "qid", "--out", tmp_path / "qid")
+    for choice in (2, "qid"):
+        assert json.loads((tmp_path / f"{choice}/results.json").read_text())["instruction_choice"] == choice
+    loaded.clear()
+    for wrong in ("-1", "did", "1.5"):
+        refused = CliRunner().invoke(app, [*map(str, arguments), wrong, "--out", str(tmp_path / "no")])
+        assert refused.exit_code == 2
+        assert "a number from 0, or qid" in refused.output
+    assert loaded == [], "refused before the model is loaded"
+
+
 def test_embedding_first_gives_the_same_figures(root: Path, tmp_path: Path) -> None:
     shown = run("embed", root, "-m", "m", "--out", tmp_path / "vectors").stdout
     assert "128 vectors" in shown
@@ -139,13 +160,17 @@ def test_index_lists_what_it_leaves_out(root: Path, tmp_path: Path) -> None:
     assert "1 left out" in result.stdout
 
 
-@pytest.mark.parametrize("command", [("evaluate", "mbeir"), ("embed",), ("index",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "command",
+    ["evaluate mbeir ROOT --task 0", "embed ROOT --task 0", "index ROOT", "caption ROOT --split test",
+     "mine ROOT --split test"],
+)  # fmt: skip
 def test_bad_rows_stop_a_command_before_any_work_unless_skipped(
-    root: Path, tmp_path: Path, loaded: list[str], command: tuple[str, ...]
+    root: Path, tmp_path: Path, loaded: list[str], command: str
 ) -> None:
     (root / "mbeir_images/square-blue-large.png").unlink()
     (root / "mbeir_images/circle-blue-large.png").write_bytes(b"no picture")
-    arguments = [*command, root, "-m", "m", "--task", 0, "--out", tmp_path / "out"]
+    arguments = [*command.replace("ROOT", str(root)).split(), "-m", "m", "--out", tmp_path / "out"]
     refused = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert refused.exit_code == 2
     assert refused.stderr.count("cand_pool.jsonl:") == 2, "every bad row is named"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -142,15 +143,14 @@ def test_instructions_are_keyed_by_dataset_and_modalities_and_drop_empty_prompts
         (1000, "text", "image"): ("Find it.", "Show it."),
         (8, "image,text", "image"): ("Change it.",),
     }
-    assert data.dataset_id("shop") == 1000
-    assert data.dataset_id("mscoco") == 9
+    assert data.dataset_ids(["shop", "mscoco", "unheard of"]) == {1000, 9}
     asked = data.queries(TEST)[0]
     assert [data.instruction(asked, choice) for choice in range(3)] == [
         "Find it.",
         "Show it.",
         "Find it.",
     ]
-    assert data.instruction((9, "text", "image")) is None
+    assert data.instruction(replace(asked, qid="9:1")) is None
 
 
 def test_a_line_without_prompts_is_an_error(tmp_path: Path) -> None:
@@ -161,10 +161,17 @@ def test_a_line_without_prompts_is_an_error(tmp_path: Path) -> None:
 
 
 def test_the_choice_by_query_repeats_and_varies() -> None:
-    drawn = [choice_by_qid(f"9:{n}", seed=1) % 4 for n in range(40)]
-    assert drawn == [choice_by_qid(f"9:{n}", seed=1) % 4 for n in range(40)]
+    drawn = [choice_by_qid(f"9:{n}") % 4 for n in range(40)]
+    assert drawn == [choice_by_qid(f"9:{n}") % 4 for n in range(40)]
     assert set(drawn) == {0, 1, 2, 3}
-    assert drawn != [choice_by_qid(f"9:{n}", seed=2) % 4 for n in range(40)]
+
+
+def test_an_instruction_drawn_by_qid_is_that_of_the_query_in_every_run(tmp_path: Path) -> None:
+    text_to_image(tmp_path, TEST, count=4)
+    data = MBeir.open(tmp_path)
+    drawn = [data.query_item(asked, choice="qid").instruction for asked in data.queries(TEST)]
+    assert drawn == [("Find it.", "Show it.")[choice_by_qid(f"1000:{n}") % 2] for n in range(4)]
+    assert set(drawn) == {"Find it.", "Show it."}
 
 
 def test_queries_get_instructions_and_absolute_images_and_candidates_none(tmp_path: Path) -> None:

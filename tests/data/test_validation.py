@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from data.building import PICTURES, TEST, TRAIN, candidate, query, rows, text_to_image, tree
+from data.building import PICTURES, TEST, TRAIN, candidate, picture, query, rows, text_to_image, tree
 from elva.data.layout import UNION_TRAIN, TaskName, union_pool_path
-from elva.data.validation import open_checked, validate
-from elva.errors import DataError, DataErrors
+from elva.data.validation import open_checked, open_tasks, validate
+from elva.errors import DataError, DataErrors, InputError
 from elva.media import MediaLimits
 
 POOL_AND_QUERY = (TEST.pool_path, TEST.query_path)
@@ -195,6 +195,116 @@ def test_the_union_file_is_checked_as_train(tmp_path: Path) -> None:
     rows(tmp_path / union_pool_path("train"), candidate(1))
     errors = validate(tmp_path, check_images=False).errors
     assert [(error.line, error.field) for error in errors] == [(2, "query_txt")]
+
+
+OTHER = TaskName("shop", 4, "test")
+
+
+def other_task(root: Path, queries: list[dict[str, Any]], pool: list[dict[str, Any]]) -> Path:
+    """A second task beside the one of `tree`: image -> image."""
+    asked = {"query_txt": None, "query_img_path": PICTURES[0], "query_modality": "image"}
+    rows(root / OTHER.query_path, *(asked | query for query in queries))
+    rows(root / OTHER.pool_path, *pool)
+    return root
+
+
+def test_a_did_that_means_another_candidate_in_another_pool_is_an_error_that_names_both(tmp_path: Path) -> None:
+    pool = [candidate(0), candidate(3, img_path=PICTURES[0])]
+    root = other_task(tree(tmp_path), [query(10, pos_cand_list=["1000:0"])], pool)
+    error = only_error(root)
+    assert (error.path, error.line, error.field) == (root / OTHER.pool_path, 2, "did")
+    assert error.found == f"1000:3 is another candidate in {root / TEST.pool_path}"
+    for tasks in ([], [0], [4]):
+        with pytest.raises(DataErrors, match="1000:3 is another candidate"):
+            open_tasks(root, "test", tasks=tasks)
+    data, _, skipped = open_tasks(root, "test", skip_bad_rows=True)
+    assert skipped == 1
+    assert [one.did for one in data.pool(OTHER)] == ["1000:0"]
+
+
+def test_the_same_candidate_may_lie_in_several_pools(tmp_path: Path) -> None:
+    root = other_task(tree(tmp_path), [query(10, pos_cand_list=["1000:0"])], [candidate(n) for n in range(4)])
+    rows(root / union_pool_path("test"), *(candidate(n, src_content="of the union") for n in range(4)))
+    assert validate(root).errors == ()
+
+
+def test_a_clash_among_pools_of_other_tasks_stops_no_task(tmp_path: Path) -> None:
+    root = other_task(tree(tmp_path), [query(10, pos_cand_list=["1000:77"])], [candidate(77)])
+    rows(root / TaskName("mall", 0, "test").pool_path, candidate(77, img_path=PICTURES[2]))
+    assert validate(root).errors[0].field == "did"
+    assert open_tasks(root, "test", tasks=[0])[1] == [TEST]
+
+
+def test_a_qid_that_means_another_query_in_another_file_of_the_split_is_an_error(tmp_path: Path) -> None:
+    root = other_task(tree(tmp_path), [query(2, pos_cand_list=["1000:0"])], [candidate(0)])
+    error = only_error(root)
+    assert (error.path, error.line, error.field) == (root / OTHER.query_path, 1, "qid")
+    assert error.found == f"1000:2 is another query in {root / TEST.query_path}"
+    assert open_tasks(root, "test", tasks=[0])[1] == [TEST], "alone, each task has its own"
+    with pytest.raises(DataErrors, match="1000:2 is another query"):
+        open_tasks(root, "test")
+
+
+def test_splits_may_number_their_queries_alike(tmp_path: Path) -> None:
+    root = tree(tmp_path)
+    rows(root / TRAIN.query_path, query(0, query_txt="another thing"))
+    assert validate(root).errors == ()
+
+
+def union_tree(root: Path, *queries: dict[str, Any] | str) -> Path:
+    """Nothing but what is published for training: the union file and the union pool."""
+    rows(root / UNION_TRAIN, *queries)
+    rows(root / union_pool_path("train"), *(candidate(n) for n in range(4)))
+    for number, path in enumerate(PICTURES):
+        picture(root / path, 40 * number)
+    return root
+
+
+def test_training_opens_a_root_that_has_the_union_file_only(tmp_path: Path) -> None:
+    root = union_tree(tmp_path, query(0), query(1), query(0))
+    data, names, skipped = open_tasks(root, "train", tasks=[0])
+    assert (names, skipped) == ([], 0)
+    train = data.train_examples(task_ids=[0])
+    assert [one.qid for one in train.queries] == ["1000:0", "1000:1", "1000:0"], "it is published upsampled"
+    assert set(train.candidates) == {"1000:0", "1000:1"}
+    assert validate(root).counts == {root / union_pool_path("train"): 4, root / UNION_TRAIN: 3}
+
+
+def test_a_repeated_qid_of_the_union_file_must_be_the_same_query(tmp_path: Path) -> None:
+    error = only_error(union_tree(tmp_path, query(0), query(0, query_txt="another thing")))
+    assert (error.line, error.field) == (2, "qid")
+
+
+def test_bad_rows_of_the_union_file_and_its_pool_stop_the_training_or_are_left_out(tmp_path: Path) -> None:
+    root = union_tree(tmp_path, query(0), query(1), "{half", query(2))
+    spoil(root / PICTURES[2], "missing")
+    with pytest.raises(DataErrors, match="3 bad places"):
+        open_tasks(root, "train")
+    data, _, skipped = open_tasks(root, "train", skip_bad_rows=True)
+    assert skipped == 3
+    assert [one.qid for one in data.train_examples().queries] == ["1000:0", "1000:1"]
+
+
+def test_training_opens_train_files_without_a_task_in_their_name(tmp_path: Path) -> None:
+    root = tree(tmp_path)
+    rows(root / "query/train/mbeir_shop_train.jsonl", query(1))
+    rows(root / "query/train/mbeir_mall_train.jsonl", "{half")
+    data, names, _ = open_tasks(root, "train", ["shop"])
+    assert names == []
+    assert [one.qid for one in data.train_examples("train", ["shop"]).queries] == ["1000:1"]
+    with pytest.raises(DataErrors, match="mbeir_mall_train"):
+        open_tasks(root, "train")
+
+
+def test_what_works_task_by_task_wants_files_named_by_task(tmp_path: Path) -> None:
+    root = union_tree(tmp_path, query(0))
+    with pytest.raises(InputError, match=r"no train task that fits .*union_up_train\.jsonl mixes tasks: split it into"):
+        open_tasks(root, "train", by_task=True)
+
+
+def test_a_data_set_that_is_nowhere_fits_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no train task that fits datasets=\['shop'\]"):
+        open_tasks(union_tree(tmp_path, query(0)), "train", ["shop"])
 
 
 def test_bad_rows_stop_the_opening_or_are_left_out_and_counted(tmp_path: Path) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import ir_measures
 import pytest
 
-from elva.errors import DataErrors, ElvaError, IndexMismatch
+from elva.data.mbeir import MBeir, TaskName, choice_by_qid
+from elva.encoding import Encoding
+from elva.errors import DataErrors, ElvaError, IndexMismatch, InputError
 from elva.evaluation.embed import embed_root
 from elva.evaluation.mbeir import evaluate
 from elva.evaluation.store import VectorStore
+from elva.items import Item
 from judging import FakeEncoder, write_root
 
 
@@ -72,6 +77,29 @@ def test_vectors_of_another_model_are_refused_by_name(root: Path, tmp_path: Path
     assert not (tmp_path / "e").exists()
 
 
+def test_the_instruction_may_be_drawn_by_qid_and_is_recorded(root: Path, tmp_path: Path) -> None:
+    class Listening(FakeEncoder):
+        def embed(self, items: Sequence[Item], **options: Any) -> Encoding:
+            told.update({item.text: item.instruction for item in items if item.instruction})
+            return super().embed(items, **options)
+
+    told: dict[str | None, str | None] = {}
+    evaluate(root, Listening(), out=tmp_path / "e", tasks=[0], instruction_choice="qid")
+    row = json.loads((tmp_path / "e/results.json").read_text())
+    assert row["instruction_choice"] == "qid"
+    assert "instruction by qid;" in (tmp_path / "e/table.md").read_text()
+    asked = MBeir.open(root).queries(TaskName("mrbench", 0, "test"))
+    prompts = ("Find it.", "Look for it.", "Which?", "Search.")
+    assert {told[query.text] for query in asked} == set(prompts)
+    for query in asked:
+        assert told[query.text] == told[query.paraphrase] == prompts[choice_by_qid(query.qid) % 4]
+        assert all(told[grain.masked_txt] in prompts for grain in query.grains)
+    embed_root(root, FakeEncoder(), tmp_path / "v", tasks=[0], instruction_choice="qid")
+    with pytest.raises(IndexMismatch, match="instruction qid, not 0"):
+        evaluate(root, FakeEncoder(), out=tmp_path / "f", tasks=[0], vectors=tmp_path / "v")
+    evaluate(root, FakeEncoder(), out=tmp_path / "f", tasks=[0], vectors=tmp_path / "v", instruction_choice="qid")
+
+
 def test_vector_folder_round_trip(root: Path, tmp_path: Path) -> None:
     store = embed_root(root, FakeEncoder(), tmp_path / "v", tasks=[0])
     again = VectorStore.load(tmp_path / "v")
@@ -99,6 +127,39 @@ def test_bad_rows_are_all_reported_or_left_out_and_counted(tmp_path: Path) -> No
     store = embed_root(root, FakeEncoder(), tmp_path / "v", skip_bad_rows=True)
     assert store.counts.skipped_rows == row["counts"]["skipped_rows"]
     assert VectorStore.load(tmp_path / "v").counts == store.counts
+
+
+def test_queries_that_the_qrels_lack_are_judged_by_their_positives_and_counted(root: Path, tmp_path: Path) -> None:
+    whole = evaluate(root, FakeEncoder(noise=1.6), out=tmp_path / "a", tasks=[0]).row
+    short = write_root(tmp_path / "root")
+    qrels = short / "qrels/test/mbeir_mrbench_task0_test_qrels.txt"
+    lines = qrels.read_text().splitlines(keepends=True)
+    qrels.write_text("".join(lines[:20]))
+    row = evaluate(short, FakeEncoder(noise=1.6), out=tmp_path / "b", tasks=[0]).row
+    name = "mrbench_task0_test"
+    assert (whole["tasks"][name]["without_qrels"], row["tasks"][name]["without_qrels"]) == (0, 12)
+    assert row["tasks"][name] | {"without_qrels": 0} == whole["tasks"][name]
+    assert row["tasks"][name]["queries"] == len(row["ranks"][name]["qids"]) == 32
+    assert (tmp_path / "b/qrels" / f"{name}.txt").read_text() == (tmp_path / "a/qrels" / f"{name}.txt").read_text()
+
+
+def test_queries_without_any_qrels_file_are_judged_by_their_positives(root: Path, tmp_path: Path) -> None:
+    bare = write_root(tmp_path / "root")
+    (bare / "qrels/test/mbeir_mrbench_task0_test_qrels.txt").unlink()
+    tasks = [
+        evaluate(each, FakeEncoder(noise=1.6), out=tmp_path / str(i), tasks=[0]).row["tasks"]
+        for i, each in enumerate((root, bare))
+    ]
+    assert tasks[0] == tasks[1]
+
+
+def test_lists_shorter_than_the_deepest_cutoff_are_refused_before_any_work(root: Path, tmp_path: Path) -> None:
+    encoder = FakeEncoder()
+    with pytest.raises(InputError, match="give a depth of 10 or more"):
+        evaluate(root, encoder, out=tmp_path / "e", depth=9)
+    assert encoder.seen == []
+    row = evaluate(root, encoder, out=tmp_path / "e", depth=10).row
+    assert row["chance"]["mrr"] == pytest.approx(sum(1 / rank for rank in range(1, 11)) / 32)
 
 
 def test_nothing_to_evaluate_is_an_error_and_leaves_nothing(root: Path, tmp_path: Path) -> None:

@@ -68,13 +68,20 @@ def test_files_rank_as_the_lists_do(problem: tuple[list[list[float]], list[set[i
 
 
 def test_chance_is_the_mean_over_all_rankings() -> None:
-    one = chance(4, [1])
+    one = chance(4, [1], 100)
     assert one["hit@1"] == pytest.approx(1 / 4)
     assert one["hit@5"] == pytest.approx(1)
     assert one["mrr"] == pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 4) / 4)
-    assert chance(10, [2])["hit@1"] == pytest.approx(1 / 5)
-    assert chance(10, [2])["hit@5"] == pytest.approx(1 - (5 / 10) * (4 / 9))
-    assert chance(10, [2, 0])["hit@1"] == pytest.approx(1 / 10)
+    assert chance(10, [2], 100)["hit@1"] == pytest.approx(1 / 5)
+    assert chance(10, [2], 100)["hit@5"] == pytest.approx(1 - (5 / 10) * (4 / 9))
+    assert chance(10, [2, 0], 100)["hit@1"] == pytest.approx(1 / 10)
+
+
+def test_chance_looks_as_deep_as_the_lists_do() -> None:
+    cut = chance(200, [1], 20)
+    assert cut["mrr"] == pytest.approx(sum(1 / rank for rank in range(1, 21)) / 200)
+    assert cut["hit@10"] == chance(200, [1], 200)["hit@10"]
+    assert chance(5, [2], 20) == chance(5, [2], 5)
 
 
 def test_standard_errors() -> None:

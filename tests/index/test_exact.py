@@ -88,6 +88,29 @@ def test_folders_that_are_no_index(tmp_path: Path) -> None:
         ExactIndex.open(tmp_path / "i")
 
 
+@pytest.mark.parametrize("name", ["vectors.npy", "items.jsonl", "meta.json"])
+@pytest.mark.parametrize("damage", ["missing", "torn", "empty", "foreign"])
+def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path, name: str, damage: str) -> None:
+    filled().save(tmp_path / "i")
+    path = tmp_path / "i" / name
+    if damage == "missing":
+        path.unlink()
+    else:
+        whole = path.read_bytes()
+        path.write_bytes({"torn": whole[: len(whole) // 2 + 1], "empty": b"", "foreign": b"[1]\n"}[damage])
+    with pytest.raises(FolderError) as caught:
+        ExactIndex.open(tmp_path / "i")
+    assert "build it again with `elva index`" in str(caught.value)
+    assert name in str(caught.value) or str(caught.value).startswith(f"{tmp_path / 'i'} is damaged: ")
+
+
+def test_vectors_of_another_width_are_damage(tmp_path: Path) -> None:
+    filled().save(tmp_path / "i")
+    np.save(tmp_path / "i/vectors.npy", np.eye(3, dtype=np.float32)[:2])
+    with pytest.raises(FolderError, match=r"vectors\.npy is damaged .*\(2, 3\).*elva index"):
+        ExactIndex.open(tmp_path / "i")
+
+
 def test_bad_images_are_refused_or_left_out_and_listed(tmp_path: Path) -> None:
     root = write_root(tmp_path / "root")
     (root / "mbeir_images/circle-blue-small.png").unlink()

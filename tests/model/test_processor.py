@@ -102,6 +102,16 @@ def test_a_summary_ends_in_ret_and_is_cut_to_the_limit(processor: Processor) -> 
     assert processor.summary_ids("") == [processor.ret_id]
 
 
+def test_what_a_summary_s_limit_cuts_is_known(processor: Processor) -> None:
+    found = set()
+    for count in range(1, processor.settings.max_summary + 3):
+        text = " ".join(["red"] * count)
+        whole = processor.decode(processor.summary_ids(text)) == text
+        assert processor.cuts(text) is not whole
+        found.add(whole)
+    assert found == {True, False}
+
+
 def test_everything_but_ret_is_banned_from_summaries(processor: Processor) -> None:
     ids = {processor.tokenizer.convert_tokens_to_ids(token) for token in SPECIAL}
     assert set(processor.banned_ids()) == ids - {processor.ret_id}

@@ -70,6 +70,19 @@ def test_reading_agrees_with_sampling(embedder, items, inputs):
     torch.testing.assert_close(read.logprobs, rollouts.logprobs, atol=1e-5, rtol=0)
 
 
+def test_each_rollout_can_be_read_at_its_own_temperature(embedder, items, inputs):
+    prefix = inputs.collate(inputs.prepare(items, "generative"))
+    rollouts = written(embedder, prefix)
+    heats = [0.7, 1.0, 2.0]
+    read = replay(embedder.backbone, embedder.processor, prefix, rollouts, torch.tensor(heats))
+    for g, heat in enumerate(heats):
+        alike = replay(embedder.backbone, embedder.processor, prefix, rollouts, heat)
+        assert torch.equal(read.logprobs[:, g], alike.logprobs[:, g])
+        assert torch.equal(read.embeddings, alike.embeddings)
+    plain = replay(embedder.backbone, embedder.processor, prefix, rollouts)
+    assert torch.equal(read.logprobs[:, 1], plain.logprobs[:, 1]), "0 stands for temperature 1"
+
+
 def test_rollouts_of_one_item_do_not_see_each_other(embedder, items, inputs):
     prefix = inputs.collate(inputs.prepare(items, "generative"))
     together = written(embedder, prefix)

@@ -22,7 +22,8 @@ from elva.training.captions import write_captions
 from elva.training.negatives import mine
 from elva.training.recipe import load_recipe
 from elva.training.run import RunResult, train
-from elva.training.session import Session
+from elva.training.scenes import Scene, SceneSource
+from elva.training.session import Session, Step
 from smallest import CREATE
 
 SHORT = ["checkpoint.every_steps=2", "log.every_steps=1", "contrast.batch_size=4", "optimizer.lr=1e-3"]
@@ -283,6 +284,71 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(
     resumed = chain.run(recipe, *settings, out=parts, resume=True)
     assert (resumed.finished, resumed.updates) == (True, 4)
     assert_same_run(chain.home / whole, run)
+
+
+TWICE = ["reinforce.policy.updates_per_rollout=2", "budget.steps=6", "optimizer.lr=1e-2", "seed=3"]
+
+
+def scenes_of(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of the scenes that are drawn from now on."""
+    numbers: list[int] = []
+    scene = SceneSource.scene
+
+    def noted(self: SceneSource, step: Step) -> Scene:
+        numbers.append(step.number)
+        return scene(self, step)
+
+    monkeypatch.setattr(SceneSource, "scene", noted)
+    return numbers
+
+
+def test_two_updates_per_rollout_visit_every_scene_and_are_paid_by_one_reward(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = scenes_of(monkeypatch)
+    result = chain.stage3("elva_paper", *TWICE, out="twice")
+    assert_complete(result, chain.home / "twice", steps=6)
+    assert numbers == [0, 1, 2]
+    rows = metrics(chain.home / "twice")
+    for first, second in zip(rows[::2], rows[1::2], strict=True):
+        assert first["reward/total"] == second["reward/total"], "what was sampled is rewarded once"
+        assert first["clip_share"] == 0.0
+        assert first["kl"] != second["kl"], "though the weights have moved"
+    assert len({row["reward/total"] for row in rows}) == 3
+
+
+def test_an_epoch_counts_scenes(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = scenes_of(monkeypatch)
+    settings = [*TWICE, "budget.steps=null", "budget.epochs=1", "data.max_queries=6"]
+    result = chain.stage3("elva_paper", *settings, out="epoch")
+    assert (numbers, result.updates) == ([0, 1, 2], 6)
+
+
+def test_a_stop_between_two_updates_of_a_scene_ends_the_scene_and_goes_on_with_the_next(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain.stage3("elva_paper", *TWICE, out="twice-whole")
+    with monkeypatch.context() as patched:
+        stop_after(patched, steps=3)
+        stopped = chain.stage3("elva_paper", *TWICE, out="twice-parts")
+    assert (stopped.finished, stopped.updates) == (False, 4)
+    resumed = chain.stage3("elva_paper", *TWICE, out="twice-parts", resume=True)
+    assert (resumed.finished, resumed.updates) == (True, 6)
+    assert_same_run(chain.home / "twice-whole", chain.home / "twice-parts")
+
+
+def test_where_a_stop_fell_between_two_lines_the_log_is_that_of_the_whole_run(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = [chain.model("base"), "budget.steps=6", "log.every_steps=4"]
+    chain.run("stage1", *settings, out="log-whole")
+    with monkeypatch.context() as patched:
+        stop_after(patched, steps=3)
+        chain.run("stage1", *settings, out="log-parts")
+    assert [row["step"] for row in metrics(chain.home / "log-parts")] == [0, 2]
+    chain.run("stage1", *settings, out="log-parts", resume=True)
+    assert [row["step"] for row in metrics(chain.home / "log-whole")] == [0, 4, 5]
+    assert_same_run(chain.home / "log-whole", chain.home / "log-parts")
 
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(chain: Chain) -> None:

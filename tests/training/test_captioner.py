@@ -7,19 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from elva.data.mbeir import MBeir
-from elva.errors import ElvaError
-from elva.training.captioner import CaptionSet, create_embedder
-from elva.training.recipe import Recipe, load_recipe
+from elva.data.mbeir import Candidate, MBeir, Query, TaskName, write_instructions, write_pool, write_queries
+from elva.errors import ElvaError, InputError
+from elva.training.captioner import CaptionSet, augmented, create_embedder
+from elva.training.recipe import Caption, Recipe, load_recipe
 from elva.training.run import train
 from smallest import CREATE
 
 
 @pytest.fixture(scope="module")
 def captions(world: Path) -> CaptionSet:
-    data = MBeir.open(world)
-    return CaptionSet(data, data.tasks("base"))
+    return CaptionSet(recipe(world), MBeir.open(world))
 
 
 def recipe(world: Path, *settings: str) -> Recipe:
@@ -60,6 +60,59 @@ def test_a_split_without_queries_is_refused(world: Path, tmp_path: Path) -> None
     assert not (tmp_path / "run" / "recipe.yaml").exists(), "the next try is not a second run"
 
 
+# -- what can't be learned, and how much is ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Two data sets; the second query of the first has its first answer in the other one's pool."""
+    first, second = TaskName("world", 1, "base"), TaskName("mrbench", 1, "base")
+    write_queries(tmp_path, first, [query("100:1", "100:1"), query("100:2", "101:1", "100:1")])
+    write_queries(tmp_path, second, [query("101:1", "101:1")])
+    write_pool(tmp_path, first, [Candidate("100:1", "a red circle", None, "text")])
+    write_pool(tmp_path, second, [Candidate("101:1", "a blue square", None, "text")])
+    write_instructions(tmp_path, {}, {})
+    return tmp_path
+
+
+def query(qid: str, *positives: str) -> Query:
+    return Query(qid, f"say {qid}", None, "text", positives, (), 1)
+
+
+def pairs(root: Path, *settings: str) -> dict[str | None, str]:
+    """Text of each item to its caption."""
+    found = CaptionSet(recipe(root, *settings), MBeir.open(root))
+    return {item.text: caption for item, caption in found.items["text"]}
+
+
+def test_a_caption_in_another_data_set_s_pool_is_found(root: Path) -> None:
+    assert pairs(root, "data.datasets=[world]") == {"say 100:1": "a red circle", "say 100:2": "a blue square"}
+
+
+def test_a_positive_without_text_is_refused_by_query(root: Path) -> None:
+    write_pool(root, TaskName("mrbench", 1, "base"), [Candidate("101:1", None, "a.png", "image")])
+    message = r"positives of 2 of 3 queries have no text.*101:1 of query 101:1 for one; choose .*data\.tasks"
+    with pytest.raises(InputError, match=message):
+        pairs(root)
+
+
+def test_queries_are_limited_by_the_seed(root: Path) -> None:
+    chosen = [tuple(pairs(root, "data.max_queries=1", f"seed={seed}")) for seed in range(8)]
+    assert all(len(each) == 1 for each in chosen)
+    assert len(set(chosen)) > 1
+
+
+def test_captions_that_are_cut_are_counted_and_said_once(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = "model.create.max_summary=2"
+    train(recipe(root, CREATE, short, "budget.steps=3", "caption.batch_size=2"), tmp_path / "cut")
+    assert capsys.readouterr().err.count("2 of 2 captions were cut to 2 tokens") == 1
+    long = "model.create.max_summary=40"
+    train(recipe(root, CREATE, long, "budget.steps=1", "caption.batch_size=2"), tmp_path / "whole")
+    assert "captions were cut" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("text_share", "instruction_share"), [(0.0, 0.0), (0.25, 0.5), (1.0, 1.0)])
 def test_shares_are_those_of_the_recipe(captions: CaptionSet, text_share: float, instruction_share: float) -> None:
     pairs = captions.draw(np.random.default_rng(0), 2000, text_share, instruction_share)
@@ -81,3 +134,14 @@ def test_instructions_are_those_of_the_modality(world: Path, captions: CaptionSe
 def test_the_same_generator_draws_the_same(captions: CaptionSet) -> None:
     first, again, other = (captions.draw(np.random.default_rng(seed), 20, 0.3, 0.5) for seed in (3, 3, 4))
     assert first == again != other
+
+
+def test_augmentation_keeps_the_size_and_repeats_with_its_generator() -> None:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 30, 3), dtype=np.uint8))
+    settings = Caption(crop=0.3, mirror=0.5)
+    one, again = (augmented(picture, settings, np.random.default_rng(1)) for _ in range(2))
+    assert one.size == picture.size
+    assert one.tobytes() == again.tobytes() != picture.tobytes()
+    assert augmented(picture, Caption(), np.random.default_rng(1)).tobytes() == picture.tobytes()
+    mirrored = augmented(picture, Caption(mirror=1.0), np.random.default_rng(1))
+    assert (np.asarray(mirrored) == np.asarray(picture)[:, ::-1]).all()

@@ -23,6 +23,8 @@ from elva.training.checkpoint import (
 )
 from elva.training.recipe import Budget, Optimizer, Recipe, Saving
 
+INPUTS = {"data.root": "abc", "model.path": "def"}
+
 
 def recipe(lr: float = 1e-2, keep: int = 2) -> Recipe:
     return Recipe(
@@ -58,7 +60,7 @@ def save(folder: Path, step: int = 5, **changes: Any) -> Path:
         "optimizer": optimizer.state_dict(),
         "progress": Progress(step=step, seconds=1.5),
         "recipe": recipe(),
-        "data_fingerprint": "abc",
+        "inputs": INPUTS,
     }
     return save_checkpoint(folder, **{**values, **changes})
 
@@ -70,21 +72,21 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
         tmp_path,
         tensors=model.state_dict(),
         optimizer=optimizer.state_dict(),
-        progress=Progress(step=3, seconds=0.25, position=12, extra={"epoch": 1}),
+        progress=Progress(step=3, seconds=0.25),
         recipe=recipe(),
-        data_fingerprint="abc",
+        inputs=INPUTS,
     )
     train(model, optimizer, 4)
 
     resumed, resumed_optimizer = new_training()
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(99)
-    loaded = load_checkpoint(path, recipe(), "abc")
+    loaded = load_checkpoint(path, recipe(), INPUTS)
     resumed.load_state_dict(loaded.tensors)
     resumed_optimizer.load_state_dict(loaded.optimizer)
     train(resumed, resumed_optimizer, 4)
 
-    assert loaded.progress == Progress(step=3, seconds=0.25, position=12, extra={"epoch": 1})
+    assert loaded.progress == Progress(step=3, seconds=0.25)
     assert torch.equal(resumed.weight, model.weight)
     assert torch.equal(resumed.bias, model.bias)
 
@@ -93,7 +95,7 @@ def test_the_optimizer_state_comes_back_exactly(tmp_path: Path) -> None:
     model, optimizer = new_training()
     train(model, optimizer, 2)
     before = optimizer.state_dict()
-    loaded = load_checkpoint(save(tmp_path, optimizer=before), recipe(), "abc").optimizer
+    loaded = load_checkpoint(save(tmp_path, optimizer=before), recipe(), INPUTS).optimizer
     assert loaded["param_groups"] == before["param_groups"]
     for parameter, entries in before["state"].items():
         for name, value in entries.items():
@@ -103,7 +105,7 @@ def test_the_optimizer_state_comes_back_exactly(tmp_path: Path) -> None:
 def test_tied_weights_and_half_precision_are_kept(tmp_path: Path) -> None:
     shared = torch.randn(3)
     tensors = {"a": shared, "b": shared, "c": torch.randn(2, 3).to(torch.bfloat16).T}
-    loaded = load_checkpoint(save(tmp_path, tensors=tensors), recipe(), "abc").tensors
+    loaded = load_checkpoint(save(tmp_path, tensors=tensors), recipe(), INPUTS).tensors
     assert all(torch.equal(loaded[name], value) for name, value in tensors.items())
     assert loaded["c"].dtype == torch.bfloat16
 
@@ -123,7 +125,7 @@ def test_the_newest_are_kept_in_the_order_of_steps(tmp_path: Path) -> None:
 def test_saving_a_step_again_replaces_it(tmp_path: Path) -> None:
     save(tmp_path)
     path = save(tmp_path, progress=Progress(step=5, seconds=9.0))
-    assert load_checkpoint(path, recipe(), "abc").progress.seconds == 9.0
+    assert load_checkpoint(path, recipe(), INPUTS).progress.seconds == 9.0
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -138,7 +140,7 @@ def test_incomplete_checkpoints_are_passed_over_and_refused(tmp_path: Path, name
     (newer / name).write_bytes(content[: len(content) // 2])
     assert latest_checkpoint(tmp_path) == older
     with pytest.raises(CheckpointError, match="incomplete"):
-        load_checkpoint(newer, recipe(), "abc")
+        load_checkpoint(newer, recipe(), INPUTS)
     (newer / name).unlink()
     assert latest_checkpoint(tmp_path) == older
 
@@ -170,14 +172,22 @@ def test_a_kill_while_writing_leaves_the_older_one(
 def test_another_recipe_is_refused_by_its_difference(tmp_path: Path) -> None:
     path = save(tmp_path)
     with pytest.raises(CheckpointError, match=r"optimizer\.lr: 0\.01 -> 0\.02"):
-        load_checkpoint(path, recipe(lr=2e-2), "abc")
-    load_checkpoint(path, recipe(keep=7), "abc")
+        load_checkpoint(path, recipe(lr=2e-2), INPUTS)
+    load_checkpoint(path, recipe(keep=7), INPUTS)
 
 
-def test_other_data_is_refused(tmp_path: Path) -> None:
+def test_other_inputs_are_refused_by_name(tmp_path: Path) -> None:
     path = save(tmp_path)
-    with pytest.raises(CheckpointError, match="other data: fingerprint abc, now xyz"):
-        load_checkpoint(path, recipe(), "xyz")
+    with pytest.raises(CheckpointError, match=r"other inputs.*\n  data\.root: abc -> xyz$"):
+        load_checkpoint(path, recipe(), INPUTS | {"data.root": "xyz"})
+    with pytest.raises(CheckpointError, match=r"\n  model\.path: def -> none\n  data\.captions: none -> 123$"):
+        load_checkpoint(path, recipe(), {"data.root": "abc", "data.captions": "123"})
+
+
+def test_a_checkpoint_that_says_nothing_of_its_inputs_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path, inputs={})
+    with pytest.raises(CheckpointError, match=r"data\.root: none -> abc"):
+        load_checkpoint(path, recipe(), INPUTS)
 
 
 def test_a_refused_checkpoint_leaves_the_random_states_alone(tmp_path: Path) -> None:
@@ -185,7 +195,7 @@ def test_a_refused_checkpoint_leaves_the_random_states_alone(tmp_path: Path) -> 
     random.seed(3)
     expected = random.getstate()
     with pytest.raises(CheckpointError):
-        load_checkpoint(path, recipe(), "xyz")
+        load_checkpoint(path, recipe(), INPUTS | {"data.root": "xyz"})
     assert random.getstate() == expected
 
 

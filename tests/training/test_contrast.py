@@ -78,6 +78,22 @@ def test_contradictions_are_negatives_and_equal_texts_are_none(triples: Data) ->
     ]
 
 
+def test_what_other_rows_say_of_an_anchor_is_no_negative_of_it(tmp_path: Path) -> None:
+    lines = ["a dog runs,an animal runs,a cat", "a dog runs,something moves,a dog sleeps"]  # one anchor, two positives
+    lines += ["a puppy runs,a dog runs,a kitten", "rain falls,it is wet,the sun shines"]  # and a positive of another
+    (tmp_path / "t.csv").write_text("sent0,sent1,hard_neg\n" + "\n".join(lines) + "\n")
+    batch = TripleSource(recipe(Data(root=str(tmp_path), triples="t.csv"), 4)).batch(step(0))
+    ignored = {
+        anchor: {text for text, out in zip(batch.candidates, row, strict=True) if out}
+        for anchor, row in zip(batch.queries, batch.ignore.tolist(), strict=True)
+    }
+    assert ignored == {
+        "a dog runs": {"an animal runs", "something moves", "a dog runs"},
+        "a puppy runs": {"a dog runs", "an animal runs", "something moves"},
+        "rain falls": {"it is wet"},
+    }
+
+
 def test_contradictions_can_be_left_out(triples: Data) -> None:
     assert len(TripleSource(recipe(triples, 9, triple_negatives=False)).batch(step(0)).candidates) == 9
 
@@ -154,6 +170,22 @@ def test_other_positives_and_duplicates_are_no_negatives(queries: Data) -> None:
     assert ignored[query_key("100:4")] == ignored[query_key("100:5")] == {keys[4], keys[5]}
     assert ignored[query_key("100:2")] == {keys[2], keys[8]} & set(place)
     assert ignored[query_key("100:7")] == {keys[7]}
+
+
+def test_duplicates_of_every_positive_are_no_negatives(queries: Data) -> None:
+    root, extra = Path(queries.root), Candidate("101:8", "answer 8", None, "text")  # repeats 100:8
+    write_pool(root, OTHER, [extra, *(Candidate(f"101:{n}", f"other {n}", None, "text") for n in range(5))])
+    rows = [{"qid": f"100:{n}", "candidates": [["101:8", 0.9]]} for n in range(8)]
+    (root / "n.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    source = asking(recipe(replace(queries, negatives="n.jsonl", datasets=("world",)), 8, hard_negatives=1))
+    drawn = set()
+    for number in range(12):
+        batch = source.batch(step(number))
+        row, column = batch.queries.index(query_key("100:2")), batch.candidates.index(candidate_key("101:8"))
+        assert batch.ignore[row, column], "whichever positive was drawn"
+        assert batch.ignore[:, column].sum() == 1
+        drawn.add(batch.candidates[int(batch.positive[row])])
+    assert candidate_key("100:2") in drawn
 
 
 def test_the_positive_is_drawn_among_all(queries: Data) -> None:

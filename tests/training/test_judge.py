@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import exp, log, sqrt
 
 import pytest
 import torch
 
-from elva.model.rollout import Rollouts
+from elva.items import Item
+from elva.model.embedder import Embedder
+from elva.model.inputs import Inputs
+from elva.model.rollout import Rollouts, replay, sample
 from elva.training.judge import judge
 from elva.training.recipe import Budget, Optimizer, Order, Recipe, Reinforce, Reward, Weights
 from elva.training.recipe import (
@@ -55,7 +59,7 @@ def advantages() -> torch.Tensor:
 
 
 def test_rewards_ranks_and_cosines_are_logged_as_worked_by_hand() -> None:
-    _, metrics = judge(recipe(reward=REWARD), scene(), reading(), rollouts(), None, None)
+    _, metrics = judge(recipe(reward=REWARD), scene(), reading(), rollouts(), None, None, 2)
     flat = [each for row in REWARDS for each in row]
     assert metrics["reward/total"] == pytest.approx(sum(flat) / 4, abs=1e-6)
     assert metrics["reward/margin"] == pytest.approx((1 + 1 + 0.2 + 0) / 4, abs=1e-6)
@@ -72,7 +76,7 @@ def test_rewards_ranks_and_cosines_are_logged_as_worked_by_hand() -> None:
 
 def test_the_policy_pushes_every_token_of_a_rollout_by_its_advantage() -> None:
     read = reading()
-    loss, metrics = judge(recipe(reward=REWARD), scene(), read, rollouts(), torch.zeros(5, 2, 2), None)
+    loss, metrics = judge(recipe(reward=REWARD), scene(), read, rollouts(), torch.zeros(5, 2, 2), None, 2)
     loss.backward()
     advantage = advantages()
     # mean over 2 tokens, then over 2 queries x 4 summaries x 2 rollouts; candidates collect from both queries
@@ -88,13 +92,13 @@ def test_the_policy_pushes_every_token_of_a_rollout_by_its_advantage() -> None:
 def test_the_policy_is_held_by_the_reference() -> None:
     read = reading(torch.full((5, 2, 2), -1.0))
     reference = torch.full((5, 2, 2), -1.5)
-    _, metrics = judge(recipe(), scene(), read, rollouts(torch.full((5, 2, 2), -1.0)), reference, None)
+    _, metrics = judge(recipe(), scene(), read, rollouts(torch.full((5, 2, 2), -1.0)), reference, None, 2)
     assert metrics["kl"] == pytest.approx(exp(-0.5) + 0.5 - 1, abs=1e-6)
 
 
 def test_far_ratios_are_clipped_and_counted() -> None:
     read = reading(torch.full((5, 2, 2), 1.0))  # e times as likely as when sampled
-    loss, metrics = judge(recipe(reward=REWARD), scene(), read, rollouts(), None, None)
+    loss, metrics = judge(recipe(reward=REWARD), scene(), read, rollouts(), None, None, 2)
     loss.backward()
     advantage = advantages()
     assert metrics["clip_share"] == pytest.approx(0.5), "the tokens with a positive advantage"
@@ -104,11 +108,36 @@ def test_far_ratios_are_clipped_and_counted() -> None:
     assert loss.item() == pytest.approx(float(expected), abs=1e-5)
 
 
+def test_later_updates_are_paid_by_the_first_reading() -> None:
+    moved = reading(torch.full((5, 2, 2), 0.1))
+    moved.embeddings.data[:2] = unit([[0.0, 0.0, 1.0]])[0]  # by now every query is as far as can be from its positive
+    loss, metrics = judge(recipe(reward=REWARD), scene(), moved, rollouts(), None, None, 2)
+    loss.backward()
+    _, first = judge(recipe(reward=REWARD), scene(), reading(), rollouts(), None, None, 2)
+    assert metrics["reward/total"] == first["reward/total"]
+    assert metrics["positive_rank"] == first["positive_rank"]
+    share = -advantages() * exp(0.1) / 2 / 16
+    torch.testing.assert_close(moved.logprobs.grad[0], share[0][:, None].expand(-1, 2), atol=1e-6, rtol=1e-4)
+
+
+def test_equal_rollouts_are_a_group_without_variance_though_they_differ_in_the_last_bits(embedder: Embedder) -> None:
+    inputs = Inputs(embedder.backbone, embedder.processor, embedder.features)
+    items = [Item(text=f"a red circle {number}") for number in range(5)]
+    prefix = inputs.collate(inputs.prepare(items, "generative"))
+    sampled = sample(embedder.backbone, embedder.processor, prefix, group_size=8, temperature=0.0, max_tokens=6)
+    assert (sampled.tokens == sampled.tokens[:, :1]).all()
+    read = replay(embedder.backbone, embedder.processor, prefix, sampled).detached()
+    for rollout in (sampled, read):
+        _, metrics = judge(recipe(group_size=8), scene(), rollout, rollout, None, None, 6)
+        assert 0 < metrics["reward_std"] < 1e-6
+        assert metrics["zero_variance_share"] == 1.0
+
+
 def test_a_group_whose_rewards_are_alike_teaches_nothing() -> None:
     x, y, z = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]
     alike = torch.stack([unit([x, y, x, y, z])] * 2, 1)
     read = written(alike, leaf(torch.zeros(5, 2, 2)))
-    loss, metrics = judge(recipe(), scene(), read, written(alike), None, None)
+    loss, metrics = judge(recipe(), scene(), read, written(alike), None, None, 2)
     loss.backward()
     assert metrics["zero_variance_share"] == 1.0
     assert (read.logprobs.grad == 0).all()
@@ -116,7 +145,7 @@ def test_a_group_whose_rewards_are_alike_teaches_nothing() -> None:
 
 def h() -> torch.Tensor:
     found, grains = scene(), order()
-    return torch.cat([grains.queries(found.queries, ["100:1", "100:2"], found.dids), grains.candidates(found.dids)])
+    return torch.cat([grains.queries(["100:1", "100:2"], found.dids, found.ignore), grains.candidates(found.dids)])
 
 
 def kl(target: list[float], model: list[float]) -> float:
@@ -129,7 +158,7 @@ def test_listwise_is_the_kl_of_the_two_orders() -> None:
     weights = Weights(policy=0.0, listwise=2.0)
     settings = Order(anchors="queries", grain_temperature=0.5, temperature=0.1)
     read = reading()
-    loss, metrics = judge(recipe(weights=weights, order=settings), scene(), read, rollouts(), None, order())
+    loss, metrics = judge(recipe(weights=weights, order=settings), scene(), read, rollouts(), None, order(), 2)
     grains = (-h()[:2] / 0.5).tolist()
     cosines = [[[1, 0, 0], [0.8, 0.6, 0]], [[0, 1, 0], [0.8, 0.6, 0]]]
     rows = [kl(grains[q], [cosine / 0.1 for cosine in cosines[q][g]]) for q in range(2) for g in range(2)]
@@ -142,7 +171,7 @@ def test_listwise_is_the_kl_of_the_two_orders() -> None:
 
 def test_with_all_anchors_candidates_rank_each_other_too() -> None:
     weights = Weights(policy=0.0, listwise=1.0)
-    _, metrics = judge(recipe(weights=weights), scene(), reading(), rollouts(), None, order())
+    _, metrics = judge(recipe(weights=weights), scene(), reading(), rollouts(), None, order(), 2)
     settings = Order()
     grains = h()
     assert grains[2:].diagonal().isnan().all()
@@ -157,10 +186,21 @@ def test_with_all_anchors_candidates_rank_each_other_too() -> None:
     assert metrics["reward/listwise"] == pytest.approx(-sum(rows) / 10, rel=1e-4)
 
 
+def test_a_right_answer_has_the_target_of_the_positive() -> None:
+    weights, queries = Weights(policy=0.0, regression=1.0), Order(anchors="queries", slope=0.2)
+    both = replace(scene(), ignore=torch.tensor([[True, True, False], [True, True, False]]))
+    read = reading()
+    loss, _ = judge(recipe(weights=weights, order=queries), both, read, rollouts(), None, order(), 2)
+    loss.backward()
+    # cosines 1 of (query 0, candidate 0) and 0 of (query 0, candidate 1), both asked for 1: only the second one pulls
+    assert read.embeddings.grad[0, 0, 0] == 0
+    assert read.embeddings.grad[0, 0, 1] < 0
+
+
 def test_regression_is_the_weighted_square_of_what_the_cosine_should_be() -> None:
     weights = Weights(policy=0.0, regression=1.0)
     settings = Order(anchors="queries", slope=0.2)
-    loss, _ = judge(recipe(weights=weights, order=settings), scene(), reading(), rollouts(), None, order())
+    loss, _ = judge(recipe(weights=weights, order=settings), scene(), reading(), rollouts(), None, order(), 2)
     grains = h()[:2].expand(2, -1, -1)
     cosines = torch.tensor([[[1.0, 0, 0], [0, 1.0, 0]], [[0.8, 0.6, 0], [0.8, 0.6, 0]]])
     weight = 1 / (1 + grains) ** 2
@@ -170,7 +210,9 @@ def test_regression_is_the_weighted_square_of_what_the_cosine_should_be() -> Non
 
 def test_infonce_is_the_cross_entropy_of_each_rollout() -> None:
     weights = Weights(policy=0.0, infonce=1.0)
-    loss, metrics = judge(recipe(weights=weights, infonce_temperature=0.5), scene(), reading(), rollouts(), None, None)
+    loss, metrics = judge(
+        recipe(weights=weights, infonce_temperature=0.5), scene(), reading(), rollouts(), None, None, 2
+    )
     cosines = torch.tensor([[[1.0, 0, 0], [0, 1.0, 0]], [[0.8, 0.6, 0], [0.8, 0.6, 0]]]) / 0.5
     expected = -torch.stack([cosines[g, q].log_softmax(0)[q] for g in range(2) for q in range(2)]).mean()
     assert loss.item() == pytest.approx(float(expected), rel=1e-5)
@@ -185,7 +227,7 @@ def test_the_own_caption_is_written_but_never_rewarded() -> None:
     read = written(leaf(torch.cat([both, own], 1)), leaf(logprobs))
     sampled = written(torch.cat([both, own], 1), logprobs)
     wanted = recipe(own_caption=True, reward=REWARD, weights=Weights(policy=1.0, lm=0.5))
-    loss, metrics = judge(wanted, scene(), read, sampled, logprobs, None)
+    loss, metrics = judge(wanted, scene(), read, sampled, logprobs, None, 2)
     loss.backward()
     assert metrics["reward/total"] == pytest.approx(sum(sum(row) for row in REWARDS) / 4, abs=1e-6)
     assert metrics["lm_loss"] == pytest.approx(2.0)
@@ -198,8 +240,8 @@ def test_what_is_logged_is_of_the_sampled_summaries_alone() -> None:
     both = written(torch.cat([rollouts().embeddings, own], 1))
     both.forced[:, 2], both.mask[:, 2, 1] = True, False  # the own caption is shorter and was cut
     weights = Weights(policy=0.0, lm=1.0)
-    _, metrics = judge(recipe(own_caption=True, reward=REWARD, weights=weights), scene(), both, both, None, None)
-    _, alone = judge(recipe(reward=REWARD, weights=Weights(policy=0.0)), scene(), rollouts(), rollouts(), None, None)
+    _, metrics = judge(recipe(own_caption=True, reward=REWARD, weights=weights), scene(), both, both, None, None, 2)
+    _, alone = judge(recipe(reward=REWARD, weights=Weights(policy=0.0)), scene(), rollouts(), rollouts(), None, None, 2)
     assert {key: metrics[key] for key in alone} == pytest.approx(alone)
 
 
@@ -208,7 +250,7 @@ def test_where_nothing_is_sampled_the_caption_is_ranked_and_no_length_is_logged(
     caption = written(unit([x, y, x, y, z])[:, None])
     weights = Weights(policy=0.0, infonce=1.0)
     _, metrics = judge(
-        recipe(group_size=0, own_caption=True, reward=REWARD, weights=weights), scene(), caption, caption, None, None
+        recipe(group_size=0, own_caption=True, reward=REWARD, weights=weights), scene(), caption, caption, None, None, 2
     )
     assert metrics["positive_rank"] == 1.0
     assert metrics["reward/total"] == pytest.approx(ON_POSITIVE)
@@ -217,10 +259,12 @@ def test_where_nothing_is_sampled_the_caption_is_ranked_and_no_length_is_logged(
 
 def test_objectives_add_up() -> None:
     parts = [
-        judge(recipe(weights=Weights(**{"policy": 0.0, name: 1.0})), scene(), reading(), rollouts(), None, order())[0]
+        judge(recipe(weights=Weights(**{"policy": 0.0, name: 1.0})), scene(), reading(), rollouts(), None, order(), 2)[
+            0
+        ]
         for name in ("listwise", "regression", "infonce")
     ]
     weights = Weights(policy=0.0, listwise=0.5, regression=2.0, infonce=3.0)
-    whole, _ = judge(recipe(weights=weights), scene(), reading(), rollouts(), None, order())
+    whole, _ = judge(recipe(weights=weights), scene(), reading(), rollouts(), None, order(), 2)
     expected = 0.5 * parts[0] + 2 * parts[1] + 3 * parts[2]
     assert whole.item() == pytest.approx(expected.item(), rel=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elva.data.mbeir import Candidate, MBeir, Query, TaskName, write_instructions, write_pool, write_queries
+from elva.encoding import Vectors
 from elva.errors import DataError
-from elva.training.negatives import Balanced, Filter, mine, read_negatives
+from elva.index import gallery
+from elva.index.gallery import Gallery, VectorError
+from elva.training.negatives import Balanced, Filter, RightAnswers, mine, read_negatives
 from judging import FakeEncoder
 
 NAME = TaskName("world", 1, "train")
@@ -48,6 +52,15 @@ def test_the_nearest_come_first_and_right_answers_never(root: Path) -> None:
     assert negatives["100:1"][0] == "100:1"
 
 
+def test_right_answers_are_all_positives_and_what_equals_one() -> None:
+    contents = [("red", None), ("red", "a.png"), ("red", None), (None, "a.png"), ("blue", None), (None, "a.png")]
+    right = RightAnswers(Candidate(f"100:{n}", text, image, "text") for n, (text, image) in enumerate(contents))
+    assert right.of(query(0, "ask", ("100:0",))) == {"100:0", "100:2"}
+    assert right.of(query(0, "ask", ("100:1",))) == {"100:1"}, "the same text beside a picture is something else"
+    assert right.of(query(0, "ask", ("100:4", "100:3"))) == {"100:4", "100:3", "100:5"}
+    assert right.of(query(0, "ask", ("500:1",))) == {"500:1"}, "in a pool that is not read"
+
+
 def test_equal_cosines_rank_by_did(root: Path) -> None:
     both = [did for did in mined(root)["100:1"] if did in ("100:0", "100:4")]
     assert both == ["100:0", "100:4"]
@@ -66,6 +79,34 @@ def test_top_limits_and_short_is_counted(root: Path) -> None:
     assert (report.queries, report.filtered, report.short) == (2, 0, 1)
     assert [len(dids) for dids in read_negatives(root / "n.jsonl").values()] == [3, 4]
     assert sum(done for done, _ in ticks) == ticks[0][1]
+
+
+def test_similarities_are_held_in_blocks(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = mined(root)
+    held: list[int] = []
+    cosines = Gallery.cosines
+
+    def counted(gallery: Gallery, queries: Vectors) -> Iterator[tuple[int, Vectors]]:
+        for start, block in cosines(gallery, queries):
+            held.append(len(block))
+            yield start, block
+
+    monkeypatch.setattr(gallery, "_BLOCK_ENTRIES", 6)
+    monkeypatch.setattr(Gallery, "cosines", counted)
+    assert mined(root) == whole
+    assert held == [1, 1]
+
+
+def test_a_broken_model_is_named_before_anything_is_written(root: Path) -> None:
+    class Broken(FakeEncoder):
+        def embed(self, items, **options):
+            encoding = super().embed(items, **options)
+            encoding.vectors[-1] *= np.nan
+            return encoding
+
+    with pytest.raises(VectorError, match="NaN"):
+        mine(root, Broken(), root / "n.jsonl")
+    assert not (root / "n.jsonl").exists()
 
 
 def test_what_is_too_near_is_dropped_and_counted(root: Path) -> None:
@@ -105,31 +146,37 @@ def test_balanced_draws_so_many_distinct_negatives(
     right = tuple(f"100:{n}" for n in positives)
     found = tuple(f"100:{n}" for n in mined_ones)
     asked = query(7, "red", right)
-    balanced = Balanced({asked.qid: found}, {1: pool}, hard, random)
-    drawn = balanced.draw(asked, frozenset(right), np.random.default_rng(seed))
+    balanced = Balanced({asked.qid: found}, {NAME: pool}, hard, random)
+    drawn = balanced.draw(NAME, asked, frozenset(right), np.random.default_rng(seed))
     assert len(drawn) == len(set(drawn)) == hard + random
     assert not set(drawn) & set(right)
     usable = set(found) - set(right)
     assert len(usable.intersection(drawn[:hard])) >= min(hard, len(usable))
-    assert drawn == balanced.draw(asked, frozenset(right), np.random.default_rng(seed))
+    assert drawn == balanced.draw(NAME, asked, frozenset(right), np.random.default_rng(seed))
 
 
 def test_a_small_pool_gives_what_it_has() -> None:
     asked = query(7, "red", ("100:0",))
-    balanced = Balanced({}, {1: ["100:0", "100:1", "100:2"]}, hard=3, random=3)
-    assert sorted(balanced.draw(asked, frozenset({"100:0"}), np.random.default_rng(0))) == ["100:1", "100:2"]
+    balanced = Balanced({}, {NAME: ["100:0", "100:1", "100:2"]}, hard=3, random=3)
+    assert sorted(balanced.draw(NAME, asked, frozenset({"100:0"}), np.random.default_rng(0))) == ["100:1", "100:2"]
 
 
 def test_a_pool_of_right_answers_gives_none() -> None:
     pool = [f"100:{n}" for n in range(9)]
     asked = query(7, "red", tuple(pool))
-    assert Balanced({asked.qid: pool[:3]}, {1: pool}, 2, 2).draw(asked, frozenset(pool), np.random.default_rng(0)) == []
+    assert (
+        Balanced({asked.qid: pool[:3]}, {NAME: pool}, 2, 2).draw(NAME, asked, frozenset(pool), np.random.default_rng(0))
+        == []
+    )
 
 
 def test_what_equals_a_positive_is_no_negative_though_it_was_mined() -> None:
     asked = query(7, "red", ("100:0",))
-    balanced = Balanced({asked.qid: ["100:1", "100:2"]}, {1: [f"100:{n}" for n in range(4)]}, hard=2, random=2)
-    assert sorted(balanced.draw(asked, frozenset({"100:0", "100:1"}), np.random.default_rng(0))) == ["100:2", "100:3"]
+    balanced = Balanced({asked.qid: ["100:1", "100:2"]}, {NAME: [f"100:{n}" for n in range(4)]}, hard=2, random=2)
+    assert sorted(balanced.draw(NAME, asked, frozenset({"100:0", "100:1"}), np.random.default_rng(0))) == [
+        "100:2",
+        "100:3",
+    ]
 
 
 def test_the_pool_is_not_scanned_for_each_query() -> None:
@@ -145,15 +192,24 @@ def test_the_pool_is_not_scanned_for_each_query() -> None:
 
     pool = Counting(f"100:{n}" for n in range(50_000))
     asked = query(7, "red", ("100:0",))
-    assert len(Balanced({}, {1: pool}, 3, 3).draw(asked, frozenset({"100:0"}), np.random.default_rng(0))) == 6
+    assert len(Balanced({}, {NAME: pool}, 3, 3).draw(NAME, asked, frozenset({"100:0"}), np.random.default_rng(0))) == 6
     assert pool.looked <= 7
+
+
+def test_random_negatives_come_from_the_pool_of_the_query_s_own_data_set() -> None:
+    other = TaskName("mrbench", NAME.task, "train")
+    balanced = Balanced({}, {NAME: ["100:0", "100:1", "100:2"], other: ["101:0", "101:1", "101:2"]}, hard=0, random=2)
+    asked = query(7, "red", ("100:0",))
+    assert sorted(balanced.draw(NAME, asked, frozenset({"100:0"}), np.random.default_rng(0))) == ["100:1", "100:2"]
 
 
 def test_all_mined_negatives_get_their_turn() -> None:
     asked = query(7, "red", ("100:0",))
-    balanced = Balanced({asked.qid: [f"100:{n}" for n in range(1, 9)]}, {1: ["100:0"]}, hard=2, random=0)
-    pool = Balanced(balanced.mined, {1: [f"100:{n}" for n in range(9)]}, 2, 0)
-    seen = {did for seed in range(60) for did in pool.draw(asked, frozenset({"100:0"}), np.random.default_rng(seed))}
+    balanced = Balanced({asked.qid: [f"100:{n}" for n in range(1, 9)]}, {NAME: ["100:0"]}, hard=2, random=0)
+    pool = Balanced(balanced.mined, {NAME: [f"100:{n}" for n in range(9)]}, 2, 0)
+    seen = {
+        did for seed in range(60) for did in pool.draw(NAME, asked, frozenset({"100:0"}), np.random.default_rng(seed))
+    }
     assert seen == {f"100:{n}" for n in range(1, 9)}
 
 

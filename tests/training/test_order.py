@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from elva.data.mbeir import Candidate, MBeir, Query
+from elva.data.mbeir import Candidate, MBeir
 from elva.data.world.words import lexicon
 from elva.errors import InputError
 from elva.grains import Lexicon
@@ -25,10 +25,6 @@ WORDS = {
 
 def candidate(did: str, text: str | None, image: str | None) -> Candidate:
     return Candidate(did, text, image, "image" if text is None else "text")
-
-
-def query(positives: tuple[str, ...]) -> Query:
-    return Query("100:9", "red", None, "text", positives, (), 0)
 
 
 @pytest.fixture
@@ -58,12 +54,12 @@ def test_rows_follow_the_dids_asked_for(order: GrainOrder) -> None:
     assert some[0, 1] == whole[2, 0]
 
 
-def test_positives_are_at_0_and_all_others_an_offset_away(order: GrainOrder) -> None:
-    queries = [query(("100:1", "100:4")), query(("100:2",))]
-    h = order.queries(queries, ["100:1", "100:2"], list(WORDS))
+def test_right_answers_are_at_0_and_all_others_an_offset_away(order: GrainOrder) -> None:
+    right = torch.tensor([[did in own for did in WORDS] for own in (("100:1", "100:4"), ("100:2",))])
+    h = order.queries(["100:1", "100:2"], list(WORDS), right)
     between = order.candidates(list(WORDS))
     assert h[0, 0] == 0.0
-    assert h[0, 3] == 0.0, "a positive is right whatever its caption says"
+    assert h[0, 3] == 0.0, "it is right whatever its caption says"
     assert h[0, 1] == pytest.approx(float(between[0, 1]) + 1.0)
     assert h[0, 4] == pytest.approx(1.0), "the same words, but not the answer"
     assert h[1, 1] == 0.0
@@ -92,7 +88,8 @@ def test_the_world_s_own_near_misses_are_nearer_than_the_rest(world: Path) -> No
     (name,) = data.tasks("test", ("mrbench",), (3,))  # text candidates
     queries, pool = data.queries(name), {c.did: c for c in data.pool(name)}
     order = GrainOrder(pool, {}, data.lexicon(), 1.0)
-    h = order.queries(queries, [query.positives[0] for query in queries], list(pool))
+    right = torch.tensor([[did in query.positives for did in pool] for query in queries])
+    h = order.queries([query.positives[0] for query in queries], list(pool), right)
     place = {did: column for column, did in enumerate(pool)}
     for row, asked in enumerate(queries):
         near = [float(h[row, place[miss.did]]) for miss in asked.near_misses]

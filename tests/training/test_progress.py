@@ -38,6 +38,25 @@ def test_resuming_removes_what_will_be_done_again(tmp_path: Path) -> None:
     assert lines(path)[2]["loss"] == 0.0
 
 
+def test_lines_are_written_where_they_are_due_and_for_the_last_step(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    with MetricsLog(path, every=2) as log:
+        for step in range(4):
+            log.write(step, step, {})
+        assert [line["step"] for line in lines(path)] == [0, 2]
+    assert [line["step"] for line in lines(path)] == [0, 2, 3]
+
+
+@pytest.mark.parametrize(("next_step", "kept"), [(4, [0, 2]), (3, [0, 2]), (2, [0]), (0, [])])
+def test_resuming_removes_a_last_line_that_was_not_due(tmp_path: Path, next_step: int, kept: list[int]) -> None:
+    path = tmp_path / "metrics.jsonl"
+    with MetricsLog(path, every=2) as log:
+        for step in range(4):
+            log.write(step, step, {})
+    with MetricsLog(path, next_step, every=2):
+        assert [line["step"] for line in lines(path)] == kept
+
+
 def test_a_new_run_starts_a_new_file(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     for _ in range(2):

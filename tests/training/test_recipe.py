@@ -148,13 +148,19 @@ REINFORCE = "stage: reinforce\nbudget: {steps: 1}\noptimizer: {lr: 1}\ndata: {ne
         (SPARSE, ["budget.steps=null"], "found none"),
         (SPARSE, ["stage=base", "data.triples=nli.csv"], "data.triples is for stage contrast"),
         (SPARSE, ["contrast.hard_negatives=4"], "needs data.negatives"),
+        (SPARSE, ["extraction=one_word", "contrast.lm_weight=0.1"], "lm_weight is 0.1, but extraction one_word"),
         (SPARSE, ["stage=reinforce"], "stage reinforce needs data.negatives"),
         (SPARSE, ["model.create={}"], "only stage base"),
         (SPARSE, ["stage=base", "model.create={}"], "set model.trainable to all"),
         (SPARSE, ["model.trainable=all"], "freezes the vision tower"),
         (SPARSE, ["stage=base", "model.create={heads: 3}"], "does not divide"),
         (REINFORCE, ["reinforce.rollouts.group_size=1"], "such a group has no advantage"),
-        (REINFORCE, ["extraction=one_word"], "samples no tokens"),
+        (REINFORCE, ["extraction=one_word"], "stage reinforce learns from summaries"),
+        (
+            REINFORCE,
+            ["extraction=one_word", "reinforce.weights={policy: 0, infonce: 1}"],
+            "stage reinforce learns from summaries",
+        ),
         (REINFORCE, ["reinforce.rollouts.own_caption=true"], "own_caption needs data.captions"),
         (REINFORCE, ["reinforce.weights.listwise=1"], "listwise and regression need data.captions"),
         (REINFORCE, ["reinforce.weights.policy=0"], "nothing to learn"),
@@ -176,6 +182,8 @@ def test_the_sound_neighbours_of_those_contradictions_load(tmp_path: Path) -> No
     load_recipe(path)
     load_recipe(path, ["reinforce.rollouts.group_size=1", "reinforce.weights={policy: 0, infonce: 1}"])
     load_recipe(path, ["reinforce.weights.listwise=1", "data.captions=captions.jsonl"])
+    load_recipe(write(tmp_path / "s.yaml"), ["extraction=one_word"])
+    load_recipe(write(tmp_path / "s.yaml"), ["contrast.lm_weight=0.1"])
 
 
 def test_all_contradictions_are_listed_at_once(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from elva.items import Item
 from elva.model.embedder import Embedder
-from elva.model.rollout import Rollouts
+from elva.model.rollout import Rollouts, replay
 from elva.training.judge import judge
 from elva.training.prepared import PreparedItems
 from elva.training.recipe import Recipe, load_recipe
@@ -41,9 +41,9 @@ def gradients(
     embedder: Embedder, library: PreparedItems, wanted: Recipe, written: Rollouts, out: Path
 ) -> tuple[float, dict[str, torch.Tensor]]:
     """Loss and gradient of one step on a fixed scene and fixed rollouts."""
-    session = Session(wanted, embedder, out, "data", resume=False)
+    session = Session(wanted, embedder, out, {}, resume=False)
     reader = Reader(embedder.backbone, session, library, scene().keys, written)
-    loss, _ = judge(wanted, scene(), reader.rollouts, written, written.logprobs, order())
+    loss, _ = judge(wanted, scene(), reader.rollouts, written, written.logprobs, order(), 5)
     loss.backward()
     reader.backward()
     found = {name: p.grad.clone() for name, p in embedder.backbone.trainable_parameters().items() if p.grad is not None}
@@ -58,7 +58,7 @@ def test_reading_in_parts_gives_the_gradient_of_the_whole(
 ) -> None:
     embedder.backbone.open_training("language_model")
     at_once, parted = recipe(world, objective), recipe(world, objective, f"reinforce.items_per_forward={size}")
-    session = Session(at_once, embedder, tmp_path / "w", "data", resume=False)
+    session = Session(at_once, embedder, tmp_path / "w", {}, resume=False)
     written = _write(session, library, scene().keys, step())
     whole_loss, whole = gradients(embedder, library, at_once, written, tmp_path / "a")
     parts_loss, found = gradients(embedder, library, parted, written, tmp_path / "b")
@@ -74,7 +74,7 @@ def test_a_reader_that_does_not_learn_holds_no_gradient(
     embedder: Embedder, library: PreparedItems, world: Path, tmp_path: Path
 ) -> None:
     embedder.backbone.open_training("language_model")
-    session = Session(recipe(world, "policy"), embedder, tmp_path, "data", resume=False)
+    session = Session(recipe(world, "policy"), embedder, tmp_path, {}, resume=False)
     written = _write(session, library, scene().keys, step())
     reader = Reader(embedder.backbone, session, library, scene().keys, written, learns=False)
     assert not reader.rollouts.logprobs.requires_grad
@@ -82,11 +82,27 @@ def test_a_reader_that_does_not_learn_holds_no_gradient(
 
 
 def test_the_own_caption_stands_last(embedder: Embedder, library: PreparedItems, world: Path, tmp_path: Path) -> None:
-    session = Session(recipe(world, "listwise"), embedder, tmp_path, "data", resume=False)
+    session = Session(recipe(world, "listwise"), embedder, tmp_path, {}, resume=False)
     written = _write(session, library, scene().keys, step())
     assert written.tokens.shape[1] == 3
     ids = embedder.processor.summary_ids("red circle")
     assert written.tokens[0, -1][: len(ids)].tolist() == ids
+
+
+def test_the_own_caption_is_read_at_temperature_1_and_the_samples_at_theirs(
+    embedder: Embedder, library: PreparedItems, world: Path, tmp_path: Path
+) -> None:
+    hot = recipe(world, "listwise", "reinforce.rollouts.temperature=2.0")
+    session = Session(hot, embedder, tmp_path, {}, resume=False)
+    keys = scene().keys
+    written = _write(session, library, keys, step())
+    read = Reader(embedder.backbone, session, library, keys, written).rollouts
+    plain, tempered = (
+        replay(embedder.backbone, embedder.processor, library.prefix(keys), written, heat) for heat in (1.0, 2.0)
+    )
+    assert torch.equal(read.logprobs[:, -1], plain.logprobs[:, -1])
+    assert torch.equal(read.logprobs[:, :-1], tempered.logprobs[:, :-1])
+    assert not torch.equal(plain.logprobs, tempered.logprobs)
 
 
 def test_a_frozen_copy_stays_where_the_policy_began(embedder: Embedder) -> None:

@@ -1,15 +1,22 @@
-"""`train`: what it refuses before a step is done. The chain itself is in recipes/test_end_to_end.py."""
+"""`train`: what it refuses before a step is done or goes on. The chain itself is in recipes/test_end_to_end.py."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
 
+from elva.data.layout import UNION_TRAIN
 from elva.errors import CheckpointError, DataError, DataErrors, ElvaError, RecipeError
-from elva.training.recipe import Budget, Contrast, Data, Lora, Model, Optimizer, Recipe
+from elva.model.backbone import Backbone
+from elva.training.recipe import Budget, Contrast, Data, Lora, Model, Optimizer, Recipe, Saving
 from elva.training.run import train
+from elva.training.session import Session
 from smallest import smallest_embedder
 
 
@@ -74,6 +81,20 @@ def test_bad_rows_can_be_left_out_and_are_counted(
     assert f"{count} bad rows are left out" in capsys.readouterr().err
 
 
+def test_the_published_union_file_alone_trains(world: Path, model: str, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(world, root)
+    files = sorted((root / "query/train").glob("mbeir_world_*.jsonl"))
+    rows = [line for file in files for line in file.read_text().splitlines(keepends=True)]
+    shutil.rmtree(root / "query/train")
+    shutil.rmtree(root / "cand_pool/local")
+    (root / UNION_TRAIN).parent.mkdir()
+    (root / UNION_TRAIN).write_text("".join(rows + rows[:3]))  # it is published upsampled
+    for datasets in ((), ("world",)):
+        data = Data(root=str(root), datasets=datasets)
+        assert train(recipe(root, model, data=data), tmp_path / f"run{len(datasets)}").finished
+
+
 def test_resuming_a_finished_run_does_nothing(world: Path, model: str, tmp_path: Path) -> None:
     first = train(recipe(world, model), tmp_path / "run")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
@@ -96,12 +117,82 @@ def test_adapters_go_where_the_recipe_says(world: Path, model: str, tmp_path: Pa
     lora = Model(path=model, trainable="lora", lora=Lora(rank=2, targets=("q_proj",)))
     result = train(recipe(world, model, model=lora), tmp_path / "run")
     assert result.updates == 1
+    held = load_file(tmp_path / "run" / "checkpoints" / "step-000001" / "tensors.safetensors")
+    layers = len(smallest_embedder().backbone.plain.model.language_model.layers)
+    assert len(held) == 2 * layers, "two matrices in each layer"
+    assert all("language_model" in name and "q_proj.lora_" in name for name in held)
 
 
-def test_the_image_cache_serves_the_next_run(world: Path, model: str, tmp_path: Path) -> None:
+def test_an_adapter_s_scale_may_be_below_1(world: Path, model: str, tmp_path: Path) -> None:
+    lora = Model(path=model, trainable="lora", lora=Lora(rank=2, alpha=0.5, targets=("q_proj",)))
+    result = train(recipe(world, model, model=lora), tmp_path / "run")
+    before, after = (load_file(Path(folder) / "model.safetensors") for folder in (model, result.model))
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved
+    assert all("q_proj" in name for name in moved)
+
+
+def test_the_image_cache_serves_the_next_run(
+    world: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    see = Backbone.see
+
+    def counted(self: Backbone, pixels: Tensor, grid: Tensor) -> list[Tensor]:
+        seen.append(len(grid))
+        return see(self, pixels, grid)
+
+    monkeypatch.setattr(Backbone, "see", counted)
     data = Data(root=str(world), datasets=("world",), image_cache=str(tmp_path / "cache"))
     train(recipe(world, model, data=data), tmp_path / "a")
-    (kept,) = (tmp_path / "cache").iterdir()
-    content = kept.read_bytes()
+    assert sum(seen) > 0
+    seen.clear()
     train(recipe(world, model, data=data), tmp_path / "b")
-    assert kept.read_bytes() == content
+    assert not seen, "the vision tower has nothing to do"
+
+
+# -- going on from other inputs ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def interrupted(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    """A run in tmp_path/run, killed after its first checkpoint; its files and model lie in tmp_path."""
+    lines = ["sent0,sent1,hard_neg", *(f"anchor {n},positive {n},negative {n}" for n in range(4))]
+    (tmp_path / "triples.csv").write_text("\n".join(lines) + "\n")
+    for name in ("captions", "negatives"):
+        (tmp_path / f"{name}.jsonl").write_text("{}\n")
+    smallest_embedder().save(tmp_path / "start")
+    files = {"captions": "captions.jsonl", "negatives": "negatives.jsonl", "triples": "triples.csv"}
+    data = Data(root=str(world), **{name: str(tmp_path / file) for name, file in files.items()})
+    settings = {"data": data, "budget": Budget(steps=3), "checkpoint": Saving(every_steps=1)}
+    wanted = recipe(world, str(tmp_path / "start"), **settings)
+    update = Session.update
+
+    def killed(self: Session, metrics: Mapping[str, float]) -> None:
+        if self.steps_done == 1:
+            raise KeyboardInterrupt
+        update(self, metrics)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Session, "update", killed)
+        train(wanted, tmp_path / "run")
+    return wanted
+
+
+def test_the_same_inputs_go_on(interrupted: Recipe, tmp_path: Path) -> None:
+    assert train(interrupted, tmp_path / "run", resume=True).updates == 3
+
+
+@pytest.mark.parametrize("file", ["triples.csv", "captions.jsonl", "negatives.jsonl"])
+def test_a_changed_file_is_refused_by_its_setting(interrupted: Recipe, tmp_path: Path, file: str) -> None:
+    with (tmp_path / file).open("a") as changed:
+        changed.write("one,more,line\n")
+    only = rf"other inputs.*\n  data\.{file.split('.')[0]}: [0-9a-f]+ -> [0-9a-f]+$"
+    with pytest.raises(CheckpointError, match=only):
+        train(interrupted, tmp_path / "run", resume=True)
+
+
+def test_another_start_model_at_the_same_path_is_refused(interrupted: Recipe, tmp_path: Path) -> None:
+    smallest_embedder(seed=1).save(tmp_path / "start")
+    with pytest.raises(CheckpointError, match=r"other inputs.*\n  model\.path: [0-9a-f]+ -> [0-9a-f]+$"):
+        train(interrupted, tmp_path / "run", resume=True)

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import torch
 
+from elva.errors import TrainingError
 from elva.items import Item
 from elva.model.embedder import Embedder
-from elva.training.checkpoint import latest_checkpoint
+from elva.training.checkpoint import latest_checkpoint, load_checkpoint
 from elva.training.recipe import Budget, Log, Optimizer, Recipe, Saving
 from elva.training.session import Session, make_optimizer, schedule
 
@@ -32,13 +33,13 @@ def recipe(steps: int = 4, **changes: Any) -> Recipe:
 
 def open_session(embedder: Embedder, out: Path, wanted: Recipe | None = None, resume: bool = False) -> Session:
     embedder.backbone.open_training("language_model")
-    return Session(wanted or recipe(), embedder, out, "data", resume)
+    return Session(wanted or recipe(), embedder, out, {}, resume)
 
 
-def learn(session: Session, loss: float = 1.0) -> None:
+def learn(session: Session, gradient: float = 0.01) -> None:
     for parameter in session.embedder.backbone.trainable_parameters().values():
-        parameter.grad = torch.full_like(parameter, 0.01)
-    session.update({"loss": loss})
+        parameter.grad = torch.full_like(parameter, gradient)
+    session.update({"loss": 1.0})
 
 
 def rows(out: Path) -> list[dict[str, Any]]:
@@ -127,10 +128,10 @@ def test_a_budget_of_seconds_ends_by_the_clock(embedder: Embedder, tmp_path: Pat
 
 
 def test_lines_are_written_where_they_are_due(embedder: Embedder, tmp_path: Path) -> None:
-    session = open_session(embedder, tmp_path, recipe(5, log=Log(every_steps=2)))
+    session = open_session(embedder, tmp_path, recipe(6, log=Log(every_steps=2)))
     for _ in session.steps(1):
         learn(session)
-    assert [row["step"] for row in rows(tmp_path)] == [0, 2, 4]
+    assert [row["step"] for row in rows(tmp_path)] == [0, 2, 4, 5], "and the last one"
 
 
 def test_what_is_drawn_depends_on_seed_and_step_alone(embedder: Embedder, tmp_path: Path) -> None:
@@ -150,11 +151,94 @@ def test_what_is_drawn_depends_on_seed_and_step_alone(embedder: Embedder, tmp_pa
 
 
 def test_the_gradient_is_clipped_and_its_norm_logged(embedder: Embedder, tmp_path: Path) -> None:
-    session = open_session(embedder, tmp_path, recipe(1))
+    session = open_session(embedder, tmp_path, recipe(1, optimizer=Optimizer(lr=1e-3, clip_norm=0.5)))
     count = sum(p.numel() for p in embedder.backbone.trainable_parameters().values())
     for _ in session.steps(1):
         learn(session)
-    assert rows(tmp_path)[0]["gradient_norm"] == pytest.approx(0.01 * count**0.5, rel=1e-3)
+    norm = 0.01 * count**0.5
+    assert norm > 0.5, "there is something to clip"
+    assert rows(tmp_path)[0]["gradient_norm"] == pytest.approx(norm, rel=1e-3)
+    checkpoint = load_checkpoint(tmp_path / "checkpoints" / "step-000001", session.recipe, {})
+    averages = [entry["exp_avg"] for entry in checkpoint.optimizer["state"].values()]
+    used = torch.cat([average.flatten() for average in averages]) / (1 - session.recipe.optimizer.betas[0])
+    assert float(used.norm()) == pytest.approx(0.5, rel=1e-3), "what the optimiser was given"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_gradient_that_is_not_finite_ends_the_run_and_spoils_nothing(
+    embedder: Embedder, tmp_path: Path, value: float
+) -> None:
+    session = open_session(embedder, tmp_path, recipe(9))
+    trained = embedder.backbone.trainable_parameters()
+    message = r"step 3: the gradient has norm .*step-000002 is the newest .*optimizer\.lr \(it is 0\.001\)"
+    with pytest.raises(TrainingError, match=message):
+        for step in session.steps(1):
+            before = {name: parameter.detach().clone() for name, parameter in trained.items()}
+            learn(session, gradient=value if step.number == 3 else 0.01)
+    assert all(torch.equal(trained[name], before[name]) for name in before)
+    assert [row["step"] for row in rows(tmp_path)] == [0, 1, 2]
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-000002"]
+    resumed = open_session(embedder, tmp_path, recipe(9), resume=True)
+    numbers = []
+    for step in resumed.steps(1):
+        numbers.append(step.number)
+        learn(resumed)
+    assert numbers == list(range(2, 9))
+
+
+def test_a_run_that_diverges_at_once_has_no_checkpoint_to_name(embedder: Embedder, tmp_path: Path) -> None:
+    session = open_session(embedder, tmp_path)
+    with pytest.raises(TrainingError, match=r"step 0: .*no checkpoint was due"):
+        for _ in session.steps(1):
+            learn(session, gradient=math.nan)
+
+
+# -- several updates in a step -----------------------------------------------------------------------------------
+
+
+def several(session: Session, steps_per_epoch: int, updates: int) -> list[tuple[int, int]]:
+    """(number, updates) of every step."""
+    made = []
+    for step in session.steps(steps_per_epoch, updates):
+        made.append((step.number, step.updates))
+        for _ in range(step.updates):
+            learn(session)
+    return made
+
+
+def test_a_budget_of_steps_counts_updates(embedder: Embedder, tmp_path: Path) -> None:
+    session = open_session(embedder, tmp_path, recipe(5))
+    assert several(session, 100, updates=2) == [(0, 2), (1, 2), (2, 1)], "every step is taken, none twice"
+    assert session.steps_done == 5
+    assert [row["step"] for row in rows(tmp_path)] == [0, 1, 2, 3, 4]
+
+
+def test_a_budget_of_epochs_takes_every_step_with_all_its_updates(embedder: Embedder, tmp_path: Path) -> None:
+    session = open_session(embedder, tmp_path, recipe(budget=Budget(epochs=2.0)))
+    assert several(session, 3, updates=2) == [(number, 2) for number in range(6)]
+    assert session.steps_done == 12
+
+
+def test_the_rate_falls_within_a_step_too(embedder: Embedder, tmp_path: Path) -> None:
+    for out, updates in (("one", 1), ("three", 3)):
+        several(open_session(embedder, tmp_path / out, recipe(6)), 1, updates)
+    assert [row["lr"] for row in rows(tmp_path / "one")] == [row["lr"] for row in rows(tmp_path / "three")]
+
+
+def test_what_is_drawn_in_a_step_does_not_depend_on_its_updates(embedder: Embedder, tmp_path: Path) -> None:
+    def drawn(out: str, updates: int) -> list[int]:
+        found = []
+        session = open_session(embedder, tmp_path / out, recipe(3 * updates))
+        for step in session.steps(1, updates):
+            found.append(int(step.rng.integers(10**9)))
+            for _ in range(step.updates):
+                learn(session)
+        return found
+
+    assert drawn("one", 1) == drawn("two", 2)
+
+
+# -- going on ----------------------------------------------------------------------------------------------------
 
 
 def test_checkpoints_are_written_on_the_way(embedder: Embedder, tmp_path: Path) -> None:

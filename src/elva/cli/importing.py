@@ -71,29 +71,11 @@ def import_table(
 
         elva import products.csv --out data/products --entity type -a colour -a type
     """
+    options = locals() | {"query_attributes": query_attributes or (), "rename": _pairs(rename or [])}
     from elva.data.importer import import_table as write
 
     with Watching() as watch:
-        report = write(
-            table,
-            out,
-            attributes=attributes,
-            entity=entity,
-            images=images,
-            image_column=image_column,
-            text_column=text_column,
-            id_column=id_column,
-            split_column=split_column,
-            query_attributes=query_attributes or (),
-            rename=_pairs(rename or []),
-            brand_from_text=brand_from_text,
-            queries=queries,
-            name=name,
-            seed=seed,
-            skip_bad_rows=skip_bad_rows,
-            link_images=link_images,
-            progress=watch("rows", None),
-        )
+        report = write(**options, progress=watch("rows", None))  # the options bear the names of its parameters
     for error in report.skipped:
         typer.echo(f"left out: {error}", err=True)
     typer.echo(str(report))

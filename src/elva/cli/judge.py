@@ -20,6 +20,7 @@ from elva.cli.options import (
     Tasks,
     Threads,
     Watching,
+    instruction_choice,
     load_embedder,
 )
 
@@ -43,7 +44,7 @@ def embed(
     split: Split = "test",
     datasets: Datasets = None,
     tasks: Tasks = None,
-    instruction: Instruction = 0,
+    instruction: Instruction = "0",
     skip_bad_rows: SkipBadRows = False,
     image_cache: ImageCache = None,
     device: Device = "auto",
@@ -58,6 +59,7 @@ def embed(
 
         elva embed demo/world --model runs/stage2/model --out runs/stage2/vectors
     """
+    choice = instruction_choice(instruction)
     embedder = load_embedder(model, threads, device, image_cache)
     from elva.evaluation.embed import embed_root
 
@@ -69,7 +71,7 @@ def embed(
             split=split,
             datasets=datasets or (),
             tasks=tasks or (),
-            instruction_choice=instruction,
+            instruction_choice=choice,
             skip_bad_rows=skip_bad_rows,
             watch=watch,
         )
@@ -88,7 +90,7 @@ def evaluate(
     split: Split = "test",
     datasets: Datasets = None,
     tasks: Tasks = None,
-    instruction: Instruction = 0,
+    instruction: Instruction = "0",
     skip_bad_rows: SkipBadRows = False,
     vectors: Annotated[Path | None, typer.Option(help="Folder made by `elva embed`.", show_default=False)] = None,
     image_cache: ImageCache = None,
@@ -103,7 +105,9 @@ def evaluate(
 
         elva evaluate mbeir demo/world --model runs/elva/model --out runs/elva/eval
         elva evaluate mbeir demo/world --model tiny-base --dataset mrbench --task 0 --out eval
+        elva evaluate mbeir demo/world --model runs/elva/model --instruction qid --out runs/elva/eval-qid
     """
+    choice = instruction_choice(instruction)
     embedder = load_embedder(model, threads, device, image_cache)
     from elva.evaluation.mbeir import evaluate as judge
 
@@ -115,12 +119,15 @@ def evaluate(
             split=split,
             datasets=datasets or (),
             tasks=tasks or (),
-            instruction_choice=instruction,
+            instruction_choice=choice,
             skip_bad_rows=skip_bad_rows,
             vectors=vectors,
             watch=watch,
         )
     typer.echo((out / "table.md").read_text(encoding="utf-8"))
+    without = sum(task["without_qrels"] for task in results.row["tasks"].values())
+    if without:
+        typer.echo(f"{without:,} queries that the qrels files lack were judged by their own positives.")
     skipped = results.row["counts"]["skipped_rows"]
     if skipped:
         typer.echo(f"{skipped:,} bad rows were left out; results.json says in which files.")

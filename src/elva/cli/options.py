@@ -14,6 +14,7 @@ import typer
 from elva.training.progress import ProgressBar
 
 if TYPE_CHECKING:
+    from elva.data.mbeir import Choice
     from elva.encoding import Progress
     from elva.model.embedder import Embedder
 
@@ -32,7 +33,14 @@ Tasks = Annotated[
     typer.Option("--task", help="Only this M-BEIR task id; repeat for more.", show_default=False),
 ]
 SkipBadRows = Annotated[bool, typer.Option("--skip-bad-rows", help="Leave bad rows out, and count them.")]
-Instruction = Annotated[int, typer.Option(help="Which of a task's instructions every query gets, from 0.", min=0)]
+Instruction = Annotated[
+    str,
+    typer.Option(
+        metavar="INTEGER|qid",
+        help="Which of its task's instructions every query gets, counted from 0; "
+        "qid: one drawn by the query's id, the same in every run.",
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option(
@@ -46,6 +54,15 @@ ImageCache = Annotated[
     Path | None,
     typer.Option(help="Folder that keeps vision features between runs.", show_default=False),
 ]
+
+
+def instruction_choice(text: str) -> Choice:
+    """What `Instruction` means."""
+    if text == "qid":
+        return "qid"
+    if text.isdecimal():
+        return int(text)
+    raise typer.BadParameter(f"--instruction takes a number from 0, or qid, not {text!r}")
 
 
 def use_threads(threads: int | None) -> None:

@@ -13,6 +13,7 @@ from elva.cli.options import (
     ImageCache,
     ModelName,
     Root,
+    SkipBadRows,
     Split,
     Tasks,
     Threads,
@@ -96,6 +97,7 @@ def caption(
     model: ModelName = "tiny-base",
     split: Split = "train",
     datasets: Datasets = None,
+    skip_bad_rows: SkipBadRows = False,
     image_cache: ImageCache = None,
     device: Device = "auto",
     threads: Threads = None,
@@ -113,11 +115,17 @@ def caption(
 
     with Watching() as watch:
         report = write_captions(
-            root, embedder, out, split=split, datasets=datasets or (), progress=watch.counting("captions")
+            root,
+            embedder,
+            out,
+            split=split,
+            datasets=datasets or (),
+            skip_bad_rows=skip_bad_rows,
+            progress=watch.counting("captions"),
         )
     typer.echo(
-        f"{out}: {report.captions:,} captions; "
-        f"{report.forced_ret:,} without [RET] of their own, {report.truncated:,} texts cut"
+        f"{out}: {report.captions:,} captions; {report.forced_ret:,} without [RET] of their own, "
+        f"{report.truncated:,} texts cut, {report.skipped:,} bad rows left out"
     )
     for kind, (named, total) in report.named.items():
         typer.echo(f"  {kind}: {named:,} of {total:,} named ({named / total:.1%})")
@@ -146,6 +154,7 @@ def mine(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Draws the queries.", min=0)] = 0,
+    skip_bad_rows: SkipBadRows = False,
     image_cache: ImageCache = None,
     device: Device = "auto",
     threads: Threads = None,
@@ -173,9 +182,10 @@ def mine(
             queries=queries,
             seed=seed,
             filter=Filter(absolute=max_similarity, relative=max_relative),
+            skip_bad_rows=skip_bad_rows,
             progress=watch.counting("mining"),
         )
     typer.echo(
         f"{out}: {report.queries:,} queries; {report.filtered:,} candidates filtered, "
-        f"{report.short:,} queries with fewer than {top}"
+        f"{report.short:,} queries with fewer than {top}, {report.skipped:,} bad rows left out"
     )

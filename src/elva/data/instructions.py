@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from elva.data.records import RowProblem, parse_modality
 from elva.data.rows import Rows
@@ -14,6 +15,9 @@ Key = tuple[int, Modality, Modality]
 """(dataset id, modality of the query, modality of the candidate)."""
 
 Prompts = tuple[str, ...]
+
+Choice = int | Literal["qid"]
+"""Which of its prompts a query gets: one for all, counted from 0, or "qid" for one drawn by each query's id."""
 
 PROMPTS_PER_ROW = 4
 HEADER = (
@@ -53,9 +57,9 @@ def format_instructions(prompts: Mapping[Key, Prompts], names: Mapping[int, str]
     return lines
 
 
-def choice_by_qid(qid: str, seed: int) -> int:
-    """A number drawn by query, the same in every run: `MBeir.instruction(query, choice=...)`."""
-    return int.from_bytes(hashlib.sha256(f"{seed} {qid}".encode()).digest()[:4], "big")
+def choice_by_qid(qid: str) -> int:
+    """A number drawn by the query's id, the same in every run: what the choice "qid" takes."""
+    return int.from_bytes(hashlib.sha256(qid.encode()).digest()[:4], "big")
 
 
 def _parse(line: str) -> tuple[Key, str, Prompts] | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from elva.data.instructions import Key, Prompts, choice_by_qid, read_instructions
+from elva.data.instructions import Choice, Key, Prompts, choice_by_qid, read_instructions
 from elva.data.layout import (
     DATASETS,
     GLOBAL_POOLS,
@@ -44,6 +44,7 @@ __all__ = [
     "DATASETS",
     "TASKS",
     "Candidate",
+    "Choice",
     "MBeir",
     "NearMiss",
     "Query",
@@ -138,24 +139,24 @@ class MBeir:
         """(dataset id, query modality, candidate modality) -> prompts; empty without the file."""
         return self._instructions[0]
 
-    def dataset_id(self, dataset: str) -> int:
-        """The id of a dataset: from the instructions, else the fixed table; KeyError if unknown."""
-        named = self._instructions[1]
-        return named[dataset] if dataset in named else DATASETS[dataset]
+    def dataset_ids(self, datasets: Iterable[str]) -> frozenset[int]:
+        """The ids of those of these datasets that are known: from the instructions, else from the fixed table."""
+        known = {**DATASETS, **self._instructions[1]}
+        return frozenset(known[name] for name in datasets if name in known)
 
-    def instruction(self, query: Query | Key, choice: int = 0) -> str | None:
-        """The instruction that goes with a query.
+    def instruction(self, query: Query, choice: Choice = 0) -> str | None:
+        """The instruction that goes with a query, if its data set has any.
 
         Args:
-            query: a query, or (dataset id, query modality, candidate modality).
+            query: the query.
             choice: which of the prompts, counted modulo their number. The first by default, so
-                that scores don't wander; `choice_by_qid` draws one per query.
+                that scores don't wander; "qid" draws one by the query's id.
         """
-        key = self._key(query) if isinstance(query, Query) else query
-        prompts = self.instructions().get(key)
-        return prompts[choice % len(prompts)] if prompts else None
+        prompts = self.instructions().get((query.dataset_id, query.modality, TASKS[query.task][1]))
+        number = choice_by_qid(query.qid) if choice == "qid" else choice
+        return prompts[number % len(prompts)] if prompts else None
 
-    def query_item(self, query: Query, masked_txt: str | None = None, choice: int = 0) -> Item:
+    def query_item(self, query: Query, masked_txt: str | None = None, choice: Choice = 0) -> Item:
         """The query as an item, with its instruction; `masked_txt` replaces its text."""
         text = query.text if masked_txt is None else masked_txt
         return Item(text, self._image(query.image), self.instruction(query, choice))
@@ -224,9 +225,6 @@ class MBeir:
     def _instructions(self) -> tuple[dict[Key, Prompts], dict[str, int]]:
         path = self.root / INSTRUCTIONS
         return read_instructions(path, self.rows) if path.is_file() else ({}, {})
-
-    def _key(self, query: Query) -> Key:
-        return query.dataset_id, query.modality, TASKS[query.task][1]
 
     def _image(self, path: str | None) -> Path | None:
         return None if path is None else (self.root / path).absolute()

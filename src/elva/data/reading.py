@@ -1,4 +1,7 @@
-"""Query and pool files, read whole; an id that comes twice is an error of its second row."""
+"""Query and pool files, read whole; an id that comes twice is an error of its second row.
+
+Files that mix tasks may repeat a query as it is: the published union file draws the small data sets several times.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,8 @@ Record = TypeVar("Record")
 
 
 def query_parser(task: int | None) -> Callable[[str], Query]:
-    """A parser of the lines of one query file; `task` as in `query_from_row`."""
-    return _unique(lambda line: query_from_row(parse_object(line), task), lambda q: q.qid, "qid")
+    """A parser of the lines of one query file; `task` as in `query_from_row`, None for files that mix tasks."""
+    return _unique(lambda line: query_from_row(parse_object(line), task), lambda q: q.qid, "qid", repeats=task is None)
 
 
 def candidate_parser() -> Callable[[str], Candidate]:
@@ -32,15 +35,17 @@ def read_pool(path: Path, rows: Rows) -> list[Candidate]:
     return rows.read(path, candidate_parser())
 
 
-def _unique(parse: Callable[[str], Record], name: Callable[[Record], str], field: str) -> Callable[[str], Record]:
-    seen: set[str] = set()
+def _unique(
+    parse: Callable[[str], Record], name: Callable[[Record], str], field: str, repeats: bool = False
+) -> Callable[[str], Record]:
+    seen: dict[str, int] = {}  # id -> hash of the record: the records themselves would fill the memory
 
     def parse_once(line: str) -> Record:
         record = parse(line)
-        identifier = name(record)
-        if identifier in seen:
+        identifier, content = name(record), hash(record) if repeats else 0
+        if identifier in seen and not (repeats and seen[identifier] == content):
             raise RowProblem(field, f"{identifier} comes twice", "give every row its own id")
-        seen.add(identifier)
+        seen[identifier] = content
         return record
 
     return parse_once

@@ -14,6 +14,8 @@ from elva.data.layout import (
     TASK_OF_MODALITIES,
     TASKS,
     UNION_TRAIN,
+    TaskName,
+    union_pool_path,
 )
 from elva.data.reading import read_pool, read_queries
 from elva.data.records import Candidate, Query
@@ -47,9 +49,10 @@ def read_train_set(
     also: Collection[str],
 ) -> TrainSet:
     """See `MBeir.train_examples`."""
-    placed = [entry for entry in _placed_queries(data, split, datasets) if _kept(entry[2], task_ids)]
+    files = chosen_files(data, split, datasets, task_ids)
+    placed = [entry for entry in _placed_queries(data, files, datasets) if _kept(entry[2], task_ids)]
     wanted = {did for _, _, query in placed for did in named_candidates(query)}.union(also)
-    candidates = _find(data, wanted)
+    candidates = _find(data, wanted, own_pools(data, split, files))
     complete = _complete(data, placed, candidates)
     queries = tuple(query for query in complete if _kept(query, task_ids))
     if not queries:
@@ -92,6 +95,30 @@ def train_files(root: Path, split: str) -> list[tuple[Path, str, int | None]]:
     return files
 
 
+def chosen_files(
+    data: MBeir, split: str, datasets: Sequence[str], task_ids: Sequence[int]
+) -> list[tuple[Path, str, int | None]]:
+    """Those of `train_files` that can hold a query of these datasets and tasks; all when empty."""
+    return [
+        (path, dataset, task)
+        for path, dataset, task in train_files(data.root, split)
+        if (not datasets or (dataset in datasets if dataset else data.dataset_ids(datasets)))
+        and (not task_ids or task is None or task in task_ids)
+    ]
+
+
+def own_pools(data: MBeir, split: str, files: Sequence[tuple[Path, str, int | None]]) -> list[Path]:
+    """Where the candidates of query files lie: each task's pool and, for files that mix tasks, the split's union pool.
+
+    Without a union pool these may lie in any local one.
+    """
+    pools = [data.pool_file(TaskName(dataset, task, split)) for _, dataset, task in files if task is not None]
+    if len(pools) < len(files):
+        union = data.root / union_pool_path(split)
+        pools += [union] if union.is_file() else sorted((data.root / LOCAL_POOLS).glob("*.jsonl"))
+    return [*dict.fromkeys(pools)]
+
+
 def _named(stem: str) -> tuple[str, int | None]:
     dataset, marker, task = stem.rpartition("_task")
     if marker and task.isdecimal() and int(task) in TASKS:
@@ -99,13 +126,13 @@ def _named(stem: str) -> tuple[str, int | None]:
     return stem, None
 
 
-def _placed_queries(data: MBeir, split: str, datasets: Sequence[str]) -> Iterator[Placed]:
-    for path, dataset, task in train_files(data.root, split):
-        if datasets and dataset and dataset not in datasets:
-            continue
-        ids = () if dataset else tuple(data.dataset_id(name) for name in datasets)
+def _placed_queries(
+    data: MBeir, files: Sequence[tuple[Path, str, int | None]], datasets: Sequence[str]
+) -> Iterator[Placed]:
+    ids = data.dataset_ids(datasets)
+    for path, dataset, task in files:
         for line, query in read_queries(path, task, data.rows):
-            if not ids or query.dataset_id in ids:
+            if dataset or not datasets or query.dataset_id in ids:
                 yield path, line, query
 
 
@@ -113,14 +140,14 @@ def _kept(query: Query, task_ids: Sequence[int]) -> bool:
     return not task_ids or query.task in (*task_ids, -1)
 
 
-def _find(data: MBeir, wanted: Collection[str]) -> dict[str, Candidate]:
+def _find(data: MBeir, wanted: Collection[str], first: Sequence[Path]) -> dict[str, Candidate]:
+    """The wanted candidates: from the pools `first`, then from all others until none is missing."""
+    others = [path for folder in (LOCAL_POOLS, GLOBAL_POOLS) for path in sorted((data.root / folder).glob("*.jsonl"))]
     found: dict[str, Candidate] = {}
-    for folder in (LOCAL_POOLS, GLOBAL_POOLS):
-        for path in sorted((data.root / folder).glob("*.jsonl")):
-            if len(found) == len(wanted):
-                return found
-            pool = read_pool(path, data.rows)
-            found.update((one.did, one) for one in pool if one.did in wanted)
+    for path in dict.fromkeys([*(path for path in first if path.is_file()), *others]):
+        if len(found) == len(wanted):
+            break
+        found.update((one.did, one) for one in read_pool(path, data.rows) if one.did in wanted)
     return found
 
 

@@ -20,7 +20,7 @@ from elva.data.qrels import parse_judgement
 from elva.data.reading import candidate_parser, query_parser
 from elva.data.records import Candidate, Query
 from elva.data.rows import Rows, parsed_lines
-from elva.data.train_set import named_candidates, task_of, train_files
+from elva.data.train_set import chosen_files, named_candidates, own_pools, task_of, train_files
 from elva.encoding import Watch
 from elva.errors import DataError, DataErrors, InputError, MediaError
 from elva.media import DEFAULT_LIMITS, MediaLimits, load_image
@@ -72,15 +72,16 @@ def validate(
 ) -> ValidationReport:
     """Check a whole tree.
 
-    Checked: encoding, JSON, types, ids (form, repetition), modalities against contents, images
-    (missing, truncated, too large), dids that no pool holds, positives outside the task's pool,
-    judgements, instructions and triples.
+    Checked: encoding, JSON, types, ids (form, repetition, another meaning in another file), modalities
+    against contents, images (missing, truncated, too large), dids that no pool holds, positives outside
+    the task's pool, judgements, instructions and triples.
 
     Args:
         root: the tree.
         splits: the splits to check; all that exist when empty.
         files: check only these queries, pools and judgements, all when empty; other local pools are
-            read for the dids that they hold, and their own bad rows are passed over.
+            read for the dids that they hold, and their own bad rows are passed over, but for a did that is
+            another candidate in one of these files.
         check_images: decode every image that a row names, once.
         limits: what an image may cost.
         progress: told how many rows and images were checked.
@@ -90,13 +91,10 @@ def validate(
     """
     data = MBeir.open(root)
     check = _Check(data.root, frozenset(files), limits if check_images else None, progress)
-    folder = data.root / QUERIES
-    found = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    found = {path.name for path in (data.root / QUERIES).iterdir() if path.is_dir()}
     check.pools()
-    for split in splits or [name for name in found if name != "union_train"]:
+    for split in splits or sorted({"train" if name == "union_train" else name for name in found}):
         check.split(split)
-    if "union_train" in found and "train" not in found:
-        check.split("train")
     check.others()
     check.flush()
     return ValidationReport(tuple(check.errors), check.counts, len(check.images))
@@ -140,10 +138,21 @@ def open_tasks(
     datasets: Sequence[str] = (),
     tasks: Sequence[int] = (),
     *,
+    by_task: bool = False,
     skip_bad_rows: bool = False,
     watch: Watch | None = None,
 ) -> tuple[MBeir, list[TaskName], int]:
     """Open a data root for the tasks that fit, after a look at every row and picture of theirs.
+
+    Args:
+        root: the tree.
+        split: the split of the tasks.
+        datasets: names to keep; all when empty.
+        tasks: task ids to keep; all when empty.
+        by_task: leave out the files that mix tasks, such as the published union file: they belong to no task's name,
+            and only `MBeir.train_examples` reads them.
+        skip_bad_rows: open the tree without its bad rows.
+        watch: told of the look.
 
     Returns:
         The data, the names of the tasks, and how many bad rows their files hold.
@@ -152,11 +161,16 @@ def open_tasks(
         InputError: no task fits.
         DataErrors: every bad row of these tasks, unless they are to be left out.
     """
-    bench = MBeir.open(root)
+    bench = MBeir.open(root, skip_bad_rows=skip_bad_rows)
     names = bench.tasks(split, datasets, tasks)
-    if not names:
-        raise InputError(f"{root} holds no {split} task that fits datasets={list(datasets)} tasks={list(tasks)}")
-    files = {path for name in names for path in (root / name.query_path, bench.pool_file(name), root / name.qrels_path)}
+    chosen = chosen_files(bench, split, datasets, tasks)
+    kept = [file for file in chosen if file[2] is not None] if by_task else chosen
+    if not kept:
+        unfit = f"{root} holds no {split} task that fits datasets={list(datasets)} tasks={list(tasks)}"
+        split_it = f"split it into mbeir_{{dataset}}_task{{t}}_{split}.jsonl"
+        raise InputError(f"{unfit}; {chosen[0][0]} mixes tasks: {split_it}" if chosen else unfit)
+    files = {path for path, _, _ in kept}.union(own_pools(bench, split, kept))
+    files.update(root / name.qrels_path for name in names)
     progress = watch("checking rows and images", None) if watch else None
     checked, report = open_checked(root, [split], files=files, skip_bad_rows=skip_bad_rows, progress=progress)
     return checked, names, report.skipped
@@ -173,26 +187,39 @@ class _Check:
     images: dict[str, str | None] = field(default_factory=dict)
     pool_dids: dict[Path, set[str]] = field(default_factory=dict)
     candidates: dict[str, Candidate] = field(default_factory=dict)
+    queries_of: dict[Path, dict[str, int]] = field(default_factory=dict)  # of one split: qid -> hash of the query
     unreported: int = 0
 
     def pools(self) -> None:
         """Read every pool first: queries are checked against the good candidates."""
-        for folder in (LOCAL_POOLS,) if self.files else (LOCAL_POOLS, GLOBAL_POOLS):
-            for path in sorted((self.root / folder).glob("*.jsonl")):
-                dids = self.pool_dids[path] = set()
-                errors = self.errors if self.is_wanted(path) else []
-                for line, candidate in parsed_lines(path, candidate_parser(), errors):
-                    self.told(1)
-                    if self.image_is_good(path, line, "img_path", candidate.image):
-                        dids.add(candidate.did)
-                        self.candidates[candidate.did] = candidate
-                self.counts[path] = len(dids)
+        everywhere = sorted((self.root / GLOBAL_POOLS).glob("*.jsonl"))
+        for path in [*sorted((self.root / LOCAL_POOLS).glob("*.jsonl")), *filter(self.is_wanted, everywhere)]:
+            dids = self.pool_dids[path] = set()
+            errors = self.errors if self.is_wanted(path) else []
+            for line, candidate in parsed_lines(path, candidate_parser(), errors):
+                self.told(1)
+                if self.is_one(path, line, candidate) and self.image_is_good(path, line, "img_path", candidate.image):
+                    dids.add(candidate.did)
+                    self.candidates[candidate.did] = candidate
+            self.counts[path] = len(dids)
         if not self.pool_dids:
             fix = "add cand_pool/local/mbeir_{dataset}_task{t}_cand_pool.jsonl"
             self.add(self.root / LOCAL_POOLS, None, None, "no candidate pool", fix)
 
+    def is_one(self, path: Path, line: int, candidate: Candidate) -> bool:
+        """Whether no other pool has another candidate under this did: the same one may lie in several."""
+        known = self.candidates.get(candidate.did)
+        if known is None or (known.text, known.image) == (candidate.text, candidate.image):
+            return True
+        other = next(file for file, dids in self.pool_dids.items() if candidate.did in dids)
+        if self.is_wanted(path) or self.is_wanted(other):
+            found = f"{candidate.did} is another candidate in {other}"
+            self.add(path, line, "did", found, "give every candidate its own id")
+        return False
+
     def split(self, split: str) -> None:
         """Check the queries of a split and their judgements."""
+        self.queries_of.clear()
         files = train_files(self.root, split)
         if not files:
             fix = f"add {QUERIES}/{split}/mbeir_{{dataset}}_task{{t}}_{split}.jsonl"
@@ -208,16 +235,17 @@ class _Check:
         """Check one query file, `name` being None for files that mix tasks."""
         pool = self.pool_of(path, name)
         judged = self.judgements(name, pool)
-        good: set[str] = set()
+        good = self.queries_of[path] = {}
+        self.counts[path] = 0
         parse = query_parser(None if name is None else name.task)
         for line, query in parsed_lines(path, parse, self.errors):
             self.told(1)
-            problem = self.problem(query, pool, judged)
+            problem = self.taken(query) or self.problem(query, pool, judged)
             if problem is not None:
                 self.add(path, line, *problem)
             elif self.image_is_good(path, line, "query_img_path", query.image):
-                good.add(query.qid)
-        self.counts[path] = len(good)
+                good[query.qid] = hash(query)
+                self.counts[path] += 1
 
     def pool_of(self, path: Path, name: TaskName | None) -> set[str]:
         """The dids of a task's pool; those of all pools for files that mix tasks."""
@@ -228,6 +256,14 @@ class _Check:
             self.add(path, None, None, f"{name} has no pool", f"add {name.pool_path}")
             return set()
         return pool
+
+    def taken(self, query: Query) -> tuple[str, str, str] | None:
+        """(field, found, fix) where the qid is another query's in another file of the split, or None."""
+        content = hash(query)
+        for path, known in self.queries_of.items():
+            if known.get(query.qid, content) != content:
+                return "qid", f"{query.qid} is another query in {path}", "give every query its own id"
+        return None
 
     def problem(self, query: Query, pool: set[str], judged: Mapping[str, set[str]]) -> tuple[str, str, str] | None:
         """(field, found, fix) of what is wrong with a query, or None."""

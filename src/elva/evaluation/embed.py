@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from elva.data.mbeir import MBeir, TaskName
+from elva.data.mbeir import Choice, MBeir, TaskName
 from elva.data.validation import open_tasks
 from elva.encoding import Encoder, ModelIdentity, Watch
 from elva.evaluation.store import VectorStore
@@ -34,7 +34,7 @@ def embed_root(
     split: str = "test",
     datasets: Sequence[str] = (),
     tasks: Sequence[int] = (),
-    instruction_choice: int = 0,
+    instruction_choice: Choice = 0,
     skip_bad_rows: bool = False,
     watch: Watch | None = None,
 ) -> VectorStore:
@@ -47,7 +47,7 @@ def embed_root(
         split: train, val or test.
         datasets: names to keep; all when empty.
         tasks: task ids to keep; all when empty.
-        instruction_choice: which of the prompts of a task every query gets.
+        instruction_choice: which of a task's prompts every query gets, or "qid" for one drawn by the query's id.
         skip_bad_rows: leave bad data rows out and count them instead of refusing the data.
         watch: told of each piece of work and its progress.
 
@@ -55,7 +55,9 @@ def embed_root(
         InputError: no task fits the choice.
         DataErrors: every bad row, unless they are to be left out.
     """
-    bench, names, skipped = open_tasks(root, split, datasets, tasks, skip_bad_rows=skip_bad_rows, watch=watch)
+    bench, names, skipped = open_tasks(
+        root, split, datasets, tasks, by_task=True, skip_bad_rows=skip_bad_rows, watch=watch
+    )
     store = VectorStore(ModelIdentity.of(encoder), instruction_choice, bench.fingerprint())
     embed_tasks(bench, names, encoder, store, watch)
     store.counts.skipped_rows = skipped

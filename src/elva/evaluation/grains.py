@@ -17,9 +17,9 @@ from statistics import fmean
 from typing import Any
 
 from elva.data.mbeir import MBeir, Query
-from elva.encoding import Encoder, Vectors, Watch
+from elva.encoding import Encoder, Watch
 from elva.evaluation.store import VectorStore
-from elva.index.gallery import MICRO, require_finite, to_micro
+from elva.index.gallery import MICRO, cosines_micro, require_finite
 
 MASKED_QUERIES = 100
 """Queries per task whose grains are masked (paper section 7)."""
@@ -67,11 +67,6 @@ class GrainTally:
         }
 
 
-def cosines_micro(left: Vectors, right: Vectors) -> list[int]:
-    """Row-wise cosines of unit vectors [n, d] in millionths, as everywhere they are compared."""
-    return [int(each) for each in to_micro((left * right).sum(axis=1))]
-
-
 def add_pairs(
     tally: GrainTally,
     queries: Iterable[Query],
@@ -92,7 +87,7 @@ def add_pairs(
         good = cosines_micro(vector, store.vectors("candidate", positives))
         bad = cosines_micro(vector, store.vectors("candidate", [each.did for each in near]))
         for miss, cosine in zip(near, bad, strict=True):
-            tally.pairs[miss.kind].append(fmean(each > cosine for each in good))
+            tally.pairs[miss.kind].append(float((good > cosine).mean()))
 
 
 def add_masked(
@@ -122,7 +117,7 @@ def add_masked(
     require_finite([query.qid for query, _, _ in rows], encoding.vectors)
     store.counts.add(encoding)
     full = store.vectors("query", [query.qid for query, _, _ in rows])
-    for (_, kind, _), cosine in zip(rows, cosines_micro(full, encoding.vectors), strict=True):
+    for (_, kind, _), cosine in zip(rows, cosines_micro(full, encoding.vectors).tolist(), strict=True):
         distances = tally.paraphrase if kind is None else tally.masked[kind]
         distances.append(1 - cosine / MICRO)
 

@@ -18,12 +18,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from elva.data.mbeir import MBeir, TaskName
+from elva.data.mbeir import Choice, MBeir, Query, TaskName
 from elva.data.validation import open_tasks
 from elva.encoding import Encoder, ModelIdentity, Watch
+from elva.errors import InputError
 from elva.evaluation.embed import embed_tasks
 from elva.evaluation.grains import MASKED_QUERIES, GrainTally, add_masked, add_pairs
 from elva.evaluation.metrics import (
+    CUTOFFS,
     MEASURES,
     chance,
     mean_standard_error,
@@ -72,7 +74,7 @@ def evaluate(
     split: str = "test",
     datasets: Sequence[str] = (),
     tasks: Sequence[int] = (),
-    instruction_choice: int = 0,
+    instruction_choice: Choice = 0,
     vectors: Path | None = None,
     depth: int = 100,
     seed: int = 0,
@@ -88,27 +90,31 @@ def evaluate(
         split: train, val or test.
         datasets: names to keep; all when empty.
         tasks: task ids to keep; all when empty.
-        instruction_choice: which of a task's prompts every query gets; fixed and recorded, because
-            peers that draw it at random wander.
+        instruction_choice: which of a task's prompts every query gets, or "qid" for one drawn by the query's id;
+            fixed and recorded, because peers that draw it at random wander.
         vectors: a folder written by `embed_root`, to skip embedding what it holds.
-        depth: length of the lists in the run files; MRR counts what lies below as 0.
+        depth: length of the lists in the run files, 10 or more; MRR counts what lies below as 0.
         seed: draws the queries whose grains are masked.
         skip_bad_rows: leave bad data rows out and count them instead of refusing the data.
         watch: told of each piece of work and its progress.
 
     Raises:
-        InputError: no task fits the choice.
+        InputError: no task fits the choice, or `depth` is below 10.
         DataErrors: every bad row, unless they are to be left out.
         IndexMismatch: `vectors` were made by another model, instruction or data.
     """
-    bench, names, skipped = open_tasks(root, split, datasets, tasks, skip_bad_rows=skip_bad_rows, watch=watch)
+    if depth < (deepest := max(CUTOFFS.values())):
+        raise InputError(f"lists of depth {depth} can't be judged by hit@{deepest}: give a depth of {deepest} or more")
+    bench, names, skipped = open_tasks(
+        root, split, datasets, tasks, by_task=True, skip_bad_rows=skip_bad_rows, watch=watch
+    )
     store = _store(bench, encoder, instruction_choice, vectors)
     embed_tasks(bench, names, encoder, store, watch)
     store.counts.skipped_rows = skipped
     tally, judged = GrainTally(), []
     for name in names:
-        judged.append(_judge(bench, name, store, depth))
         queries = bench.queries(name)
+        judged.append(_judge(bench, name, queries, store, depth))
         add_pairs(tally, queries, judged[-1].qrels, store)
         add_masked(tally, str(name), queries, bench, encoder, store, seed=seed, watch=watch)
     row = {
@@ -124,7 +130,7 @@ def evaluate(
     return Results(row, {str(each.name): each.retrieval for each in judged})
 
 
-def _store(bench: MBeir, encoder: Encoder, choice: int, vectors: Path | None) -> VectorStore:
+def _store(bench: MBeir, encoder: Encoder, choice: Choice, vectors: Path | None) -> VectorStore:
     model, data = ModelIdentity.of(encoder), bench.fingerprint()
     if vectors is None:
         return VectorStore(model, choice, data)
@@ -133,10 +139,12 @@ def _store(bench: MBeir, encoder: Encoder, choice: int, vectors: Path | None) ->
     return store
 
 
-def _judge(bench: MBeir, name: TaskName, store: VectorStore, depth: int) -> _Task:
+def _judge(bench: MBeir, name: TaskName, queries: Sequence[Query], store: VectorStore, depth: int) -> _Task:
     pool = [each.did for each in bench.pool(name)]
-    qids = [each.qid for each in bench.queries(name)]
-    qrels = {qid: each for qid, each in bench.qrels(name).items() if qid in set(qids)}
+    qids = [each.qid for each in queries]
+    judgements = bench.qrels(name)
+    # A query without a judgement of its own would leave the mean: its positives stand in.
+    qrels = {each.qid: judgements.get(each.qid) or dict.fromkeys(each.positives, 1) for each in queries}
     gallery = Gallery.of(pool, store.vectors("candidate", pool))
     positives = {qid: [did for did, value in each.items() if value > 0] for qid, each in qrels.items()}
     retrieval = retrieve(qids, store.vectors("query", qids), gallery, positives, depth)
@@ -146,8 +154,9 @@ def _judge(bench: MBeir, name: TaskName, store: VectorStore, depth: int) -> _Tas
         **means(values),
         "hit@1_se": standard_error(list(values["hit@1"].values())),
         "headline": "hit@10" if name.dataset in TEN else "hit@5",
-        "chance": chance(len(pool), [len(held.intersection(each)) for each in positives.values()]),
-        "queries": len(qids),
+        "chance": chance(len(pool), [len(held.intersection(each)) for each in positives.values()], depth),
+        "queries": len(values["hit@1"]),
+        "without_qrels": len(set(qids) - judgements.keys()),
         "pool": len(pool),
         "positive_not_in_pool": sum(rank is None for rank in retrieval.ranks),
     }

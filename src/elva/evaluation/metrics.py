@@ -41,22 +41,23 @@ def mean_standard_error(errors: Sequence[float]) -> float:
     return math.sqrt(sum(each**2 for each in errors)) / len(errors) if errors else 0.0
 
 
-def chance(pool: int, positives: Sequence[int]) -> dict[str, float]:
+def chance(pool: int, positives: Sequence[int], depth: int) -> dict[str, float]:
     """What a random ranking reaches on average.
 
     Args:
         pool: number of candidates.
         positives: for each query how many of them are relevant.
+        depth: length of the lists that are judged; what lies below counts as not found, as it does for a model.
     """
-    levels = {count: _chance_of(pool, count) for count in set(positives)}
+    levels = {count: _chance_of(pool, count, depth) for count in set(positives)}
     return {name: fmean(levels[count][name] for count in positives) if positives else 0.0 for name in MEASURES}
 
 
-def _chance_of(pool: int, positives: int) -> dict[str, float]:
+def _chance_of(pool: int, positives: int, depth: int) -> dict[str, float]:
     """Walk down a random ranking: `missed` is the chance that no relevant one came so far."""
     missed, reciprocal = 1.0, 0.0
     hit = dict.fromkeys(CUTOFFS, 0.0)
-    for rank in range(1, pool - positives + 2 if positives else 1):
+    for rank in range(1, min(depth, pool - positives + 1) + 1 if positives else 1):
         found = missed * positives / (pool - rank + 1)
         reciprocal += found / rank
         missed -= found

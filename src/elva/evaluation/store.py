@@ -14,9 +14,19 @@ from typing import Any, Literal
 
 import numpy as np
 
+from elva.data.mbeir import Choice
 from elva.encoding import Encoder, Encoding, ModelIdentity, Vectors, Watch
 from elva.errors import IndexMismatch
-from elva.index.folder import FolderError, published, read_jsonl, read_meta, write_json, write_jsonl
+from elva.index.folder import (
+    FolderError,
+    published,
+    read_jsonl,
+    read_meta,
+    read_vectors,
+    reading,
+    write_json,
+    write_jsonl,
+)
 from elva.index.gallery import require_finite
 from elva.items import Item
 
@@ -24,6 +34,7 @@ Kind = Literal["query", "candidate"]
 """Query and candidate ids are two name spaces: "100:7" may be both."""
 
 SCHEMA = "elva-vectors-1"
+_FIX = "embed it again with `elva embed`"
 _SHARD_ROWS = 65_536
 
 
@@ -62,7 +73,7 @@ class VectorStore:
     """(kind, id) -> unit vector and summary, by one model with one choice of instruction."""
 
     model: ModelIdentity
-    instruction_choice: int = 0
+    instruction_choice: Choice = 0
     data: str = ""
     counts: Counts = field(default_factory=Counts)
     _rows: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -127,23 +138,27 @@ class VectorStore:
     @classmethod
     def load(cls, folder: Path) -> VectorStore:
         """Read a folder that `save` wrote; raises FolderError for any other."""
-        meta = read_meta(folder, SCHEMA)
-        store = cls(
-            ModelIdentity.from_row(meta["model"]),
-            meta["instruction_choice"],
-            meta["data"],
-            Counts(**meta["counts"]),
-        )
-        ids = read_jsonl(folder / "ids.jsonl")
-        store._blocks = [np.load(shard) for shard in sorted(folder.glob("vectors-*.npy"))]
-        store._rows = {(row["kind"], row["id"]): i for i, row in enumerate(ids)}
-        store._summaries = [row["summary"] for row in ids]
+        meta = read_meta(folder, SCHEMA, _FIX)
+        with reading(folder / "meta.json", _FIX):
+            model, counts = ModelIdentity.from_row(meta["model"]), Counts(**meta["counts"])
+            store = cls(model, meta["instruction_choice"], meta["data"], counts)
+            vectors = meta["vectors"]
+        with reading(folder / "ids.jsonl", _FIX):
+            for row in read_jsonl(folder / "ids.jsonl"):
+                store._rows[row["kind"], row["id"]] = len(store._summaries)
+                store._summaries.append(row["summary"])
+        for shard in sorted(folder.glob("vectors-*.npy")):
+            with reading(shard, _FIX):
+                store._blocks.append(read_vectors(shard, model.dimension))
         held = sum(len(block) for block in store._blocks)
-        if not held == len(store._rows) == len(ids):
-            raise FolderError(f"{folder}: {len(ids)} lines in ids.jsonl but {held} vectors: embed it again")
+        if not held == len(store._rows) == len(store._summaries) == vectors:
+            raise FolderError(
+                f"{folder} is damaged: {len(store._summaries)} lines in ids.jsonl, {held} vectors in vectors-*.npy, "
+                f"{vectors} in meta.json: {_FIX}"
+            )
         return store
 
-    def require(self, model: ModelIdentity, instruction_choice: int, data: str) -> None:
+    def require(self, model: ModelIdentity, instruction_choice: Choice, data: str) -> None:
         """Refuse vectors made by another model, with another instruction, or of other data."""
         if not self.model.produces(model):
             raise IndexMismatch(

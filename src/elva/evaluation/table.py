@@ -31,7 +31,7 @@ def results_table(row: Mapping[str, Any]) -> str:
     parts = [
         f"# {model['name']}\n",
         f"{model['extraction']} extraction, {row['split']} split, "
-        f"instruction {row['instruction_choice']}; "
+        f"instruction {'by qid' if row['instruction_choice'] == 'qid' else row['instruction_choice']}; "
         f"rates in percent, ± is one standard error.\n",
         markdown(["task", *COLUMNS, "queries", "pool"], _task_rows(row)),
         "\n## Grains\n",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 
@@ -13,6 +13,7 @@ from elva.grains.facts import Facts
 from elva.grains.lexicon import Lexicon
 
 MAX_ENTITIES = 3
+_AS_IT_IS = tuple(range(MAX_ENTITIES))
 _PAIRS = ((0, 1), (0, 2), (1, 2))
 
 
@@ -83,7 +84,10 @@ class FactTable:
     def distance(self, other: FactTable) -> NDArray[np.float32]:
         """Grain distances float32 [n, m] to another table: see `grain_distance_matrix`."""
         best = np.full((len(self.grains), len(other.grains)), np.iinfo(np.int32).max, np.int32)
-        for arranged in other._arrangements():
+        # One entity at most on both sides, as in flat data, can be paired in one way only.
+        one_way = max(self._slots, other._slots) <= 1
+        for order in [_AS_IT_IS] if one_way else permutations(_AS_IT_IS):
+            arranged = other._arranged(order)
             np.minimum(best, self._cost(arranged), out=best)
         named, differing = 63 - best % 64, best // 64 % 64
         scene_named, scene_differing = _compare(self.scene, other.scene)
@@ -91,12 +95,10 @@ class FactTable:
         share = np.divide(differing, named, out=np.full(best.shape, np.nan, np.float32), where=named > 0)
         return (share * self.scale).astype(np.float32)
 
-    def _arrangements(self) -> Iterator[FactTable]:
-        """The table with its entities in every order (one for flat data: only slot 0 is used)."""
-        slots = int(self.present.any(axis=0).sum())
-        for order in permutations(range(MAX_ENTITIES)):
-            if slots > 1 or order == tuple(range(MAX_ENTITIES)):
-                yield self._arranged(order)
+    @property
+    def _slots(self) -> int:
+        """How many entities the richest text names."""
+        return int(self.present.any(axis=0).sum())
 
     def _arranged(self, order: tuple[int, ...]) -> FactTable:
         relations = np.empty_like(self.relations)

@@ -16,11 +16,21 @@ import numpy as np
 
 from elva.encoding import ModelIdentity, Vectors
 from elva.errors import IndexMismatch
-from elva.index.folder import FolderError, published, read_jsonl, read_meta, write_json, write_jsonl
+from elva.index.folder import (
+    FolderError,
+    published,
+    read_jsonl,
+    read_meta,
+    read_vectors,
+    reading,
+    write_json,
+    write_jsonl,
+)
 from elva.index.gallery import Gallery, VectorError, require_finite, require_unique
 from elva.index.protocol import Entry, Hit, Stats
 
 SCHEMA = "elva-index-1"
+_FIX = "build it again with `elva index`"
 
 
 class ExactIndex:
@@ -97,18 +107,21 @@ class ExactIndex:
             FolderError: it is no index, or damaged.
             IndexMismatch: `model` is given and would not give such vectors.
         """
-        meta = read_meta(folder, SCHEMA)
-        built_with = ModelIdentity.from_row(meta["model"])
+        meta = read_meta(folder, SCHEMA, _FIX)
+        with reading(folder / "meta.json", _FIX):
+            built_with, root, items = ModelIdentity.from_row(meta["model"]), meta["root"], meta["items"]
+            index = cls(built_with, Path(root) if root else None)
         if model is not None and not built_with.produces(model):
             raise IndexMismatch(
                 f"{folder} was built with {_named(built_with)}, not with {_named(model)}: "
                 f"search with {built_with.name}, or build the index again"
             )
-        index = cls(built_with, Path(meta["root"]) if meta["root"] else None)
-        entries = [Entry(**row) for row in read_jsonl(folder / "items.jsonl")]
-        vectors = np.load(folder / "vectors.npy")
-        if not len(entries) == len(vectors) == meta["items"]:
-            raise FolderError(f"{folder} is damaged: {len(entries)} items, {len(vectors)} vectors; build it again")
+        with reading(folder / "items.jsonl", _FIX):
+            entries = [Entry(**row) for row in read_jsonl(folder / "items.jsonl")]
+        with reading(folder / "vectors.npy", _FIX):
+            vectors = read_vectors(folder / "vectors.npy", built_with.dimension)
+        if not len(entries) == len(vectors) == items:
+            raise FolderError(f"{folder} is damaged: {len(entries)} items, {len(vectors)} vectors: {_FIX}")
         index.add(entries, vectors)
         return index
 

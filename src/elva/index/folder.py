@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from elva.encoding import Vectors
 from elva.errors import InputError
 
 
@@ -69,18 +72,45 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
             file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+@contextmanager
+def reading(path: Path, fix: str) -> Iterator[None]:
+    """Turn what a missing, torn or foreign file raises into a FolderError that names it and says what to do.
+
+    Args:
+        path: the file that is read inside.
+        fix: what the user can do, such as "build it again with `elva index`".
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FolderError(f"{path} is missing: {fix}") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
+        raise FolderError(f"{path} is damaged ({type(error).__name__}: {error}): {fix}") from error
+
+
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """Read what `write_jsonl` wrote."""
     with path.open(encoding="utf-8") as file:
         return [json.loads(line) for line in file if line.strip()]
 
 
-def read_meta(folder: Path, schema: str) -> dict[str, Any]:
-    """Read `folder/meta.json` and require that it says it is a `schema`; raises FolderError."""
+def read_vectors(path: Path, dimension: int) -> Vectors:
+    """Read float32 [n, dimension] as numpy saved it; ValueError on any other shape."""
+    with path.open("rb") as file:
+        vectors = np.lib.format.read_array(file, allow_pickle=False)
+    if vectors.ndim != 2 or vectors.shape[1] != dimension:
+        raise ValueError(f"shape {vectors.shape}, expected (n, {dimension})")
+    return vectors.astype(np.float32, copy=False)
+
+
+def read_meta(folder: Path, schema: str, fix: str) -> dict[str, Any]:
+    """Read `folder/meta.json` and require that it says it is a `schema`; FolderError ends in `fix` where it is not."""
     path = folder / "meta.json"
     if not path.is_file():
-        raise FolderError(f"{folder} is not an {schema} folder: it holds no meta.json")
-    meta: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    if meta.get("schema") != schema:
-        raise FolderError(f"{path}: schema is {meta.get('schema')!r}, expected {schema!r}")
+        raise FolderError(f"{folder} holds no meta.json, so it is no {schema} folder: give another one, or {fix}")
+    with reading(path, fix):
+        meta: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        found = meta.get("schema")
+    if found != schema:
+        raise FolderError(f"{path}: schema is {found!r}, expected {schema!r}: give another folder, or {fix}")
     return meta

@@ -1,8 +1,9 @@
 """Exact ranking by cosine, and the one rule for ties that every ranked list in the project obeys.
 
-Cosines are compared after rounding to a millionth. Equal vectors can differ in the last bit of
-their float32 product, depending on where a matrix multiplication happens to place them; rounded,
-they tie, and a tie is ranked by id, ascending.
+Cosines are compared after rounding to a millionth, and a tie is ranked by id, ascending. Equal vectors can differ in
+the last bits of their float32 product, depending on where a matrix multiplication happens to place them, and rounding
+can drive them further apart. So float32 only chooses who is near enough to matter; these are compared by a float64
+product that is the same wherever a vector stands.
 """
 
 from __future__ import annotations
@@ -19,8 +20,14 @@ from elva.errors import InputError
 MICRO = 1_000_000
 """Cosines are ranked as whole numbers of millionths."""
 
+MARGIN = np.float32(2e-6)
+"""How far apart two float32 cosines of unit vectors are when their order is sure.
+
+Half a millionth for the error of each, and one for the rounding.
+"""
+
 _BLOCK_ENTRIES = 1 << 23
-"""Cosines held at a time: 64 MB of int64 keys."""
+"""Numbers held at a time: 32 MB of float32 cosines, 64 MB of float64 products."""
 
 Ints = npt.NDArray[np.int64]
 
@@ -29,9 +36,12 @@ class VectorError(InputError):
     """Vectors that can't be ranked: not finite, or ids that don't fit them."""
 
 
-def to_micro(cosines: npt.NDArray[np.floating]) -> Ints:
-    """Cosines as whole millionths, the resolution at which they are compared."""
-    micro: Ints = np.rint(cosines * MICRO).astype(np.int64)
+def cosines_micro(left: Vectors, right: Vectors) -> Ints:
+    """Row-wise cosines of unit vectors [n, d], or of one and n, in whole millionths: as everywhere they are compared.
+
+    Each row is multiplied and summed by itself in float64, so equal rows give equal numbers.
+    """
+    micro: Ints = np.rint((left.astype(np.float64) * right).sum(axis=-1) * MICRO).astype(np.int64)
     return micro
 
 
@@ -100,38 +110,58 @@ class Gallery:
             queries: unit vectors, float32 [n, d], finite.
             k: length of each list; no more than the gallery holds are given.
             wanted: for each query the ids whose best rank is asked for.
+
+        Raises:
+            VectorError: k is below 1.
         """
+        if k < 1:
+            raise VectorError(f"lists of length {k} were asked for: ask for 1 or more")
         k = min(k, len(self.ids))
         column = {each: i for i, each in enumerate(self.ids)}
         targets = [[column[w] for w in each if w in column] for each in wanted or [()] * len(queries)]
-        best = np.empty((len(queries), k), np.int64)
+        columns, micro = np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.int64)
         ranks: list[int | None] = []
-        for start, keys in self._keys(queries):
-            best[start : start + len(keys)] = _largest(keys, k)
-            block = targets[start : start + len(keys)]
-            ranks += [_rank_of(row, columns) for row, columns in zip(keys, block, strict=True)]
-        size = max(1, len(self.ids))
-        return Ranked(size - 1 - best % size, best // size, tuple(ranks))
+        for start, block in self.cosines(queries):
+            for row, cosines in enumerate(block, start):
+                columns[row], micro[row] = self.nearest(queries[row], cosines, k)
+                ranks.append(self._best_rank(queries[row], cosines, columns[row], targets[row]))
+        return Ranked(columns, micro, tuple(ranks))
 
-    def _keys(self, queries: Vectors) -> Iterator[tuple[int, Ints]]:
-        """Blocks of int64 keys [b, m], all distinct in a row, that order it as the rule does."""
-        size = len(self.ids)
-        last_first = size - 1 - np.arange(size)
-        rows = max(1, _BLOCK_ENTRIES // max(1, size))
+    def cosines(self, queries: Vectors) -> Iterator[tuple[int, Vectors]]:
+        """Blocks of float32 cosines [b, m] with the number of their first query; what is held at a time is bounded."""
+        rows = max(1, _BLOCK_ENTRIES // max(1, len(self.ids)))
         for start in range(0, len(queries), rows):
-            micro = to_micro(queries[start : start + rows] @ self.vectors.T)
-            yield start, micro * size + last_first
+            yield start, queries[start : start + rows] @ self.vectors.T
 
+    def nearest(self, query: Vectors, cosines: Vectors, k: int) -> tuple[Ints, Ints]:
+        """Columns of the k nearest to one query [d], best first, and their cosines in millionths.
 
-def _largest(keys: Ints, k: int) -> Ints:
-    """The k largest of each row, descending."""
-    size = keys.shape[1]
-    if k < size:
-        keys = np.partition(keys, size - k, axis=1)[:, size - k :]
-    return np.sort(keys, axis=1)[:, ::-1]
+        `cosines` are the query's, float32 [m], as `cosines` gives them; a column that must not be chosen holds -inf.
+        """
+        least = np.partition(cosines, -k)[-k] if k < len(cosines) else -np.inf
+        columns = np.flatnonzero(cosines >= least - MARGIN)
+        micro = self._micro(query, columns)
+        order = np.argsort(-micro, kind="stable")[:k]  # columns ascend, and so do their ids
+        return columns[order], micro[order]
 
+    def _best_rank(self, query: Vectors, cosines: Vectors, top: Ints, targets: Sequence[int]) -> int | None:
+        """Rank, from 1, of the best of the columns `targets`; `top` are the query's best columns, in order."""
+        if not targets:
+            return None
+        found = np.flatnonzero(np.isin(top, targets))
+        if len(found):
+            return int(found[0]) + 1
+        best = max(zip(self._micro(query, np.array(targets)).tolist(), (-each for each in targets), strict=True))
+        sure = np.count_nonzero(cosines > best[0] / MICRO + MARGIN)
+        near = np.flatnonzero(np.abs(cosines - best[0] / MICRO) <= MARGIN)
+        exact = self._micro(query, near)
+        before = (exact > best[0]) | ((exact == best[0]) & (near < -best[1]))
+        return int(sure + before.sum()) + 1
 
-def _rank_of(keys: Ints, columns: list[int]) -> int | None:
-    if not columns:
-        return None
-    return int((keys > keys[columns].max()).sum()) + 1
+    def _micro(self, query: Vectors, columns: Ints) -> Ints:
+        """Exact cosines of one query [d] and these columns, in millionths."""
+        rows = max(1, _BLOCK_ENTRIES // max(1, len(query)))
+        micro = np.empty(len(columns), np.int64)
+        for start in range(0, len(columns), rows):
+            micro[start : start + rows] = cosines_micro(self.vectors[columns[start : start + rows]], query)
+        return micro

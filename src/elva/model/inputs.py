@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from elva.encoding import Extraction
@@ -74,9 +75,20 @@ class Inputs:
         seen = iter(self.features.look(pictures, progress=progress))
         return [self._prepare(item, extraction, next(seen) if item.image is not None else None) for item in items]
 
-    def prepare_live(self, items: Sequence[Item], extraction: Extraction) -> list[Prepared]:
-        """As `prepare`, but looks anew with gradient into the vision tower: only the base stage trains it."""
-        pictures = [load_image(item.image) for item in items if item.image is not None]
+    def prepare_live(
+        self,
+        items: Sequence[Item],
+        extraction: Extraction,
+        alter: Callable[[Image.Image], Image.Image] = lambda picture: picture,
+    ) -> list[Prepared]:
+        """As `prepare`, but looks anew with gradient into the vision tower: only the base stage trains it.
+
+        Args:
+            items: what to look at.
+            extraction: which prompt.
+            alter: augments a picture before it is looked at.
+        """
+        pictures = [alter(load_image(item.image)) for item in items if item.image is not None]
         seen: Iterator[Seen] = iter(())
         if pictures:
             pixels, grids = self.processor.pixels(pictures)

@@ -181,8 +181,15 @@ class Processor:
 
     def summary_ids(self, summary: str) -> list[int]:
         """Token ids of a summary as the model would have written it, [RET] last, cut to `max_summary`."""
-        ids = self.tokenizer(summary, add_special_tokens=False)["input_ids"]
-        return [*ids[: self.settings.max_summary - 1], self.ret_id]
+        return [*self._written(summary)[: self.settings.max_summary - 1], self.ret_id]
+
+    def cuts(self, summary: str) -> bool:
+        """Whether `summary_ids` must cut this text."""
+        return len(self._written(summary)) >= self.settings.max_summary
+
+    def _written(self, summary: str) -> list[int]:
+        ids: list[int] = self.tokenizer(summary, add_special_tokens=False)["input_ids"]
+        return ids
 
     def decode(self, ids: list[int]) -> str:
         """Text of a sampled summary without control tokens."""

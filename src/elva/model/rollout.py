@@ -58,6 +58,10 @@ class Rollouts:
         """Those of some items, in this order."""
         return Rollouts(*(getattr(self, name)[rows] for name in self.__slots__))
 
+    def detached(self) -> Rollouts:
+        """The same without gradient."""
+        return replace(self, logprobs=self.logprobs.detach(), embeddings=self.embeddings.detach())
+
     @classmethod
     def stack(cls, parts: Sequence[Rollouts]) -> Rollouts:
         """Those of several batches of items, one after the other."""
@@ -141,7 +145,7 @@ def sample(
 
 
 def replay(
-    backbone: Backbone, processor: Processor, prefix: Prefix, rollouts: Rollouts, temperature: float = 0.0
+    backbone: Backbone, processor: Processor, prefix: Prefix, rollouts: Rollouts, temperature: float | Tensor = 0.0
 ) -> Rollouts:
     """Read given summaries in one forward: the same tokens with fresh log-probabilities and embeddings, with gradient.
 
@@ -150,7 +154,7 @@ def replay(
         processor: names the ids that must never be written.
         prefix: the B items.
         rollouts: their summaries, sampled or given.
-        temperature: as in sampling; 0 gives log-probabilities at temperature 1.
+        temperature: as in sampling, or (G,) one for each rollout; 0 gives log-probabilities at temperature 1.
     """
     batch, groups, steps = rollouts.tokens.shape
     width = prefix.mask.shape[1]
@@ -168,7 +172,8 @@ def replay(
     credit = rollouts.credit
     banned = torch.tensor(processor.banned_ids(), device=written.device)
     # Only the tokens that were chosen need the vocabulary-wide head.
-    scores = _log_softmax(backbone.logits(before[credit]), banned, temperature)
+    heat = torch.as_tensor(temperature, device=written.device).expand(groups)[:, None].expand(credit.shape)[credit]
+    scores = _log_softmax(backbone.logits(before[credit]), banned, heat.unsqueeze(-1))
     chosen = scores.gather(-1, rollouts.tokens[credit].unsqueeze(-1)).squeeze(-1)
     logprobs = torch.zeros(credit.shape, dtype=chosen.dtype, device=chosen.device).masked_scatter(credit, chosen)
     last = rollouts.mask.sum(-1) - 1
@@ -205,9 +210,10 @@ def read_one_word(backbone: Backbone, prefix: Prefix) -> Tensor:
     return F.normalize(hidden[:, -1].float(), dim=-1)
 
 
-def _log_softmax(logits: Tensor, banned: Tensor, temperature: float) -> Tensor:
+def _log_softmax(logits: Tensor, banned: Tensor, temperature: float | Tensor) -> Tensor:
     scores = logits.float().index_fill(-1, banned, float("-inf"))
-    return F.log_softmax(scores / temperature if temperature > 0 else scores, -1)
+    heat = torch.as_tensor(temperature, device=scores.device)
+    return F.log_softmax(scores / heat.where(heat > 0, 1.0), -1)
 
 
 def _prefix_mask(mask: Tensor) -> Tensor:

@@ -14,12 +14,15 @@ the vision tower included. Stages 1 to 3 freeze the tower.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
+from PIL import Image, ImageOps
 
-from elva.data.mbeir import MBeir, TaskName
+from elva.data.mbeir import MBeir
+from elva.errors import InputError
 from elva.items import Item, Modality
 from elva.model.backbone import Backbone
 from elva.model.embedder import Embedder
@@ -28,7 +31,8 @@ from elva.model.processor import Processor
 from elva.model.rollout import given, replay
 from elva.model.tiny import TinySize, make_model, make_processor, make_tokenizer
 from elva.prompts import Prompts
-from elva.training.recipe import Create, Recipe
+from elva.training.prepared import some
+from elva.training.recipe import Caption, Create, Recipe
 from elva.training.session import Session
 
 
@@ -68,15 +72,33 @@ def _instructions_of(data: MBeir, modality: Modality) -> list[str]:
 
 
 class CaptionSet:
-    """Items of the base split with the captions they should get, grouped by modality."""
+    """Items of the base split with the captions they should get.
 
-    def __init__(self, data: MBeir, names: Sequence[TaskName]) -> None:
+    Attributes:
+        items: modality to pairs of an item and its caption.
+        distinct: the captions, each once.
+        instructions: modality to the instructions that its queries may carry.
+
+    Raises:
+        InputError: the positive of a query has no text, so there is no caption to learn.
+    """
+
+    def __init__(self, recipe: Recipe, data: MBeir) -> None:
+        train = data.train_examples(recipe.data.split, recipe.data.datasets, recipe.data.tasks)
+        queries = some(train.queries, recipe.data.max_queries, recipe.seed)
+        captions = {did: candidate.text for did, candidate in train.candidates.items() if candidate.text is not None}
+        silent = [query for query in queries if query.positives[0] not in captions]
+        if silent:
+            raise InputError(
+                f"the positives of {len(silent)} of {len(queries)} queries have no text that could be learned as a "
+                f"caption, {silent[0].positives[0]} of query {silent[0].qid} for one; "
+                "choose tasks whose answers are texts with data.tasks, or another data.split"
+            )
         self.items: dict[Modality, list[tuple[Item, str]]] = defaultdict(list)
-        for name in names:
-            captions = {candidate.did: candidate.text for candidate in data.pool(name)}
-            for query in data.queries(name):
-                item = replace(data.query_item(query), instruction=None)
-                self.items[item.modality].append((item, captions[query.positives[0]] or ""))
+        for query in queries:
+            item = replace(data.query_item(query), instruction=None)
+            self.items[item.modality].append((item, captions[query.positives[0]]))
+        self.distinct = {caption for pairs in self.items.values() for _, caption in pairs}
         self.instructions = {modality: _instructions_of(data, modality) for modality in self.items}
 
     def draw(
@@ -96,11 +118,32 @@ class CaptionSet:
         return pairs
 
 
+def augmented(picture: Image.Image, settings: Caption, rng: np.random.Generator) -> Image.Image:
+    """A random part of the picture at the picture's own size, perhaps mirrored.
+
+    Args:
+        picture: what the data shows.
+        settings: how much; by default nothing changes.
+        rng: draws the part and the side.
+    """
+    if settings.crop:
+        width, height = (side * (1.0 - settings.crop * rng.random()) for side in picture.size)
+        left, top = (picture.width - width) * rng.random(), (picture.height - height) * rng.random()
+        picture = picture.resize(picture.size, Image.Resampling.BILINEAR, (left, top, left + width, top + height))
+    if settings.mirror and rng.random() < settings.mirror:
+        picture = ImageOps.mirror(picture)
+    return picture
+
+
 def train_captioner(session: Session) -> None:
     """Run the loop until the budget is spent."""
     recipe, embedder = session.recipe, session.embedder
     backbone, processor = embedder.backbone, embedder.processor
-    captions = CaptionSet(*session.data())
+    captions = CaptionSet(recipe, session.data()[0])
+    cut = sum(map(processor.cuts, captions.distinct))
+    if cut:
+        longest = processor.settings.max_summary
+        session.say(f"{cut} of {len(captions.distinct)} captions were cut to {longest} tokens (max_summary).")
     inputs = Inputs(backbone, processor, embedder.features)
     for step in session.steps(sum(map(len, captions.items.values())) // recipe.caption.batch_size):
         pairs = captions.draw(
@@ -109,7 +152,9 @@ def train_captioner(session: Session) -> None:
             recipe.caption.text_share,
             recipe.caption.instruction_share,
         )
-        batch = inputs.prepare_live([item for item, _ in pairs], "generative")
+        batch = inputs.prepare_live(
+            [item for item, _ in pairs], "generative", partial(augmented, settings=recipe.caption, rng=step.rng)
+        )
         targets = given([processor.summary_ids(text) for _, text in pairs], backbone.dimension, backbone.device)
         read = replay(backbone, processor, inputs.collate(batch), targets)
         tokens = read.credit.sum()

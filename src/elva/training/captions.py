@@ -27,6 +27,7 @@ class CaptionReport:
         captions: how many.
         forced_ret: for how many of the distinct items [RET] had to be forced.
         truncated: how many of their texts were cut.
+        skipped: how many bad rows were left out.
         named: kind -> (grains that the captions name, grains there are), over queries that are a picture alone and
             list their grains. A value counts wherever in the caption it stands.
     """
@@ -34,6 +35,7 @@ class CaptionReport:
     captions: int
     forced_ret: int
     truncated: int
+    skipped: int
     named: Mapping[str, tuple[int, int]]
 
 
@@ -53,6 +55,7 @@ def write_captions(
     *,
     split: str = "train",
     datasets: Sequence[str] = (),
+    skip_bad_rows: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> CaptionReport:
     """Caption a split into a JSONL file of {"key", "caption"}.
@@ -63,9 +66,14 @@ def write_captions(
         out: the file.
         split: which split.
         datasets: only these; all when empty.
+        skip_bad_rows: leave bad data rows out and count them instead of refusing the data.
         progress: called with (done now, total).
+
+    Raises:
+        InputError: no task fits the choice.
+        DataErrors: every bad row, unless they are to be left out.
     """
-    data, names, _ = open_tasks(root, split, datasets)
+    data, names, skipped = open_tasks(root, split, datasets, by_task=True, skip_bad_rows=skip_bad_rows)
     items = split_items(data, names)
     # Many queries are one text or picture asked twice: write once per distinct item.
     unique = list({_without_instruction(item): None for item in items.values()})
@@ -75,7 +83,8 @@ def write_captions(
     captions = {key: distinct[_without_instruction(item)] for key, item in items.items()}
     write_caption_rows(out, captions)
     queries = [query for name in names for query in data.queries(name)]
-    return CaptionReport(len(items), encoding.forced_ret, encoding.truncated, naming(queries, captions, data.lexicon()))
+    named = naming(queries, captions, data.lexicon())
+    return CaptionReport(len(items), encoding.forced_ret, encoding.truncated, skipped, named)
 
 
 def naming(queries: Iterable[Query], captions: Mapping[str, str], lexicon: Lexicon) -> dict[str, tuple[int, int]]:

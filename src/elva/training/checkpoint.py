@@ -5,7 +5,7 @@ A checkpoint is one folder, RUN/checkpoints/step-000200:
     tensors.safetensors     the trained weights
     optimizer.safetensors   the optimizer's tensors; its numbers lie in state.json
     random.safetensors      torch's random state; those of python and numpy lie in state.json
-    state.json              progress, recipe, data fingerprint, versions
+    state.json              progress, recipe, digests of the inputs, versions
     complete.json           names and sizes of the others, written last
 
 It is written to a temporary folder, synced and renamed, so a folder with its final name is whole
@@ -20,7 +20,7 @@ import platform
 import random
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +43,10 @@ class Progress:
     Attributes:
         step: updates done.
         seconds: seconds trained, over all sessions.
-        position: how many entries of the data order are used up.
-        extra: whatever else a loop needs to go on, as JSON values.
     """
 
     step: int
     seconds: float
-    position: int = 0
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +71,7 @@ def save_checkpoint(
     optimizer: Mapping[str, Any],
     progress: Progress,
     recipe: Recipe,
-    data_fingerprint: str,
+    inputs: Mapping[str, str],
     keep: int | None = None,
 ) -> Path:
     """Write a checkpoint, the random states of this process with it, and prune older ones.
@@ -86,7 +82,7 @@ def save_checkpoint(
         optimizer: `optimizer.state_dict()`.
         progress: how far the training has come; its step names the checkpoint.
         recipe: the recipe that is being trained.
-        data_fingerprint: `MBeir.fingerprint()` of the data.
+        inputs: digests of what the training reads (data, files, the model it starts from), by setting.
         keep: how many of the newest checkpoints stay; None: recipe.checkpoint.keep.
 
     Returns:
@@ -98,7 +94,7 @@ def save_checkpoint(
         "progress": asdict(progress),
         "recipe": dump_recipe(recipe),
         "recipe_hash": recipe_hash(recipe),
-        "data_fingerprint": data_fingerprint,
+        "inputs": dict(inputs),
         "optimizer": optimizer_numbers,
         "random": random_numbers,
         "versions": {"python": platform.python_version(), "torch": str(torch.__version__)},
@@ -133,11 +129,11 @@ def is_complete(path: Path) -> bool:
         return False
 
 
-def load_checkpoint(path: Path, recipe: Recipe, data_fingerprint: str) -> Checkpoint:
+def load_checkpoint(path: Path, recipe: Recipe, inputs: Mapping[str, str]) -> Checkpoint:
     """Read a checkpoint and set the random states of this process to those saved in it.
 
     Raises:
-        CheckpointError: incomplete, or made with another recipe or other data; says what differs.
+        CheckpointError: incomplete, or made with another recipe or from other inputs; says what differs.
     """
     if not is_complete(path):
         raise CheckpointError(f"{path} is incomplete; remove it and resume from an older one")
@@ -148,10 +144,13 @@ def load_checkpoint(path: Path, recipe: Recipe, data_fingerprint: str) -> Checkp
             f"{path} was trained with another recipe; undo these changes, "
             f"or start a new run in another folder:\n{changes}"
         )
-    if state["data_fingerprint"] != data_fingerprint:
+    before = state.get("inputs", {})
+    changed = [name for name in {**before, **inputs} if before.get(name) != inputs.get(name)]
+    if changed:
+        lines = "\n".join(f"  {name}: {before.get(name, 'none')} -> {inputs.get(name, 'none')}" for name in changed)
         raise CheckpointError(
-            f"{path} was trained on other data: fingerprint {state['data_fingerprint']}, "
-            f"now {data_fingerprint}; restore the data, or start a new run in another folder"
+            f"{path} was trained from other inputs (setting: digest then -> now); restore them, "
+            f"or start a new run in another folder:\n{lines}"
         )
     _restore_random(load_file(path / "random.safetensors"), state["random"])
     return Checkpoint(

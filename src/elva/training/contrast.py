@@ -2,7 +2,8 @@
 
 1. Stage 1 reads text triples; the contradiction is a negative of every anchor where the recipe says so.
 2. Stage 2 reads instructed queries. A batch holds one sub-task, so that in-batch negatives have the right modality.
-3. A query's other positives, and candidates identical to its positive, are no negatives.
+3. A query's other positives, and candidates identical to one, are no negatives; nor is what follows from a triple's
+   anchor by the other triples.
 4. `extraction: generative` reads the embedding at [RET] after the item's caption (written by the model the stage
    starts from, or by `data.captions`); `contrast.lm_weight` adds that caption's language-model loss, so that the
    model can still write afterwards. `one_word` reads it at the end of the prompt.
@@ -25,7 +26,7 @@ from elva.errors import RecipeError
 from elva.items import Item
 from elva.model.rollout import read_one_word, replay
 from elva.objectives.contrastive import info_nce
-from elva.training.negatives import read_negatives
+from elva.training.negatives import RightAnswers, read_negatives
 from elva.training.prepared import candidate_key, query_key, read_captions, some
 from elva.training.recipe import Recipe
 from elva.training.session import Session, Step
@@ -67,11 +68,14 @@ class TripleSource:
             raise RecipeError(
                 f"data.triples has {len(self._triples)} rows, fewer than one batch; lower contrast.batch_size"
             )
+        self._follows: dict[str, set[str]] = defaultdict(set)
+        for row in self._triples:
+            self._follows[row.anchor].add(row.positive)
         texts = {t for row in self._triples for t in (row.anchor, row.positive, row.negative) if t is not None}
         self.items = {text: Item(text=text) for text in sorted(texts)}
 
     def batch(self, step: Step) -> Batch:
-        """Distinct triples; equal texts are no negatives of each other."""
+        """Distinct triples; a text that follows from an anchor is no negative of it, whichever row says so."""
         epoch, place = divmod(step.number, self.batches_per_epoch)
         order = np.random.default_rng([self._recipe.seed, epoch]).permutation(len(self._triples))
         size = self._recipe.contrast.batch_size
@@ -79,8 +83,14 @@ class TripleSource:
         candidates = [row.positive for row in rows]
         if self._recipe.contrast.triple_negatives:
             candidates += [row.negative for row in rows if row.negative is not None]
-        same = [[text in (row.positive, row.anchor) for text in candidates] for row in rows]
-        return Batch([row.anchor for row in rows], candidates, torch.arange(len(rows)), torch.tensor(same))
+        right = [self._right(row.anchor) for row in rows]
+        ignore = torch.tensor([[text in own for text in candidates] for own in right])
+        return Batch([row.anchor for row in rows], candidates, torch.arange(len(rows)), ignore)
+
+    def _right(self, anchor: str) -> set[str]:
+        """The anchor, what follows from it, and what follows from that: an anchor may be another row's positive."""
+        known = {anchor, *self._follows[anchor]}
+        return known.union(*(self._follows.get(text, ()) for text in known))
 
 
 class QuerySource:
@@ -100,6 +110,7 @@ class QuerySource:
         self.batches_per_epoch = sum(len(group) // self._size for group in self._by_task.values())
         if not self.batches_per_epoch:
             raise RecipeError(f"no sub-task has {self._size} queries; lower contrast.batch_size")
+        self._right = RightAnswers(self.candidates.values())
         self._epoch = (-1, list[list[Query]]())
         self.items = {query_key(q.qid): self._data.query_item(q) for q in self.queries}
         self.items |= {candidate_key(c.did): self._data.candidate_item(c) for c in self.candidates.values()}
@@ -113,12 +124,12 @@ class QuerySource:
         chosen = [query.positives[step.rng.integers(len(query.positives))] for query in queries]
         dids = [*dict.fromkeys([*chosen, *self._hard_negatives(queries, step)])]
         places = {did: i for i, did in enumerate(dids)}
-        ignore = [self._no_negatives(query, did, dids) for query, did in zip(queries, chosen, strict=True)]
+        right = [self._right.of(query) for query in queries]
         return Batch(
             [query_key(query.qid) for query in queries],
             [candidate_key(did) for did in dids],
             torch.tensor([places[did] for did in chosen]),
-            torch.tensor(ignore),
+            torch.tensor([[did in own for did in dids] for own in right]),
         )
 
     def _shuffled(self, epoch: int) -> list[list[Query]]:
@@ -136,11 +147,6 @@ class QuerySource:
             mined = self._hard.get(query.qid, ())
             drawn += [mined[i] for i in step.rng.permutation(len(mined))[:count]]
         return drawn
-
-    def _no_negatives(self, query: Query, positive: str, dids: Sequence[str]) -> list[bool]:
-        own, right = self.candidates[positive], frozenset(query.positives)
-        same = (own.text, own.image)
-        return [did in right or (self.candidates[did].text, self.candidates[did].image) == same for did in dids]
 
 
 def train_contrast(session: Session) -> None:

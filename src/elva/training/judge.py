@@ -24,9 +24,10 @@ def judge(
     recipe: Recipe,
     scene: Scene,
     read: Rollouts,
-    sampled: Rollouts,
+    first: Rollouts,
     reference: Tensor | None,
     order: GrainOrder | None,
+    max_new_tokens: int,
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss of one step, from embeddings and log-probabilities alone, and what is logged.
 
@@ -34,31 +35,33 @@ def judge(
         recipe: weights and settings of the objectives.
         scene: Q queries and C candidates.
         read: (Q + C, G', ...) rollouts with gradient; the last of G' is the own caption where the recipe adds it.
-        sampled: the same at sampling time.
+        first: the same at their first reading, before any update on them, without gradient: what they are rewarded
+            by and their ratio is taken against, so that both are the same in every update.
         reference: (Q + C, G', T) log-probabilities under the frozen reference, or None.
         order: h between candidates, where listwise or regression need it.
+        max_new_tokens: longest summary that could be sampled.
     """
     stage, weights = recipe.reinforce, recipe.reinforce.weights
     asked = len(scene.queries)
     queries, candidates = read.embeddings[:asked], read.embeddings[asked:]
-    cosines = torch.einsum("qgd,cgd->gqc", queries, candidates)
-    own = cosines.gather(2, scene.sets.expand(len(cosines), -1, -1)).transpose(0, 1)  # (Q, G', 1 + N)
-    groups = own.shape[1] - stage.rollouts.own_caption if stage.rollouts.group_size else 0
-    rewarded = own[:, : groups or own.shape[1]]
-    reward = reward_total(rewarded.detach(), **_reward_settings(recipe))
-    metrics = _ranking_metrics(rewarded.detach(), reward)
+    groups = stage.rollouts.group_size
+    ranked = _cosines(scene, first)[: groups or None]
+    own = ranked.gather(2, scene.sets.expand(len(ranked), -1, -1)).transpose(0, 1)  # (Q, G, 1 + N)
+    reward = reward_total(own, **_reward_settings(recipe))
+    metrics = _ranking_metrics(own, reward)
     if groups:
-        metrics |= _writing_metrics(sampled.mask[:, :groups], sampled.forced[:, :groups])
+        metrics |= _writing_metrics(first.mask[:, :groups], first.forced[:, :groups])
     loss = torch.zeros(())
     if weights.policy:
         pairs = torch.cat([torch.arange(asked)[:, None], asked + scene.sets], 1)  # (Q, M = 2 + N) summaries per query
         frozen = None if reference is None else reference[pairs][:, :, :groups]
         policy = policy_loss(
             read.logprobs[pairs][:, :, :groups],
-            sampled.logprobs[pairs][:, :, :groups],
+            first.logprobs[pairs][:, :, :groups],
             frozen,
             group_advantage(reward.total, stage.policy.scale_by_std),
-            sampled.credit[pairs][:, :, :groups],
+            first.credit[pairs][:, :, :groups],
+            max_new_tokens=max_new_tokens,
             clip_low=stage.policy.clip_low,
             clip_high=stage.policy.clip_high,
             kl_beta=stage.policy.kl_beta,
@@ -68,11 +71,11 @@ def judge(
         metrics |= {"kl": policy.kl.item(), "clip_share": policy.clip_share.item()}
     if order is not None and (weights.listwise or weights.regression):
         positives = [scene.dids[int(own_set[0])] for own_set in scene.sets]
-        h = order.queries(scene.queries, positives, scene.dids)
-        similarity = cosines
+        h = order.queries(positives, scene.dids, scene.ignore)
+        similarity = _cosines(scene, read)
         if stage.order.anchors == "all":
             h = torch.cat([h, order.candidates(scene.dids)])
-            similarity = torch.cat([cosines, torch.einsum("agd,cgd->gac", candidates, candidates)], 1)
+            similarity = torch.cat([similarity, torch.einsum("agd,cgd->gac", candidates, candidates)], 1)
         h = h.expand(len(similarity), -1, -1)
         listwise = listwise_reward(similarity, h, stage.order.grain_temperature, stage.order.temperature).mean()
         regression = regression_loss(similarity, h, stage.order.slope)
@@ -88,10 +91,16 @@ def judge(
         loss = loss + weights.infonce * contrast
         metrics["infonce"] = contrast.item()
     if weights.lm:
-        writing = -read.logprobs[:, -1].sum() / sampled.credit[:, -1].sum()
+        writing = -read.logprobs[:, -1].sum() / first.credit[:, -1].sum()
         loss = loss + weights.lm * writing
         metrics["lm_loss"] = writing.item()
     return loss, metrics
+
+
+def _cosines(scene: Scene, rollouts: Rollouts) -> Tensor:
+    """(G', Q, C) of all queries and candidates, inside each rollout."""
+    asked = len(scene.queries)
+    return torch.einsum("qgd,cgd->gqc", rollouts.embeddings[:asked], rollouts.embeddings[asked:])
 
 
 def _reward_settings(recipe: Recipe) -> dict[str, Any]:

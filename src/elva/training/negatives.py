@@ -6,7 +6,8 @@ Only hard negatives make the rewards inside a group alike and the advantage vani
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from elva.data.mbeir import Candidate, Query, TaskName
 from elva.data.validation import open_tasks
 from elva.encoding import Encoder, Vectors
 from elva.errors import DataError
-from elva.index.gallery import to_micro
+from elva.index.gallery import MICRO, Gallery, require_finite
 from elva.training.prepared import some
 
 
@@ -42,13 +43,32 @@ class Filter:
         return keep
 
 
+class RightAnswers:
+    """What is no negative of a query: its positives, and every candidate identical to one (same text and picture).
+
+    Args:
+        candidates: among whom to look for identical ones.
+    """
+
+    def __init__(self, candidates: Iterable[Candidate]) -> None:
+        groups: dict[tuple[str | None, str | None], list[str]] = defaultdict(list)
+        for candidate in candidates:
+            groups[candidate.text, candidate.image].append(candidate.did)
+        self._alike = {did: group for group in groups.values() if len(group) > 1 for did in group}
+
+    def of(self, query: Query) -> frozenset[str]:
+        """Their dids; a positive that is no known candidate stands for itself."""
+        return frozenset(same for did in query.positives for same in self._alike.get(did, (did,)))
+
+
 @dataclass(frozen=True, slots=True)
 class MiningReport:
-    """Queries mined, candidates dropped by the filter, queries with fewer negatives than asked for."""
+    """Queries mined, candidates the filter dropped, queries with fewer negatives than asked for, bad rows left out."""
 
     queries: int
     filtered: int
     short: int
+    skipped: int
 
 
 def mine(
@@ -63,6 +83,7 @@ def mine(
     queries: int | None = None,
     seed: int = 0,
     filter: Filter | None = None,
+    skip_bad_rows: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> MiningReport:
     """Rank each task's pool for its queries and write the nearest wrong candidates with their cosines.
@@ -80,9 +101,15 @@ def mine(
         queries: how many queries to draw for stage 3, over all tasks; all when None.
         seed: draws them.
         filter: drops what is too near.
+        skip_bad_rows: leave bad data rows out and count them instead of refusing the data.
         progress: called with (done now, total).
+
+    Raises:
+        InputError: no task fits the choice.
+        DataErrors: every bad row, unless they are to be left out.
+        VectorError: the encoder gives NaN.
     """
-    data, names, _ = open_tasks(root, split, datasets, task_ids)
+    data, names, skipped = open_tasks(root, split, datasets, task_ids, by_task=True, skip_bad_rows=skip_bad_rows)
     everyone = [(name, query) for name in names for query in data.queries(name)]
     asking: dict[TaskName, list[Query]] = {name: [] for name in names}
     for name, query in some(everyone, queries, seed):
@@ -93,44 +120,41 @@ def mine(
     tick = (lambda n: progress(n, total)) if progress else None
     vectors = encoder.embed([data.candidate_item(c) for c in pool.values()], progress=tick).vectors
     row = {did: i for i, did in enumerate(pool)}
+    right = RightAnswers(pool.values())
     lines, filtered, short = [], 0, 0
     for drawn, candidates in tasks:
         if not drawn:
             continue
-        dids = sorted(c.did for c in candidates)
         asked = encoder.embed([data.query_item(q) for q in drawn], progress=tick).vectors
-        there = vectors[[row[did] for did in dids]]
-        for query, similarity in zip(drawn, asked @ there.T, strict=True):
-            mined, dropped = _nearest(query, similarity, dids, pool, top, filter or Filter())
+        require_finite([query.qid for query in drawn], asked)
+        gallery = Gallery.of([c.did for c in candidates], vectors[[row[c.did] for c in candidates]])
+        for query, mined, dropped in _mined(drawn, asked, gallery, right, top, filter or Filter()):
             filtered, short = filtered + dropped, short + (len(mined) < top)
             lines.append(json.dumps({"qid": query.qid, "candidates": mined}))
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".partial")
     partial.write_text("\n".join(lines) + "\n", "utf-8")
     partial.replace(out)
-    return MiningReport(len(lines), filtered, short)
+    return MiningReport(len(lines), filtered, short, skipped)
 
 
-def _nearest(
-    query: Query, similarity: Vectors, dids: Sequence[str], pool: Mapping[str, Candidate], top: int, filter: Filter
-) -> tuple[list[tuple[str, float]], int]:
-    positives = frozenset(query.positives)
-    right = {(pool[did].text, pool[did].image) for did in positives if did in pool}
-    own = max((float(similarity[i]) for i, did in enumerate(dids) if did in positives), default=1.0)
-    keep = filter.keeps(similarity, own)
-    mined: list[tuple[str, float]] = []
-    dropped = 0
-    for i in np.argsort(-to_micro(similarity), kind="stable"):  # dids are sorted, so equal scores rank by did
-        candidate = pool[dids[i]]
-        if candidate.did in positives or (candidate.text, candidate.image) in right:
-            continue
-        if not keep[i]:
-            dropped += 1
-            continue
-        mined.append((candidate.did, round(float(similarity[i]), 6)))
-        if len(mined) == top:
-            break
-    return mined, dropped
+def _mined(
+    queries: Sequence[Query], vectors: Vectors, gallery: Gallery, answers: RightAnswers, top: int, filter: Filter
+) -> Iterator[tuple[Query, list[tuple[str, float]], int]]:
+    """Each query, its nearest wrong candidates with their cosines, and how many the filter dropped."""
+    column = {did: number for number, did in enumerate(gallery.ids)}
+    for start, block in gallery.cosines(vectors):
+        for number, cosines in enumerate(block, start):
+            right = [column[did] for did in answers.of(queries[number]) if did in column]
+            wrong = np.ones(len(cosines), bool)
+            wrong[right] = False
+            keep = filter.keeps(cosines, float(cosines[right].max()) if right else 1.0)
+            left = wrong & keep
+            columns, micro = gallery.nearest(
+                vectors[number], np.where(left, cosines, np.float32(-np.inf)), min(top, int(left.sum()))
+            )
+            nearest = [(gallery.ids[at], each / MICRO) for at, each in zip(columns, micro.tolist(), strict=True)]
+            yield queries[number], nearest, int((wrong & ~keep).sum())
 
 
 def read_negatives(path: Path) -> dict[str, tuple[str, ...]]:
@@ -156,26 +180,26 @@ class Balanced:
 
     Attributes:
         mined: qid to dids, nearest first.
-        pools: task id to the dids of its pool, each once.
+        pools: task (of a data set, as in mining) to the dids of its pool, each once.
         hard: mined negatives per query.
         random: random negatives per query; they also fill up where too few were mined.
     """
 
     mined: Mapping[str, Sequence[str]]
-    pools: Mapping[int, Sequence[str]]
+    pools: Mapping[TaskName, Sequence[str]]
     hard: int
     random: int
 
-    def draw(self, query: Query, positives: frozenset[str], rng: np.random.Generator) -> list[str]:
-        """`hard + random` distinct dids, none of them among `positives` (the query's own, and what equals them).
+    def draw(self, name: TaskName, query: Query, right: frozenset[str], rng: np.random.Generator) -> list[str]:
+        """`hard + random` distinct dids for a query of the task `name`, none of them among its `right` answers.
 
         Fewer only where the pool holds no more; the cost grows with what is drawn, not with the pool.
         """
-        mined = [did for did in self.mined.get(query.qid, ()) if did not in positives]
+        mined = [did for did in self.mined.get(query.qid, ()) if did not in right]
         taken = [mined[i] for i in sorted(rng.permutation(len(mined))[: self.hard].tolist())]
-        pool = self.pools[query.task]
+        pool = self.pools[name]
         wanted = self.hard + self.random
         # Among so many distinct ones enough are neither right nor taken, if the pool holds enough at all.
-        drawn = rng.choice(len(pool), min(len(pool), wanted + len(positives)), replace=False)
-        taken += [did for did in (pool[i] for i in drawn.tolist()) if did not in positives and did not in taken]
+        drawn = rng.choice(len(pool), min(len(pool), wanted + len(right)), replace=False)
+        taken += [did for did in (pool[i] for i in drawn.tolist()) if did not in right and did not in taken]
         return taken[:wanted]

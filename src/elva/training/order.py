@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elva.data.mbeir import Candidate, Query
+from elva.data.mbeir import Candidate
 from elva.errors import InputError
 from elva.grains import FactTable, Lexicon
 from elva.training.prepared import candidate_key
@@ -26,7 +26,7 @@ class GrainOrder:
         candidates: every candidate that may occur, by did.
         captions: what the base wrote about them, by library key.
         lexicon: parses captions.
-        other_offset: grains added for every candidate but a query's positives: what the query's label knows.
+        other_offset: grains added for every candidate but a query's right answers: what the query's label knows.
     """
 
     def __init__(
@@ -49,12 +49,14 @@ class GrainOrder:
         np.fill_diagonal(h, np.nan)
         return torch.from_numpy(h)
 
-    def queries(self, queries: Sequence[Query], positives: Sequence[str], dids: Sequence[str]) -> Tensor:
-        """(Q, C) h between each query's labelled positive and the candidates, plus the offset for all but positives."""
+    def queries(self, positives: Sequence[str], dids: Sequence[str], right: Tensor) -> Tensor:
+        """(Q, C) h between each query's labelled positive and the candidates, plus the offset for all but right ones.
+
+        Args:
+            positives: Q dids.
+            dids: C dids.
+            right: (Q, C) bool: candidates as good as the positive, which get its target (`Scene.ignore`).
+        """
         near = self._table.take(np.array([self._row[did] for did in positives]))
-        h = near.distance(self._table.take(np.array([self._row[did] for did in dids])))
-        h += np.float32(self._offset)
-        for row, query in enumerate(queries):
-            right = frozenset(query.positives)
-            h[row, [column for column, did in enumerate(dids) if did in right]] = 0.0
-        return torch.from_numpy(h)
+        h = near.distance(self._table.take(np.array([self._row[did] for did in dids]))) + np.float32(self._offset)
+        return torch.from_numpy(h).masked_fill(right, 0.0)

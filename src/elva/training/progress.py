@@ -19,27 +19,41 @@ PLAIN_LINE_SECONDS = 10.0
 
 
 class MetricsLog:
-    """metrics.jsonl: one JSON object per logged step, flushed as it is written.
+    """metrics.jsonl: one JSON object for every so many steps, and for the last one; flushed as it is written.
 
-    On resume, the lines of steps that will be done again (and a line torn by a kill) are removed,
-    so that every step stands in the file once.
+    On resume, the lines of steps that will be done again (and a line torn by a kill) are removed, so that every step
+    stands in the file once. So is the line of a step that was written only for being the last.
+
+    Args:
+        path: the file; opened for appending.
+        next_step: lines of this step and later are removed (0: all).
+        every: a line is due where the step is a multiple of it.
     """
 
-    def __init__(self, path: Path, next_step: int = 0) -> None:
-        """Open for appending, after removing the lines of `next_step` and later (0: all)."""
-        kept = [line for line in _whole_lines(path) if line["step"] < next_step]
+    def __init__(self, path: Path, next_step: int = 0, every: int = 1) -> None:
+        last = next_step - 1
+        kept = [
+            line for line in _whole_lines(path) if line["step"] < last or (line["step"] == last and not last % every)
+        ]
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f"{path.name}.writing")
         temporary.write_text("".join(f"{json.dumps(line)}\n" for line in kept), encoding="utf-8")
         os.replace(temporary, path)
         self._file = path.open("a", encoding="utf-8")
+        self._every = every
+        self._held = ""
 
     def write(self, step: int, seconds: float, values: Mapping[str, float]) -> None:
-        """Append one line; a value that is no finite number becomes null, which JSON can hold."""
+        """Append a line if one is due; a value that is no finite number becomes null, which JSON can hold."""
         finite = {key: value if math.isfinite(value) else None for key, value in values.items()}
-        row = {"step": step, "seconds": round(seconds, 3), **finite}
-        self._file.write(f"{json.dumps(row)}\n")
+        self._held = f"{json.dumps({'step': step, 'seconds': round(seconds, 3), **finite})}\n"
+        if step % self._every == 0:
+            self._append()
+
+    def _append(self) -> None:
+        self._file.write(self._held)
         self._file.flush()
+        self._held = ""
 
     def __enter__(self) -> MetricsLog:
         """Return the log itself; it is open already."""
@@ -51,7 +65,8 @@ class MetricsLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the file."""
+        """Append the last step's line, if it is missing, and close the file."""
+        self._append()
         self._file.close()
 
 

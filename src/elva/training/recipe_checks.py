@@ -60,11 +60,18 @@ def _triples(recipe: Recipe) -> Iterator[str]:
 def _contrast(recipe: Recipe) -> Iterator[str]:
     if recipe.contrast.hard_negatives and recipe.data.negatives is None:
         yield "contrast.hard_negatives needs data.negatives, a file made by `elva mine`"
+    if recipe.contrast.lm_weight and recipe.extraction == "one_word":
+        yield (
+            f"contrast.lm_weight is {recipe.contrast.lm_weight:g}, but extraction one_word reads no summary; "
+            "set contrast.lm_weight to 0, or extraction to generative"
+        )
 
 
 def _reinforce(recipe: Recipe) -> Iterator[str]:
     stage = recipe.reinforce
     weights = stage.weights
+    if recipe.extraction == "one_word":
+        yield "stage reinforce learns from summaries, which extraction one_word has none of; set it to generative"
     if recipe.data.negatives is None:
         yield "stage reinforce needs data.negatives, a file made by `elva mine`"
     if stage.hard_negatives + stage.random_negatives == 0:
@@ -87,8 +94,6 @@ def _policy(recipe: Recipe) -> Iterator[str]:
             "reinforce.rollouts.group_size is below 2: such a group has no advantage; "
             "set it to 2 or more, or reinforce.weights.policy to 0"
         )
-    if recipe.extraction == "one_word":
-        yield "extraction one_word samples no tokens; set reinforce.weights.policy to 0"
 
 
 def _captions(recipe: Recipe) -> Iterator[str]:

@@ -3,7 +3,8 @@
 One loop serves every form; a recipe chooses among them by the weights of four objectives:
 
     elva_paper                 policy      GRPO on R_margin and R_rank as printed
-    elva                       listwise    the order of all candidates, verified by the base's captions
+    elva                       listwise    the order of all candidates, verified by the base's captions,
+                               + infonce   and the labelled one before all others
     elva_no_rollouts           regression  the same order as distances, without sampling
     control_infonce_rollouts   infonce     the control: InfoNCE on the very same rollouts
 
@@ -17,6 +18,8 @@ Where it differs from the paper, and why:
 4. The rollouts of a step are read again in one forward with gradient. Where they don't fit into one
    (`reinforce.items_per_forward`), the gradient with respect to embeddings and log-probabilities is taken first
    and then carried through part by part: the same gradient, bounded memory.
+5. Where a scene gets several updates (`reinforce.policy.updates_per_rollout`), its rollouts are rewarded once, by
+   their first reading: the reward belongs to what was sampled, not to the weights that have moved since.
 """
 
 from __future__ import annotations
@@ -52,10 +55,11 @@ def train_reinforce(session: Session) -> None:
     order = None
     if captions and (stage.weights.listwise or stage.weights.regression):
         order = GrainOrder(data.candidates, captions, root.lexicon(), stage.order.other_offset)
+    longest = stage.rollouts.max_new_tokens or embedder.processor.settings.max_summary
     reference = _reference(embedder.backbone, needed=stage.weights.policy > 0 and stage.policy.kl_beta > 0)
     if stage.weights.policy > 0:
         session.say(EXPLANATION)
-    for step in session.steps(data.steps_per_epoch):
+    for step in session.steps(data.scenes_per_epoch, stage.policy.updates_per_rollout):
         scene = data.scene(step)
         keys = library.by_length(scene.keys)
         written = _write(session, library, keys, step)
@@ -63,10 +67,13 @@ def train_reinforce(session: Session) -> None:
             before = Reader(frozen, session, library, keys, written, learns=False).rollouts.logprobs if frozen else None
         place = {key: row for row, key in enumerate(keys)}
         rows = torch.tensor([place[key] for key in scene.keys])  # from reading order to the scene's
-        for _ in range(stage.policy.updates_per_rollout):
+        frozen_logprobs = None if before is None else before[rows]
+        first: Rollouts | None = None
+        for _ in range(step.updates):
             reader = Reader(embedder.backbone, session, library, keys, written)
-            frozen_logprobs = None if before is None else before[rows]
-            loss, metrics = judge(recipe, scene, reader.rollouts.rows(rows), written.rows(rows), frozen_logprobs, order)
+            read = reader.rollouts.rows(rows)
+            first = first or read.detached()
+            loss, metrics = judge(recipe, scene, read, first, frozen_logprobs, order, longest)
             loss.backward()  # type: ignore[no-untyped-call]
             reader.backward()
             session.update({"loss": loss.item(), **metrics})
@@ -89,12 +96,11 @@ class Reader:
         learns: bool = True,
     ) -> None:
         stage = session.recipe.reinforce
+        temperatures = torch.full((written.tokens.shape[1],), stage.rollouts.temperature)
+        if stage.rollouts.own_caption:
+            temperatures[-1] = 1.0  # it was not sampled, and its loss is that of an ordinary language model
         self._read: Callable[[slice], Rollouts] = lambda part: replay(
-            backbone,
-            session.embedder.processor,
-            library.prefix(keys[part]),
-            written.rows(part),
-            stage.rollouts.temperature,
+            backbone, session.embedder.processor, library.prefix(keys[part]), written.rows(part), temperatures
         )
         size = stage.items_per_forward or len(keys)
         self._parts = [slice(start, start + size) for start in range(0, len(keys), size)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from peft import LoraConfig
@@ -19,6 +21,7 @@ from elva.training.reinforce import train_reinforce
 from elva.training.running import RunLock
 from elva.training.session import Session
 
+FILES: tuple[Literal["triples", "captions", "negatives"], ...] = ("triples", "captions", "negatives")
 LOOPS = {"base": train_captioner, "contrast": train_contrast, "reinforce": train_reinforce}
 
 
@@ -42,7 +45,8 @@ def train(recipe: Recipe, out: Path, resume: bool = False) -> RunResult:
             run is finished.
 
     Raises:
-        CheckpointError: the folder holds another run, or one is going on in it.
+        CheckpointError: the folder holds another run, one of other inputs, or one is going on in it.
+        TrainingError: a gradient was not finite.
         ElvaError: anything wrong with data, model or recipe, before training starts.
     """
     if not resume and (out / "recipe.yaml").exists():
@@ -52,8 +56,10 @@ def train(recipe: Recipe, out: Path, resume: bool = False) -> RunResult:
         return finished
     data = MBeir.open(recipe.data.folder())
     embedder = _embedder(recipe)
+    inputs = _inputs(recipe, data, embedder)
+    _open_training(recipe, embedder)
     with RunLock(out):
-        session = Session(recipe, embedder, out, data.fingerprint(), resume)
+        session = Session(recipe, embedder, out, inputs, resume)
         LOOPS[recipe.stage](session)
         result = RunResult(out / "model", session.steps_done, session.seconds, not session.stopped)
         if result.finished:
@@ -80,19 +86,34 @@ def _finished(recipe: Recipe, out: Path) -> RunResult | None:
 
 
 def _embedder(recipe: Recipe) -> Embedder:
-    cache = Path(recipe.data.image_cache) if recipe.data.image_cache else None
     if recipe.model.create is not None:
-        embedder = create_embedder(recipe)
-    else:
-        embedder = Embedder.load(recipe.model.path, image_cache=cache)
-        embedder.features.keep = True
+        return create_embedder(recipe)
+    cache = Path(recipe.data.image_cache) if recipe.data.image_cache else None
+    embedder = Embedder.load(recipe.model.path, image_cache=cache)
+    embedder.features.keep = True
+    return embedder
+
+
+def _inputs(recipe: Recipe, data: MBeir, embedder: Embedder) -> dict[str, str]:
+    """Digests of what the run reads, by setting: a checkpoint of it goes on with these and no others."""
+    digests = {"data.root": data.fingerprint()}
+    for name in FILES:
+        if getattr(recipe.data, name) is not None:
+            with recipe.data.file(name).open("rb") as file:
+                digests[f"data.{name}"] = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    if recipe.model.create is None:  # a created one follows from recipe and data
+        digests["model.path"] = embedder.fingerprint
+    return digests
+
+
+def _open_training(recipe: Recipe, embedder: Embedder) -> None:
     lora = recipe.model.lora
     # The target names occur in the language model only; the vision tower has other ones, and stays frozen.
     targets = rf".*language_model.*\.({'|'.join(lora.targets)})"
-    adapter = LoraConfig(r=lora.rank, lora_alpha=int(lora.alpha), lora_dropout=lora.dropout, target_modules=targets)
+    scale: Any = lora.alpha  # peft's annotation says int, but it only divides by the rank
+    adapter = LoraConfig(r=lora.rank, lora_alpha=scale, lora_dropout=lora.dropout, target_modules=targets)
     torch.manual_seed(recipe.seed)  # an adapter starts from random numbers
     embedder.backbone.open_training(recipe.model.trainable, adapter)
-    return embedder
 
 
 def _finish(embedder: Embedder, recipe: Recipe) -> Embedder:

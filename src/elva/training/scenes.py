@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from elva.data.mbeir import Candidate, MBeir, Query, TaskName
 from elva.errors import RecipeError
-from elva.training.negatives import Balanced, read_negatives
+from elva.training.negatives import Balanced, RightAnswers, read_negatives
 from elva.training.prepared import candidate_key, query_key, some
 from elva.training.recipe import Recipe
 from elva.training.session import Step
@@ -26,7 +25,7 @@ class Scene:
         queries: Q queries.
         dids: C distinct candidates of the step.
         sets: (Q, 1 + N) int64 into `dids`: each query's own candidates, its positive first.
-        ignore: (Q, C) bool: other positives of the query.
+        ignore: (Q, C) bool: right answers of the query, the positive among them: they are no negatives.
     """
 
     queries: list[Query]
@@ -41,60 +40,74 @@ class Scene:
 
 
 class SceneSource:
-    """Queries with negatives, as scenes: the queries that were mined are the training set of stage 3."""
+    """Queries with negatives, as scenes: the queries that were mined are the training set of stage 3.
+
+    Raises:
+        RecipeError: no query was mined, or a query's pool holds too few negatives for the recipe.
+    """
 
     def __init__(self, recipe: Recipe, data: MBeir, names: Sequence[TaskName]) -> None:
         self._recipe, stage = recipe, recipe.reinforce
         mined = read_negatives(recipe.data.file("negatives"))
-        pools: dict[int, dict[str, None]] = defaultdict(dict)
-        self.candidates: dict[str, Candidate] = {}
-        queries: list[Query] = []
-        for name in names:
-            queries += [query for query in data.queries(name) if query.qid in mined]
-            self.candidates |= {candidate.did: candidate for candidate in data.pool(name)}
-            pools[name.task] |= dict.fromkeys(candidate.did for candidate in data.pool(name))
-        if not queries:
+        asked = [(name, query) for name in names for query in data.queries(name) if query.qid in mined]
+        if not asked:
             raise RecipeError(
                 f"data.negatives ({recipe.data.negatives}) holds no query of these datasets and tasks; "
                 "mine this data and split with `elva mine`"
             )
-        self.queries = some(queries, recipe.data.max_queries, recipe.seed)
-        self._alike = _alike(self.candidates.values())
-        known = {task: list(pool) for task, pool in pools.items()}
-        self._negatives = Balanced(mined, known, stage.hard_negatives, stage.random_negatives)
-        self.items = {query_key(q.qid): data.query_item(q) for q in self.queries}
+        self._asked = some(asked, recipe.data.max_queries, recipe.seed)
+        pools = {name: {candidate.did: candidate for candidate in data.pool(name)} for name in names}
+        self.candidates = {did: candidate for pool in pools.values() for did, candidate in pool.items()}
+        self._right = RightAnswers(self.candidates.values())
+        dids = {name: list(pool) for name, pool in pools.items()}
+        self._negatives = Balanced(mined, dids, stage.hard_negatives, stage.random_negatives)
+        self._check_room(pools)
+        self.items = {query_key(query.qid): data.query_item(query) for _, query in self._asked}
         self.items |= {candidate_key(did): data.candidate_item(c) for did, c in self.candidates.items()}
 
+    def _check_room(self, pools: Mapping[TaskName, Mapping[str, Candidate]]) -> None:
+        """Every query must get its full number of negatives: a reward compares sets of one size."""
+        stage = self._recipe.reinforce
+        wanted = stage.hard_negatives + stage.random_negatives
+        short = []
+        for name, query in self._asked:
+            right = sum(did in pools[name] for did in self._right.of(query))
+            if len(pools[name]) - right < wanted:
+                short.append((name, query, right))
+        if short:
+            name, query, right = short[0]
+            raise RecipeError(
+                f"reinforce.hard_negatives + random_negatives is {wanted}, but {len(short)} of {len(self._asked)} "
+                f"queries have fewer wrong answers in their pool, {query.qid} of {name} for one: "
+                f"{len(pools[name])} candidates, {right} of them right; lower the two numbers"
+            )
+
     @property
-    def steps_per_epoch(self) -> int:
-        """Steps in which every query occurs once."""
-        return max(1, len(self.queries) // self._recipe.reinforce.queries_per_step)
+    def scenes_per_epoch(self) -> int:
+        """Scenes in which every query occurs once, but for the rest that fills none."""
+        return max(1, len(self._asked) // self._recipe.reinforce.queries_per_step)
 
     def scene(self, step: Step) -> Scene:
-        """The scene of a step: a function of the seed and the step's number alone."""
-        epoch, place = divmod(step.number, self.steps_per_epoch)
+        """The scene of a step: a function of the seed and the step's number alone, however many updates it gets."""
+        epoch, place = divmod(step.number, self.scenes_per_epoch)
         size = self._recipe.reinforce.queries_per_step
-        order = np.random.default_rng([self._recipe.seed, epoch]).permutation(len(self.queries))
-        queries = [self.queries[i] for i in order[place * size : (place + 1) * size]]
-        right = [frozenset(same for did in q.positives for same in self._alike.get(did, (did,))) for q in queries]
+        order = np.random.default_rng([self._recipe.seed, epoch]).permutation(len(self._asked))
+        asked = [self._asked[i] for i in order[place * size : (place + 1) * size]]
+        right = [self._right.of(query) for _, query in asked]
         sets = [
-            [q.positives[step.rng.integers(len(q.positives))], *self._negatives.draw(q, own, step.rng)]
-            for q, own in zip(queries, right, strict=True)
+            [self._positive(query, step.rng), *self._negatives.draw(name, query, own, step.rng)]
+            for (name, query), own in zip(asked, right, strict=True)
         ]
-        width = min(map(len, sets))
-        dids = [*dict.fromkeys(did for own_set in sets for did in own_set[:width])]
+        dids = [*dict.fromkeys(did for own_set in sets for did in own_set)]
         place_of = {did: i for i, did in enumerate(dids)}
         return Scene(
-            queries,
+            [query for _, query in asked],
             dids,
-            torch.tensor([[place_of[did] for did in own_set[:width]] for own_set in sets]),
+            torch.tensor([[place_of[did] for did in own_set] for own_set in sets]),
             torch.tensor([[did in own for did in dids] for own in right]),
         )
 
-
-def _alike(candidates: Iterable[Candidate]) -> dict[str, list[str]]:
-    """For each did whose text and picture others share: all of them. What equals a positive is no negative."""
-    groups: dict[tuple[str | None, str | None], list[str]] = defaultdict(list)
-    for candidate in candidates:
-        groups[candidate.text, candidate.image].append(candidate.did)
-    return {did: group for group in groups.values() if len(group) > 1 for did in group}
+    def _positive(self, query: Query, rng: np.random.Generator) -> str:
+        # OVEN and InfoSeek share answers: one that only a pool outside the recipe's data sets holds can't be read.
+        known = [did for did in query.positives if did in self.candidates]
+        return known[rng.integers(len(known))]

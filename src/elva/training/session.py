@@ -20,6 +20,7 @@ from torch import nn
 
 from elva.data.mbeir import MBeir, TaskName
 from elva.data.validation import open_tasks
+from elva.errors import TrainingError
 from elva.items import Item
 from elva.model.embedder import Embedder
 from elva.training.checkpoint import Checkpoint, Progress, latest_checkpoint, load_checkpoint, save_checkpoint
@@ -31,33 +32,48 @@ from elva.training.running import StopSignal
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: its number from 0, and the generators of its random choices."""
+    """One draw from the data and what is to be done with it.
+
+    Attributes:
+        number: from 0.
+        rng: makes its random choices.
+        generator: likewise, for torch.
+        updates: of the weights, on what was drawn.
+    """
 
     number: int
     rng: np.random.Generator
     generator: torch.Generator
+    updates: int = 1
 
 
 class Session:
     """One training run of one recipe in one folder.
 
+    Args:
+        recipe: see below.
+        embedder: see below.
+        out: the folder.
+        inputs: digests of what the run reads, by setting: a checkpoint of other inputs is refused.
+        resume: go on from the newest checkpoint, if there is one.
+
     Attributes:
         recipe: what is trained, and how.
         embedder: the model, its trained part open.
-        steps_done: updates so far, those of earlier sessions included.
+        steps_done: updates of the weights so far, those of earlier sessions included.
         seconds: seconds trained, likewise; loading is not counted.
         stopped: whether the run was asked to stop before its budget was spent.
     """
 
-    def __init__(self, recipe: Recipe, embedder: Embedder, out: Path, data_fingerprint: str, resume: bool) -> None:
+    def __init__(self, recipe: Recipe, embedder: Embedder, out: Path, inputs: Mapping[str, str], resume: bool) -> None:
         self.recipe, self.embedder = recipe, embedder
-        self._out, self._data_fingerprint = out, data_fingerprint
+        self._out, self._inputs = out, inputs
         self._trained = embedder.backbone.trainable_parameters()
         self._optimizer = make_optimizer(list(self._trained.values()), recipe.optimizer)
         self._console = Console(stderr=True)
         self.steps_done, self.seconds, self.stopped = 0, 0.0, False
         newest = latest_checkpoint(self._checkpoints) if resume else None
-        self._checkpoint = load_checkpoint(newest, recipe, data_fingerprint) if newest else None
+        self._checkpoint = load_checkpoint(newest, recipe, inputs) if newest else None
 
     @property
     def _checkpoints(self) -> Path:
@@ -73,7 +89,7 @@ class Session:
             self._restore(self._checkpoint)
         self._out.mkdir(parents=True, exist_ok=True)
         self._out.joinpath("recipe.yaml").write_text(dump_recipe(self.recipe), "utf-8")
-        self._log = MetricsLog(self._out / "metrics.jsonl", self.steps_done)
+        self._log = MetricsLog(self._out / "metrics.jsonl", self.steps_done, self.recipe.log.every_steps)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         with torch.no_grad():
@@ -82,32 +98,30 @@ class Session:
         self._optimizer.load_state_dict(checkpoint.optimizer)
         self.steps_done, self.seconds = checkpoint.progress.step, checkpoint.progress.seconds
 
-    def steps(self, steps_per_epoch: int) -> Iterator[Step]:
+    def steps(self, steps_per_epoch: int, updates: int = 1) -> Iterator[Step]:
         """Steps until the budget is spent or the run is asked to stop; writes checkpoints on the way.
 
         Args:
             steps_per_epoch: what one epoch is, for budgets in epochs.
+            updates: of the weights in one step. `budget.steps` counts updates; the last step makes those that are left.
         """
         self._begin()
         budget = self.recipe.budget
-        total = budget.steps or (max(1, round(budget.epochs * steps_per_epoch)) if budget.epochs else None)
-        title = self.recipe.name or self.recipe.stage
-        amount = float(total or budget.seconds or 0)
-        done = float(self.steps_done if total else self.seconds)
+        epochs = max(1, round(budget.epochs * steps_per_epoch)) * updates if budget.epochs else None
+        self._total = budget.steps or epochs
+        title, unit = self.recipe.name or self.recipe.stage, "seconds" if self._total is None else "steps"
         # The policy's ratio is exactly 1 on its own samples only without dropout.
         self.embedder.backbone.train(self.recipe.stage != "reinforce")
-        bar = ProgressBar(title, amount, "steps" if total else "seconds", done=done)
+        bar = ProgressBar(title, self._budget, unit, done=self._spent)
         with self._log, StopSignal() as stop, bar as self._bar:
             before, saved = self.seconds, self.steps_done
             started = time.perf_counter()
-            while not self.stopped:
-                self._share = self.steps_done / total if total else self.seconds / amount
-                if self._share >= 1.0:
-                    break
-                number, held = self.steps_done, self.seconds
-                yield Step(number, *_generators(self.recipe.seed, number))
+            while not self.stopped and self._spent < self._budget:
+                spent, number = self._spent, self.steps_done // updates
+                left = updates if self._total is None else self._total - self.steps_done
+                yield Step(number, *_generators(self.recipe.seed, number), min(updates, left))
                 self.seconds = before + time.perf_counter() - started
-                self._bar.advance(self.steps_done - number if total else self.seconds - held)
+                self._bar.advance(self._spent - spent)
                 self.stopped = stop.requested
                 if self.stopped or self.steps_done - saved >= self.recipe.checkpoint.every_steps:
                     self._save()
@@ -116,18 +130,41 @@ class Session:
                 self._save()
         self.embedder.backbone.eval()
 
+    @property
+    def _budget(self) -> float:
+        """Updates or seconds that the run may take."""
+        return float(self._total or self.recipe.budget.seconds or 0)
+
+    @property
+    def _spent(self) -> float:
+        """How much of the budget is used up."""
+        return self.seconds if self._total is None else self.steps_done
+
     def update(self, metrics: Mapping[str, float]) -> None:
-        """One update of the weights from the gradients at hand; logs `metrics` where a line is due."""
-        rate = self.recipe.optimizer.lr * schedule(self._share, self.recipe.optimizer)
+        """One update of the weights from the gradients at hand; logs `metrics` where a line is due.
+
+        Raises:
+            TrainingError: the gradient is not finite; weights and checkpoints stay as they are.
+        """
+        rate = self.recipe.optimizer.lr * schedule(self._spent / self._budget, self.recipe.optimizer)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        norm = nn.utils.clip_grad_norm_(list(self._trained.values()), self.recipe.optimizer.clip_norm)
+        norm = float(nn.utils.clip_grad_norm_(list(self._trained.values()), self.recipe.optimizer.clip_norm))
+        if not math.isfinite(norm):
+            raise TrainingError(self._diverged(norm))
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
-        if self.steps_done % self.recipe.log.every_steps == 0:
-            self._log.write(self.steps_done, self.seconds, {**metrics, "lr": rate, "gradient_norm": float(norm)})
-            self._bar.advance(0, note=f"loss {metrics['loss']:.3f}")
+        self._log.write(self.steps_done, self.seconds, {**metrics, "lr": rate, "gradient_norm": norm})
+        self._bar.advance(0, note=f"loss {metrics['loss']:.3f}")
         self.steps_done += 1
+
+    def _diverged(self, norm: float) -> str:
+        newest = latest_checkpoint(self._checkpoints)
+        kept = f"checkpoints/{newest.name} is the newest one and whole" if newest else "no checkpoint was due before"
+        return (
+            f"{self._out}: step {self.steps_done}: the gradient has norm {norm}, so this update was not made; {kept}. "
+            f"Start a new run in another folder with a lower optimizer.lr (it is {self.recipe.optimizer.lr:g})"
+        )
 
     def prepare(self, items: Mapping[str, Item], captions: Mapping[str, str] | None) -> PreparedItems:
         """Prepare the run's items, with a bar; texts that had to be cut are counted and said."""
@@ -178,7 +215,7 @@ class Session:
             optimizer=self._optimizer.state_dict(),
             progress=Progress(self.steps_done, self.seconds),
             recipe=self.recipe,
-            data_fingerprint=self._data_fingerprint,
+            inputs=self._inputs,
         )
 
 

@@ -145,6 +145,8 @@ class Caption:
     batch_size: Annotated[int, "items in one step", AT_LEAST_ONE] = 64
     text_share: Annotated[float, "share of items that are text only", SHARE] = 0.3
     instruction_share: Annotated[float, "share of items that carry an instruction", SHARE] = 0.5
+    crop: Annotated[float, "largest share of a picture's side that is cut away at random", SHARE] = 0.0
+    mirror: Annotated[float, "share of pictures mirrored; only where left and right mean nothing", SHARE] = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,39 @@
+"""The vector folder: damage is named with what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from elva.encoding import Encoding, ModelIdentity
+from elva.evaluation.store import VectorStore
+from elva.index.folder import FolderError
+
+
+def saved(folder: Path) -> Path:
+    store = VectorStore(ModelIdentity("one", "abc", "generative", 2))
+    store.put("query", ["1:1", "1:2"], Encoding(np.eye(2, dtype=np.float32), ["red", "blue"]))
+    store.save(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["vectors-00000.npy", "ids.jsonl", "meta.json"])
+@pytest.mark.parametrize("damage", ["missing", "torn", "empty", "foreign"])
+def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path, name: str, damage: str) -> None:
+    path = saved(tmp_path / "v") / name
+    if damage == "missing":
+        path.unlink()
+    else:
+        whole = path.read_bytes()
+        path.write_bytes({"torn": whole[: len(whole) // 2 + 1], "empty": b"", "foreign": b"[1]\n"}[damage])
+    with pytest.raises(FolderError, match="embed it again with `elva embed`") as caught:
+        VectorStore.load(tmp_path / "v")
+    assert name in str(caught.value) or str(caught.value).startswith(f"{tmp_path / 'v'} is damaged: ")
+
+
+def test_vectors_of_another_width_are_damage(tmp_path: Path) -> None:
+    np.save(saved(tmp_path / "v") / "vectors-00000.npy", np.eye(3, dtype=np.float32)[:2])
+    with pytest.raises(FolderError, match=r"vectors-00000\.npy is damaged .*\(2, 3\)"):
+        VectorStore.load(tmp_path / "v")
