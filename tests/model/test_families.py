@@ -100,8 +100,10 @@ def test_pictures_of_other_content_give_other_vectors(loaded: Embedder, items: l
 def test_a_step_of_lora_saves_a_folder_that_transformers_reads(
     loaded: Embedder, items: list[Item], tmp_path: Path
 ) -> None:
+    ret = loaded.processor.ret_id
+    before = loaded.backbone.plain.lm_head.weight[ret].clone()
     target = r".*language_model.*\.(q_proj|v_proj|down_proj)"
-    loaded.backbone.open_training("lora", LoraConfig(r=2, lora_alpha=4, target_modules=target))
+    loaded.backbone.open_training("lora", LoraConfig(r=2, lora_alpha=4, target_modules=target), ret)
     parameters = loaded.backbone.trainable_parameters()
     assert parameters and all("visual" not in name for name in parameters)
     optimizer = torch.optim.SGD(parameters.values(), lr=1.0)
@@ -113,6 +115,7 @@ def test_a_step_of_lora_saves_a_folder_that_transformers_reads(
         optimizer.step()
         optimizer.zero_grad()
     loaded.backbone.merge_adapter()
+    assert (loaded.backbone.plain.lm_head.weight[ret] - before).abs().max() > 1e-3, "the row of [RET] trains too"
     trained = loaded.embed(items).vectors
     loaded.save(tmp_path / "saved")
     again = Embedder.load(tmp_path / "saved")

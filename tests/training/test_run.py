@@ -119,8 +119,11 @@ def test_adapters_go_where_the_recipe_says(world: Path, model: str, tmp_path: Pa
     assert result.updates == 1
     held = load_file(tmp_path / "run" / "checkpoints" / "step-000001" / "tensors.safetensors")
     layers = len(smallest_embedder().backbone.plain.model.language_model.layers)
-    assert len(held) == 2 * layers, "two matrices in each layer"
-    assert all("language_model" in name and "q_proj.lora_" in name for name in held)
+    adapters = [name for name in held if "q_proj.lora_" in name]
+    assert len(adapters) == 2 * layers, "two matrices in each layer"
+    assert all("language_model" in name for name in held)
+    (row,) = set(held) - set(adapters)
+    assert "embed_tokens" in row and held[row].shape == (1, 32), "and the row of [RET]"
 
 
 def test_an_adapter_s_scale_may_be_below_1(world: Path, model: str, tmp_path: Path) -> None:
@@ -129,7 +132,7 @@ def test_an_adapter_s_scale_may_be_below_1(world: Path, model: str, tmp_path: Pa
     before, after = (load_file(Path(folder) / "model.safetensors") for folder in (model, result.model))
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert moved
-    assert all("q_proj" in name for name in moved)
+    assert all("q_proj" in name or "embed_tokens" in name or "lm_head" in name for name in moved)
 
 
 def test_the_image_cache_serves_the_next_run(

@@ -187,18 +187,33 @@ class Backbone(nn.Module):
         )
         return positions[:, 0], int(positions.max()) + 1
 
+    def add_token(self, token: int) -> None:
+        """Give a new id its rows: the mean of the others, read and written. Grows the tables where they are full.
+
+        The published tables are larger than their vocabularies, so a row may be there already, untrained.
+        """
+        with torch.no_grad():
+            if token >= self.embedding_table.num_embeddings:
+                self.hf.resize_token_embeddings(token + 1, mean_resizing=False)
+            for weight in (self.embedding_table.weight, self.plain.lm_head.weight):  # tied ones are one tensor
+                weight[token] = weight[:token].float().mean(0).to(weight.dtype)
+
     # -- what trains ---------------------------------------------------------------------------------------------
 
-    def open_training(self, trainable: Trainable, lora: LoraConfig | None = None) -> None:
+    def open_training(self, trainable: Trainable, lora: LoraConfig | None = None, token: int | None = None) -> None:
         """Freeze everything, then free what the recipe trains; the vision tower trains only under "all".
 
         Args:
             trainable: "language_model" (weights and head), "lora" (a new adapter on it), "all", or "none".
             lora: the adapter for "lora"; its targets must name modules of the language model only.
+            token: an id whose rows train beside the adapter: [RET] is new to a published checkpoint.
         """
         self.hf.requires_grad_(False)
         if trainable == "lora":
             assert lora is not None
+            if token is not None:
+                tables = ["embed_tokens"] if self.plain.config.tie_word_embeddings else ["embed_tokens", "lm_head"]
+                lora.trainable_token_indices = {table: [token] for table in tables}
             self.hf = get_peft_model(self.hf, lora)
         elif trainable == "language_model":
             self.plain.model.language_model.requires_grad_(True)

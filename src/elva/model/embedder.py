@@ -84,10 +84,7 @@ class Embedder:
         backbone = Backbone.load(folder, device, dtype)
         processor = Processor.load(folder)
         if processor.add_ret():
-            size = max(len(processor.tokenizer), backbone.embedding_table.num_embeddings)
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)  # the new row is random: the same one at each loading
-                backbone.hf.resize_token_embeddings(size)
+            backbone.add_token(processor.ret_id)
         features = VisionFeatures(backbone, processor, image_cache, keep=image_cache is not None)
         return cls(
             backbone,

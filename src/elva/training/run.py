@@ -113,7 +113,7 @@ def _open_training(recipe: Recipe, embedder: Embedder) -> None:
     scale: Any = lora.alpha  # peft's annotation says int, but it only divides by the rank
     adapter = LoraConfig(r=lora.rank, lora_alpha=scale, lora_dropout=lora.dropout, target_modules=targets)
     torch.manual_seed(recipe.seed)  # an adapter starts from random numbers
-    embedder.backbone.open_training(recipe.model.trainable, adapter)
+    embedder.backbone.open_training(recipe.model.trainable, adapter, embedder.processor.ret_id)
 
 
 def _finish(embedder: Embedder, recipe: Recipe) -> Embedder:
