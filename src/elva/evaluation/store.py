@@ -16,14 +16,22 @@ import numpy as np
 
 from elva.encoding import Encoder, Encoding, ModelIdentity, Vectors, Watch
 from elva.errors import IndexMismatch
-from elva.index.folder import FolderError, published, read_jsonl, read_meta, write_json, write_jsonl
+from elva.index.folder import (
+    VECTORS,
+    FolderError,
+    published,
+    read_jsonl,
+    read_meta,
+    read_vectors,
+    write_json,
+    write_jsonl,
+)
 from elva.index.gallery import require_finite
 from elva.items import Item
 
 Kind = Literal["query", "candidate"]
 """Query and candidate ids are two name spaces: "100:7" may be both."""
 
-SCHEMA = "elva-vectors-1"
 _SHARD_ROWS = 65_536
 
 
@@ -117,7 +125,7 @@ class VectorStore:
 
     def save(self, out: Path) -> None:
         """Write the folder, at once or not at all."""
-        with published(out, "meta.json") as folder:
+        with published(out, VECTORS) as folder:
             write_jsonl(folder / "ids.jsonl", self.rows())
             vectors = self._all()
             for shard, start in enumerate(range(0, len(vectors), _SHARD_ROWS)):
@@ -127,7 +135,7 @@ class VectorStore:
     @classmethod
     def load(cls, folder: Path) -> VectorStore:
         """Read a folder that `save` wrote; raises FolderError for any other."""
-        meta = read_meta(folder, SCHEMA)
+        meta = read_meta(folder, VECTORS)
         store = cls(
             ModelIdentity.from_row(meta["model"]),
             meta["instruction_choice"],
@@ -135,7 +143,7 @@ class VectorStore:
             Counts(**meta["counts"]),
         )
         ids = read_jsonl(folder / "ids.jsonl")
-        store._blocks = [np.load(shard) for shard in sorted(folder.glob("vectors-*.npy"))]
+        store._blocks = [read_vectors(shard) for shard in sorted(folder.glob("vectors-*.npy"))]
         store._rows = {(row["kind"], row["id"]): i for i, row in enumerate(ids)}
         store._summaries = [row["summary"] for row in ids]
         held = sum(len(block) for block in store._blocks)
@@ -168,7 +176,7 @@ class VectorStore:
 
     def _meta(self) -> dict[str, Any]:
         return {
-            "schema": SCHEMA,
+            **VECTORS.says,
             "model": self.model.to_row(),
             "instruction_choice": self.instruction_choice,
             "data": self.data,

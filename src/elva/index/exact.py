@@ -16,11 +16,18 @@ import numpy as np
 
 from elva.encoding import ModelIdentity, Vectors
 from elva.errors import IndexMismatch
-from elva.index.folder import FolderError, published, read_jsonl, read_meta, write_json, write_jsonl
+from elva.index.folder import (
+    INDEX,
+    FolderError,
+    published,
+    read_jsonl,
+    read_meta,
+    read_vectors,
+    write_json,
+    write_jsonl,
+)
 from elva.index.gallery import Gallery, VectorError, require_finite, require_unique
 from elva.index.protocol import Entry, Hit, Stats
-
-SCHEMA = "elva-index-1"
 
 
 class ExactIndex:
@@ -84,7 +91,7 @@ class ExactIndex:
 
     def save(self, out: Path) -> None:
         """Write the folder, at once or not at all; an older index there is replaced."""
-        with published(out, "meta.json") as folder:
+        with published(out, INDEX) as folder:
             np.save(folder / "vectors.npy", self._vectors)
             write_jsonl(folder / "items.jsonl", (asdict(each) for each in self._entries))
             write_json(folder / "meta.json", self._meta())
@@ -97,7 +104,7 @@ class ExactIndex:
             FolderError: it is no index, or damaged.
             IndexMismatch: `model` is given and would not give such vectors.
         """
-        meta = read_meta(folder, SCHEMA)
+        meta = read_meta(folder, INDEX)
         built_with = ModelIdentity.from_row(meta["model"])
         if model is not None and not built_with.produces(model):
             raise IndexMismatch(
@@ -106,7 +113,7 @@ class ExactIndex:
             )
         index = cls(built_with, Path(meta["root"]) if meta["root"] else None)
         entries = [Entry(**row) for row in read_jsonl(folder / "items.jsonl")]
-        vectors = np.load(folder / "vectors.npy")
+        vectors = read_vectors(folder / "vectors.npy")
         if not len(entries) == len(vectors) == meta["items"]:
             raise FolderError(f"{folder} is damaged: {len(entries)} items, {len(vectors)} vectors; build it again")
         index.add(entries, vectors)
@@ -114,7 +121,7 @@ class ExactIndex:
 
     def _meta(self) -> dict[str, Any]:
         root = str(self.root) if self.root else None
-        return {"schema": SCHEMA, "model": self.model.to_row(), "items": len(self), "root": root}
+        return {**INDEX.says, "model": self.model.to_row(), "items": len(self), "root": root}
 
 
 def _named(model: ModelIdentity) -> str:
