@@ -16,7 +16,8 @@ from elva.data.validation import open_tasks
 from elva.grains import Facts, Lexicon
 from elva.items import Item
 from elva.model.embedder import Embedder
-from elva.training.prepared import candidate_key, query_key, write_caption_rows
+from elva.training.prepared import CAPTION_KEYS, candidate_key, query_key, write_caption_rows
+from elva.training.rowfile import require_rowfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,12 @@ def write_captions(
         split: which split.
         datasets: only these; all when empty.
         progress: called with (done now, total).
+
+    Raises:
+        InputError: `out` holds anything but captions.
+        DataErrors: every bad row of the split.
     """
+    require_rowfile(out, CAPTION_KEYS)
     data, names, _ = open_tasks(root, split, datasets)
     items = split_items(data, names)
     # Many queries are one text or picture asked twice: write once per distinct item.

@@ -18,6 +18,9 @@ from elva.encoding import Encoder, Vectors
 from elva.errors import DataError
 from elva.index.gallery import to_micro
 from elva.training.prepared import some
+from elva.training.rowfile import require_rowfile, write_rowfile
+
+KEYS = ("qid", "candidates")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,12 @@ def mine(
         seed: draws them.
         filter: drops what is too near.
         progress: called with (done now, total).
+
+    Raises:
+        InputError: `out` holds anything but negatives.
+        DataErrors: every bad row of the split.
     """
+    require_rowfile(out, KEYS)
     data, names, _ = open_tasks(root, split, datasets, task_ids)
     everyone = [(name, query) for name in names for query in data.queries(name)]
     asking: dict[TaskName, list[Query]] = {name: [] for name in names}
@@ -103,11 +111,8 @@ def mine(
         for query, similarity in zip(drawn, asked @ there.T, strict=True):
             mined, dropped = _nearest(query, similarity, dids, pool, top, filter or Filter())
             filtered, short = filtered + dropped, short + (len(mined) < top)
-            lines.append(json.dumps({"qid": query.qid, "candidates": mined}))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(out.name + ".partial")
-    partial.write_text("\n".join(lines) + "\n", "utf-8")
-    partial.replace(out)
+            lines.append({"qid": query.qid, "candidates": mined})
+    write_rowfile(out, lines)
     return MiningReport(len(lines), filtered, short)
 
 
