@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import Annotated, Any
 
 import typer
@@ -75,5 +76,11 @@ for module in (data, importing, train, judge, search, demo):
 
 
 def main() -> None:
-    """Entry point of the `elva` command."""
+    """Entry point of the `elva` command.
+
+    Being asked to end, or losing the terminal, stops a command as Ctrl-C does: nothing half-written is left.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP, and so do we then
+            signal.signal(number, signal.default_int_handler)
     app()
