@@ -31,12 +31,14 @@ class Kind:
         marker: a JSON file that every such folder holds.
         says: what stands in the marker of this kind and of no other.
         files: patterns of all that may lie in it.
+        command: what makes it, for people.
     """
 
     name: str
     marker: str
     says: Mapping[str, Any]
     files: tuple[str, ...]
+    command: str
 
     def foreign(self, folder: Path) -> str | None:
         """Why a folder is not of this kind alone, or None."""
@@ -58,18 +60,21 @@ EVALUATION = Kind(
     "results.json",
     {"benchmark": "mbeir"},
     ("results.json", "table.md", "summaries.jsonl", "runs/*.trec", "qrels/*.txt"),
+    "elva evaluate",
 )
 INDEX = Kind(
     "index",
     "meta.json",
     {"schema": "elva-index-1"},
     ("meta.json", "items.jsonl", "vectors.npy", "model.json", "last-search.png"),
+    "elva index",
 )
 VECTORS = Kind(
     "embedding",
     "meta.json",
     {"schema": "elva-vectors-1"},
     ("meta.json", "ids.jsonl", "vectors-*.npy"),
+    "elva embed",
 )
 
 
@@ -170,11 +175,13 @@ def read_meta(folder: Path, kind: Kind) -> dict[str, Any]:
     if not folder.is_dir():
         raise FolderError(f"{folder} does not exist; check the path")
     if not path.is_file():
-        raise FolderError(f"{folder} is not an {kind.name} folder: it holds no {kind.marker}")
+        raise FolderError(
+            f"{folder} is not an {kind.name} folder: it holds no {kind.marker}; make it with `{kind.command}`"
+        )
     try:
         meta = json.loads(path.read_text("utf-8"))
     except ValueError as error:
-        raise FolderError(f"{path} is damaged ({error}); make the folder again") from error
+        raise FolderError(f"{path} is damaged ({error}); make the folder again with `{kind.command}`") from error
     for key, value in kind.says.items():
         found = meta.get(key) if isinstance(meta, dict) else None
         if found != value:
