@@ -53,9 +53,10 @@ class Backbone(nn.Module):
         if not config.is_file():
             raise CheckpointError(f"{folder}: no config.json here; give a checkpoint folder as transformers saves it")
         try:
-            family = json.loads(config.read_text("utf-8")).get("model_type")
+            settings = json.loads(config.read_text("utf-8"))
         except ValueError as error:
             raise CheckpointError(f"{config}: not valid JSON ({error}); copy the checkpoint again") from error
+        family = settings.get("model_type") if isinstance(settings, dict) else None
         if family not in FAMILIES:
             raise CheckpointError(f"{config}: model_type {family!r} is not supported; use one of {', '.join(FAMILIES)}")
         if not list(folder.glob("*.safetensors")):

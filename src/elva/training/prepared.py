@@ -18,6 +18,7 @@ from elva.items import Item
 from elva.model.embedder import Embedder
 from elva.model.inputs import Inputs, Prefix, Prepared
 from elva.model.rollout import Rollouts, given
+from elva.training.rowfile import write_rowfile
 
 
 def query_key(qid: str) -> str:
@@ -31,6 +32,8 @@ def candidate_key(did: str) -> str:
 
 
 Row = TypeVar("Row")
+
+CAPTION_KEYS = ("key", "caption")
 
 
 def some(rows: Sequence[Row], count: int | None, seed: int) -> Sequence[Row]:
@@ -88,11 +91,7 @@ class PreparedItems:
 
 def write_caption_rows(path: Path, captions: Mapping[str, str]) -> None:
     """One JSON object per line: {"key", "caption"}; whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    with partial.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps({"key": k, "caption": c}, ensure_ascii=False) + "\n" for k, c in captions.items())
-    partial.replace(path)
+    write_rowfile(path, ({"key": key, "caption": caption} for key, caption in captions.items()))
 
 
 def read_captions(path: Path) -> dict[str, str]:
