@@ -5,7 +5,6 @@ Only hard negatives make the rewards inside a group alike and the advantage vani
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from elva.encoding import Encoder, Vectors
 from elva.errors import DataError
 from elva.index.gallery import MICRO, Gallery, require_finite
 from elva.training.prepared import some
-from elva.training.rowfile import require_rowfile, write_rowfile
+from elva.training.rowfile import read_rowfile, require_rowfile, write_rowfile
 
 KEYS = ("qid", "candidates")
 
@@ -165,13 +164,12 @@ def read_negatives(path: Path) -> dict[str, tuple[str, ...]]:
         DataError: a line is not such a row.
     """
     negatives = {}
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, row in read_rowfile(path, KEYS, "elva mine"):
         try:
-            row = json.loads(line)
             negatives[row["qid"]] = tuple(did for did, _ in row["candidates"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, TypeError) as error:
             fix = "write the file again with `elva mine`"
-            raise DataError(path, number, "qid, candidates", line[:80], fix) from error
+            raise DataError(path, number, "candidates", repr(row["candidates"])[:80], fix) from error
     return negatives
 
 

@@ -5,7 +5,6 @@ Queries and candidates live side by side under keys, since one id may name one o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -18,7 +17,7 @@ from elva.items import Item
 from elva.model.embedder import Embedder
 from elva.model.inputs import Inputs, Prefix, Prepared
 from elva.model.rollout import Rollouts, given
-from elva.training.rowfile import write_rowfile
+from elva.training.rowfile import read_rowfile, write_rowfile
 
 
 def query_key(qid: str) -> str:
@@ -101,11 +100,8 @@ def read_captions(path: Path) -> dict[str, str]:
         DataError: a line is not such a row.
     """
     captions = {}
-    for number, line in enumerate(path.read_text("utf-8").removesuffix("\n").split("\n"), 1):
-        try:
-            row = json.loads(line)
-            captions[row["key"]] = row["caption"]
-        except (ValueError, KeyError, TypeError) as error:
-            fix = "write the file again with `elva caption`"
-            raise DataError(path, number, "key, caption", line[:80], fix) from error
+    for number, row in read_rowfile(path, CAPTION_KEYS, "elva caption"):
+        if not isinstance(row["caption"], str):
+            raise DataError(path, number, "caption", repr(row["caption"]), "write the file again with `elva caption`")
+        captions[row["key"]] = row["caption"]
     return captions

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from elva.data.writing import write_lines
-from elva.errors import InputError
+from elva.errors import DataError, InputError
 
 
 def require_rowfile(path: Path, keys: Collection[str]) -> None:
@@ -25,6 +25,29 @@ def require_rowfile(path: Path, keys: Collection[str]) -> None:
 def write_rowfile(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write one JSON object per line."""
     write_lines(path, (json.dumps(row, ensure_ascii=False) for row in rows))
+
+
+def read_rowfile(path: Path, keys: Collection[str], command: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line number and row of each line.
+
+    Args:
+        path: the file.
+        keys: what every row has.
+        command: what writes such a file, for the error.
+
+    Raises:
+        DataError: a line is no such row, or not UTF-8.
+    """
+    fix = f"write the file again with `{command}`"
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                row = json.loads(line)
+            except ValueError as error:  # UnicodeDecodeError is one
+                raise DataError(path, number, ", ".join(keys), repr(line[:80]), fix) from error
+            if not isinstance(row, dict) or not set(keys) <= row.keys():
+                raise DataError(path, number, ", ".join(keys), repr(line[:80]), fix)
+            yield number, row
 
 
 def _holds(path: Path, keys: Collection[str]) -> bool:
