@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from elva.errors import MediaMissing, MediaTooLarge, MediaUnreadable
+from elva.errors import MediaMissing, MediaTooLarge, MediaTooNarrow, MediaUnreadable
 from elva.media import MediaLimits, image_key, load_image
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
@@ -74,7 +74,7 @@ def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
         image_key(tmp_path / "none.jpg")
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "AVIF"])
 def test_a_truncated_file_is_unreadable(kind: str, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     data = encoded(Image.fromarray(noise), kind)
@@ -107,6 +107,20 @@ def test_the_limits_hold_for_every_kind_of_source(tmp_path: Path) -> None:
         assert load_image(source, MediaLimits(max_pixels=100)).size == (10, 10)
     with pytest.raises(MediaTooLarge, match="bytes"):
         load_image(path, MediaLimits(max_bytes=20))
+
+
+@pytest.mark.parametrize("size", [(3, 3000), (601, 3)])
+def test_a_strip_is_refused(size: tuple[int, int]) -> None:
+    for source in (Image.new("RGB", size), encoded(Image.new("RGB", size))):
+        with pytest.raises(MediaTooNarrow, match=f"{size[0]} x {size[1]} pixels"):
+            load_image(source)
+    assert load_image(Image.new("RGB", (600, 3))).size == (600, 3)
+
+
+def test_odd_metadata_is_passed_over_in_silence(recwarn: pytest.WarningsRecorder) -> None:
+    data = encoded(Image.new("RGB", (8, 8)), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff")
+    assert load_image(data).size == (8, 8)
+    assert not recwarn.list
 
 
 @given(st.binary(max_size=300))

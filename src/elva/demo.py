@@ -1,7 +1,8 @@
 """`elva demo`: the whole story on one machine, told by the very commands a user would type.
 
 Jobs run two at a time, one thread each: two processes of one thread beat one of two threads by far at this size.
-A job that finished with the same command is not run again, so a second demo reuses what is there.
+A job that finished is not run again while all that went into it is the same (command, recipe, base model, and the
+jobs before it), so a second demo reuses what is there.
 
     world -> captions of the base -> stage 1 -> stage 2 -> mined negatives -> elva -> more_stage2, elva_paper
                                         `-> evaluated after each stage       `-> index, searches, report
@@ -11,6 +12,7 @@ A job that finished with the same command is not run again, so a second demo reu
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import signal
@@ -20,15 +22,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from elva import __version__
 from elva.analysis.report import ReportInput, write_report
 from elva.analysis.rows import read_results, row_of, write_results, write_results_table
+from elva.data.world.write import FORMAT
 from elva.data.writing import write_lines
 from elva.errors import InputError
+from elva.model.embedder import checkpoint_folder
+from elva.training.recipe import dump_recipe, load_recipe
 
 ROWS = ("stage1", "stage2", "more_stage2", "elva", "elva_paper")
 EXTRA_ROWS = ("elva_no_rollouts", "control_infonce_rollouts")
@@ -55,12 +62,15 @@ class Job:
         command: the arguments, asked for when the job starts, because some depend on earlier results.
         needs: names of the jobs that must be done before.
         leaves: what exists once it is done.
+        folder: what is removed before the job runs on anything else than last time; commands that replace their own
+            output need none.
     """
 
     name: str
     command: Command
     needs: tuple[str, ...]
     leaves: Path
+    folder: Path | None = None
 
 
 def run_demo(out: Path, seeds: int = 1, quick: bool = False, table: Path | None = None, extra: bool = False) -> None:
@@ -74,8 +84,11 @@ def run_demo(out: Path, seeds: int = 1, quick: bool = False, table: Path | None 
         extra: also train the form without rollouts and the control on the same rollouts.
 
     Raises:
-        ElvaError: a job failed; names its log.
+        ElvaError: a job failed; names its log. Or `out` holds something else, or `table` has no marks.
     """
+    _check_out(out)
+    if table:
+        _around_table(table)
     console = Console(stderr=True)
     started = time.monotonic()
     rows = ROWS + (EXTRA_ROWS if extra else ())
@@ -96,7 +109,7 @@ def _data_jobs(out: Path) -> list[Job]:
     captions = out / "captions.jsonl"
     caption = ["caption", world, "--model", "tiny-base", "--out", str(captions), "--image-cache", cache]
     return [
-        Job("world", lambda: ["world", world], (), out / "world" / "grains.json"),
+        Job("world", lambda: ["world", world], (), out / "world" / "grains.json", out / "world"),
         Job("captions", lambda: caption, ("world",), captions),
     ]
 
@@ -144,7 +157,7 @@ def _seed_jobs(out: Path, seed: int, quick: bool, rows: Sequence[str]) -> list[J
             named(name),
             command,
             tuple(need if need in ("world", "captions") else named(need) for need in needs),
-            _leaves(home, name),
+            *_leaves(home, name),
         )
         for name, (command, needs) in commands.items()
     ]
@@ -162,8 +175,10 @@ def _seed_jobs(out: Path, seed: int, quick: bool, rows: Sequence[str]) -> list[J
     return jobs + (_search_jobs(out, str(model["elva"])) if seed == 0 else [])
 
 
-def _leaves(home: Path, name: str) -> Path:
-    return home / "negatives.jsonl" if name == "mine" else home / name / "model" / "config.json"
+def _leaves(home: Path, name: str) -> tuple[Path, Path | None]:
+    if name == "mine":
+        return home / "negatives.jsonl", None
+    return home / name / "model" / "config.json", home / name
 
 
 def _search_jobs(out: Path, model: str) -> list[Job]:
@@ -185,12 +200,16 @@ class _Runner:
     def __init__(self, out: Path, console: Console) -> None:
         self._logs, self._console = out / "logs", console
         self._logs.mkdir(parents=True, exist_ok=True)
-        self._running: dict[str, tuple[Job, subprocess.Popen[bytes], float]] = {}
+        self._running: dict[str, tuple[subprocess.Popen[bytes], float]] = {}
         self._seconds: dict[str, float | None] = {}
+        self._everywhere = {"elva": __version__, "world": FORMAT, "base": _digest(checkpoint_folder("tiny-base"))}
 
-    def run(self, jobs: Sequence[Job]) -> None:
-        """Every job after those it needs; the first failure, Ctrl-C or SIGTERM stops all."""
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    def run(self, jobs: Sequence[Job]) -> dict[str, float | None]:
+        """Every job after those it needs; the first failure, Ctrl-C or SIGTERM stops all.
+
+        Returns:
+            The seconds that each job took, None where what it left was there already.
+        """
         waiting = {job.name: job for job in jobs}
         try:
             with Live(console=self._console, refresh_per_second=2, transient=False) as live:
@@ -201,6 +220,7 @@ class _Runner:
                     live.update(self._screen(len(jobs)))
         finally:
             self._stop()
+        return self._seconds
 
     def _start_ready(self, waiting: dict[str, Job]) -> None:
         for job in list(waiting.values()):
@@ -210,57 +230,78 @@ class _Runner:
                 continue
             del waiting[job.name]
             command = job.command()
-            if self._is_done(job, command):
+            if self._is_done(job, self._made_from(job, command)):
                 self._seconds[job.name] = None
                 continue
-            self._log(job).write_text("", "utf-8")
-            with self._log(job).open("ab") as log:
-                process = subprocess.Popen([sys.executable, "-m", "elva", *command], stdout=log, stderr=log)
-            self._running[job.name] = job, process, time.monotonic()
+            self._log(job.name).write_text("", "utf-8")
+            with self._log(job.name).open("ab") as log:
+                # A session of its own: the terminal's Ctrl-C reaches the demo alone, which asks each job to stop once.
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "elva", *command], stdout=log, stderr=log, start_new_session=True
+                )
+            self._running[job.name] = process, time.monotonic()
 
     def _collect(self) -> None:
-        for name, (job, process, started) in list(self._running.items()):
+        for name, (process, started) in list(self._running.items()):
             code = process.poll()
             if code is None:
                 continue
             del self._running[name]
             if code:
-                last = "\n".join(self._log(job).read_text("utf-8", "replace").splitlines()[-5:])
-                raise InputError(f"the demo's job '{name}' failed; its log is {self._log(job)}:\n{last}")
-            self._stamp(job).write_text(json.dumps(job.command()), "utf-8")
+                last = "\n".join(self._log(name).read_text("utf-8", "replace").splitlines()[-5:])
+                raise InputError(f"the demo's job '{name}' failed; its log is {self._log(name)}:\n{last}")
+            stamp = json.loads(self._stamp(name).read_text("utf-8"))
+            write_lines(self._stamp(name), [json.dumps(stamp | {"done": time.time()}, indent=1)])
             self._seconds[name] = time.monotonic() - started
             if not self._console.is_terminal:
                 self._console.print(f"{name}: done in {self._seconds[name]:.0f} s")
 
-    def _is_done(self, job: Job, command: list[str]) -> bool:
-        stamp = self._stamp(job)
-        done = job.leaves.exists() and stamp.is_file() and json.loads(stamp.read_text("utf-8")) == command
-        run = Path(command[command.index("--out") + 1]) if command[0] == "train" else None
-        if not done and run is not None and stamp.is_file():
-            shutil.rmtree(run, ignore_errors=True)  # trained by another command: not to be resumed
-        return done
+    def _made_from(self, job: Job, command: list[str]) -> dict[str, Any]:
+        """All that goes into a job. The stamps of the jobs before it differ whenever one of those ran again."""
+        recipe = {}
+        if command[0] == "train":
+            recipe["recipe"] = dump_recipe(load_recipe(command[1], command[2 : command.index("--out")]))
+        needs = {need: self._stamp(need).read_text("utf-8") for need in job.needs}
+        digests = {need: hashlib.sha256(stamp.encode()).hexdigest() for need, stamp in needs.items()}
+        return {"command": command, **recipe, "needs": digests, **self._everywhere}
 
-    def _log(self, job: Job) -> Path:
-        return self._logs / f"{job.name.replace(' ', '-')}.log"
+    def _is_done(self, job: Job, made_from: dict[str, Any]) -> bool:
+        """Whether a job need not run. Where it must, its stamp is begun, and what was made otherwise goes."""
+        path = self._stamp(job.name)
+        begun = path.exists()
+        try:
+            stamp = json.loads(path.read_text("utf-8")) if begun else {}
+        except ValueError:
+            stamp = {}
+        same = isinstance(stamp, dict) and stamp.get("made_from") == made_from
+        if same and stamp.get("done") and job.leaves.exists():
+            return True
+        if begun and not same and job.folder is not None:
+            shutil.rmtree(job.folder, ignore_errors=True)
+        write_lines(path, [json.dumps({"made_from": made_from}, indent=1)])
+        return False
 
-    def _stamp(self, job: Job) -> Path:
-        return self._log(job).with_suffix(".done")
+    def _log(self, name: str) -> Path:
+        return self._logs / f"{name.replace(' ', '-')}.log"
+
+    def _stamp(self, name: str) -> Path:
+        return self._log(name).with_suffix(".done")
 
     def _screen(self, total: int) -> Table:
         table = Table.grid(padding=(0, 2))
         table.add_row(f"[bold]{len(self._seconds)}/{total} jobs done[/bold]")
         for name, seconds in self._seconds.items():
             table.add_row("[green]✓[/green] " + name, "was there" if seconds is None else f"{seconds:.0f} s")
-        for name, (job, _, started) in self._running.items():
-            lines = self._log(job).read_text("utf-8", "replace").splitlines()
+        for name, (_, started) in self._running.items():
+            lines = self._log(name).read_text("utf-8", "replace").splitlines()
             table.add_row(f"… {name}", f"{time.monotonic() - started:.0f} s", lines[-1][:90] if lines else "starting")
         return table
 
     def _stop(self) -> None:
         """Ask what still runs to stop; trainings leave a checkpoint that the next demo resumes."""
-        for _, process, _ in self._running.values():
+        for process, _ in self._running.values():
             process.send_signal(signal.SIGTERM)
-        for _, process, _ in self._running.values():
+        for process, _ in self._running.values():
             process.wait()
 
 
@@ -297,12 +338,34 @@ def _write_report(out: Path, rows: Sequence[str]) -> None:
 
 def _insert(path: Path, markdown: str) -> None:
     """Put the table between the marks of a document."""
-    text = path.read_text("utf-8")
-    if TABLE_BEGIN not in text or TABLE_END not in text:
-        raise InputError(f"{path} has no {TABLE_BEGIN} and {TABLE_END}: add them where the table belongs")
-    head, rest = text.split(TABLE_BEGIN, 1)
-    _, tail = rest.split(TABLE_END, 1)
+    head, tail = _around_table(path)
     write_lines(path, [f"{head}{TABLE_BEGIN}\n{markdown.strip()}\n{TABLE_END}{tail.rstrip()}"])
+
+
+def _around_table(path: Path) -> tuple[str, str]:
+    """What stands before and behind the marks of a document."""
+    try:
+        head, begin, rest = path.read_text("utf-8").partition(TABLE_BEGIN)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} can't be read ({error}); give a markdown file for the table") from error
+    _, end, tail = rest.partition(TABLE_END)
+    if not begin or not end:
+        raise InputError(f"{path} has no {TABLE_BEGIN} and {TABLE_END}: add them where the table belongs")
+    return head, tail
+
+
+def _check_out(out: Path) -> None:
+    """Refuse a folder that is no demo: results.json, report.html and more would be written over."""
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "logs" / "world.log").is_file())):
+        raise InputError(f"{out} exists and is no demo; choose another folder, or empty this one")
+
+
+def _digest(folder: Path) -> str:
+    """One name for all that a folder of files holds."""
+    digest = hashlib.sha256()
+    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+        digest.update(f"{path.relative_to(folder)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
 
 
 def _say_goodbye(out: Path, seconds: float) -> None:

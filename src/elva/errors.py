@@ -5,7 +5,8 @@
     │   ├── MediaError          an image
     │   │   ├── MediaMissing        the file isn't there
     │   │   ├── MediaUnreadable     truncated, or no picture at all
-    │   │   └── MediaTooLarge       over the limit of bytes or pixels
+    │   │   ├── MediaTooLarge       over the limit of bytes or pixels
+    │   │   └── MediaTooNarrow      a strip that no model can look at
     │   ├── ItemError           an item with neither text nor image
     │   ├── DataError           one bad place in a data file
     │   ├── DataErrors          all bad places found in one reading
@@ -50,6 +51,10 @@ class MediaUnreadable(MediaError):
 
 class MediaTooLarge(MediaError):
     """The image has more bytes or pixels than the limits allow."""
+
+
+class MediaTooNarrow(MediaError):
+    """The image is too long for its width (or the other way round) to be cut into patches."""
 
 
 class ItemError(InputError):

@@ -25,7 +25,8 @@ class Item:
         instruction: what to look for, put before a query; candidates have none.
 
     Raises:
-        ItemError: neither text nor image; text of white space counts as none.
+        ItemError: neither text nor image; text of white space counts as none. Or half a character, which is what
+            a terminal makes of bytes that are no UTF-8.
     """
 
     text: str | None = None
@@ -33,9 +34,13 @@ class Item:
     instruction: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an item that says nothing."""
+        """Refuse an item that says nothing, or that can't be written down."""
         if not self._has_text and self.image is None:
             raise ItemError("the item has neither text nor image; give at least one of them")
+        for text in (self.text, self.instruction):
+            if text and not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+                shown = text.encode("utf-8", "replace").decode()
+                raise ItemError(f"the text {shown!r} is not UTF-8; write it as UTF-8")
 
     @property
     def modality(self) -> Modality:

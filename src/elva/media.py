@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from elva.errors import MediaMissing, MediaTooLarge, MediaUnreadable
+from elva.errors import MediaMissing, MediaTooLarge, MediaTooNarrow, MediaUnreadable
 
 ImageSource = str | Path | bytes | Image.Image
 """A path, the encoded bytes of an image file, or a picture already in memory."""
@@ -20,10 +20,17 @@ SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 @dataclass(frozen=True, slots=True)
 class MediaLimits:
-    """What an image may cost: encoded bytes, and pixels, checked before decoding."""
+    """What an image may cost, checked before decoding.
+
+    Attributes:
+        max_bytes: encoded bytes.
+        max_pixels: width times height.
+        max_ratio: longer side over shorter side; the image processors of Qwen2-VL refuse more.
+    """
 
     max_bytes: int = 50_000_000
     max_pixels: int = 64_000_000
+    max_ratio: int = 200
 
 
 DEFAULT_LIMITS = MediaLimits()
@@ -45,25 +52,27 @@ def load_image(source: ImageSource, limits: MediaLimits = DEFAULT_LIMITS) -> Ima
     Raises:
         MediaMissing: no file at that path.
         MediaTooLarge: over a limit; nothing was decoded.
+        MediaTooNarrow: one side is too long for the other; nothing was decoded.
         MediaUnreadable: truncated, damaged, or no image.
     """
     name = describe(source)
     if isinstance(source, Image.Image):
-        _check_pixels(source, limits, name)
+        _check_size(source, limits, name)
         return _upright_rgb(source)
     data = _read_bytes(source, limits, name)
     try:
-        # Pillow's own bomb check only warns and knows one global limit: ours decides instead.
+        # Pillow's own bomb check only warns and knows one global limit: ours decides instead. Its other warnings
+        # (odd metadata and the like) name no file, and what they are about is decoded all the same.
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")
             image = Image.open(BytesIO(data))
-            _check_pixels(image, limits, name)
+            _check_size(image, limits, name)
             return _upright_rgb(image)
     except UnidentifiedImageError as error:
         raise MediaUnreadable(f"{name} is not an image; give a JPEG, PNG or the like") from error
     except Image.DecompressionBombError as error:
         raise MediaTooLarge(f"{name} is too large to decode: {error}") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, RuntimeError) as error:  # RuntimeError: damaged AVIF
         raise MediaUnreadable(f"{name} is truncated or damaged ({error}); replace the file") from error
 
 
@@ -119,14 +128,17 @@ def _not_readable(source: str | Path, error: OSError) -> MediaMissing | MediaUnr
 
 def _check_bytes(count: int, limits: MediaLimits, name: str) -> None:
     if count > limits.max_bytes:
-        raise MediaTooLarge(f"{name} has more than {limits.max_bytes:,} bytes; shrink it or raise max_bytes")
+        raise MediaTooLarge(f"{name} has more than {limits.max_bytes:,} bytes; shrink it")
 
 
-def _check_pixels(image: Image.Image, limits: MediaLimits, name: str) -> None:
+def _check_size(image: Image.Image, limits: MediaLimits, name: str) -> None:
     pixels = image.width * image.height
     if pixels > limits.max_pixels:
-        raise MediaTooLarge(
-            f"{name} has {pixels:,} pixels, the limit is {limits.max_pixels:,}; shrink it or raise max_pixels"
+        raise MediaTooLarge(f"{name} has {pixels:,} pixels, the limit is {limits.max_pixels:,}; shrink it")
+    if max(image.size) > limits.max_ratio * min(image.size):
+        raise MediaTooNarrow(
+            f"{name} is a strip of {image.width} x {image.height} pixels, its longer side may be at most "
+            f"{limits.max_ratio} times the shorter; cut a part out"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from elva.cli.app import app
 from elva.errors import ElvaError
+from elva.model.embedder import checkpoint_folder
 
 RECIPE = "stage: contrast\nbudget: {steps: 1}\noptimizer: {lr: 1e-3}\n"
 
@@ -67,6 +69,52 @@ def test_searching_what_is_no_index_says_so(tmp_path: Path) -> None:
 
 def test_an_unknown_benchmark_lists_the_known(tmp_path: Path) -> None:
     assert_refused(invoke("evaluate", "mber", tmp_path, "-m", "m", "--out", tmp_path), "mbeir")
+
+
+def test_searching_where_nothing_is_says_so(tmp_path: Path) -> None:
+    assert_refused(invoke("search", tmp_path / "gone", "a circle"), "gone does not exist")
+
+
+def test_an_index_whose_model_was_moved_says_so(tmp_path: Path) -> None:
+    (tmp_path / "meta.json").write_text('{"schema": "elva-index-1"}')
+    (tmp_path / "model.json").write_text('{"path": "/moved/away"}')
+    assert_refused(invoke("search", tmp_path, "a circle"), "made with the model /moved/away", "give --model")
+
+
+def test_a_sheet_that_is_no_picture_is_refused_first(tmp_path: Path) -> None:
+    assert_refused(invoke("search", tmp_path, "a circle", "--sheet", tmp_path / "out.txt"), "out.txt", ".png")
+    (tmp_path / "a.png").mkdir()
+    assert_refused(invoke("search", tmp_path, "a circle", "--sheet", tmp_path / "a.png"), "is a folder")
+
+
+def test_a_query_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    assert_refused(invoke("search", tmp_path, b"caf\xe9".decode("utf-8", "surrogateescape")), "not UTF-8")
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "meta"])
+def test_a_device_that_is_not_there_is_named(tmp_path: Path, device: str) -> None:
+    arguments = ("embed", tmp_path, "-m", "tiny-base", "--out", tmp_path / "out", "--device", device)
+    assert_refused(invoke(*arguments), f"--device {device}", "cpu")
+
+
+def test_what_the_system_refuses_is_one_message(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert_refused(invoke("world", tmp_path / "file/below", "--size", "tiny"), str(tmp_path / "file"), "check the path")
+
+
+def test_a_damaged_world_is_told(tmp_path: Path) -> None:
+    for content in ("", "[]", '{"format": 1}'):
+        (tmp_path / "world.json").write_text(content)
+        assert_refused(invoke("world", tmp_path, "--size", "tiny"), "world.json", "damaged")
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "preprocessor_config.json", "elva.json"])
+@pytest.mark.parametrize("content", ["[]", "{half", "3"])
+def test_a_damaged_model_is_told(tmp_path: Path, name: str, content: str) -> None:
+    model = tmp_path / "damaged"
+    shutil.copytree(checkpoint_folder("tiny-base"), model)
+    (model / name).write_text(content)
+    assert_refused(invoke("embed", tmp_path, "-m", model, "--out", tmp_path / "out"), str(model))
 
 
 def test_traceback_shows_where_it_comes_from(tmp_path: Path) -> None:

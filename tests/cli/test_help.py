@@ -54,6 +54,14 @@ def test_listing_settings_and_recipes_needs_no_torch() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_every_recipe_is_listed_with_its_launch_line() -> None:
+    shown = CliRunner().invoke(app, ["train", "--list"]).output.splitlines()
+    names = [line for line in shown if not line.startswith(" ")]
+    assert "tiny/stage2" in names
+    for name in names:
+        assert any(line.startswith(f"  elva train {name} data.root=") for line in shown), name
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_command_shows_an_example(command: list[str]) -> None:
     shown = CliRunner().invoke(app, [*command, "--help"]).output

@@ -269,6 +269,7 @@ def test_bad_rows_are_reported_with_file_line_and_field_or_counted(tmp_path: Pat
         ({"query_attributes": ["size"]}, "'size' is no attribute"),
         ({"dataset_id": 9}, "ids below 1000"),
         ({"name": "!"}, "names no dataset"),
+        ({"rename": {"attributes.gender": "brand"}, "brand_from_text": True}, "an attribute 'brand' of its own"),
         ({"name": "a_task0"}, "names no dataset"),
         ({"attributes": ["attributes.season"], "entity": "season"}, "no training row says"),
     ],
@@ -289,3 +290,34 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
 def test_chance_is_the_expectation_of_a_random_ranking() -> None:
     assert chance_hits([1, 3], 10) == pytest.approx((0.2, (0.5 + 1 - 1 / 12) / 2, 1.0))
     assert chance_hits([1], 3).hit5 == 1.0
+
+
+def test_what_the_first_row_leaves_open_is_a_column_all_the_same(tmp_path: Path) -> None:
+    table = catalogue(tmp_path)
+    products = [json.loads(line) for line in table.read_text().splitlines()]
+    del products[0]["attributes"]["gender"]
+    products[0]["attributes"]["baseColour"] = None
+    rows(table, *products)
+    report = import_table(table, tmp_path / "out", **COLUMNS)
+    assert report.unknown == {"gender": 1, "colour": 1, "brand": 0, "type": 0}
+
+
+def test_missing_columns_are_named_together(tmp_path: Path) -> None:
+    changes = {"image_column": "photo", "text_column": "name"}
+    with pytest.raises(DataError, match=r"photo, name: there are no such columns; .*image, title, attributes, split"):
+        import_table(catalogue(tmp_path), tmp_path / "out", **COLUMNS | changes)
+
+
+def test_a_table_without_rows_says_so(tmp_path: Path) -> None:
+    table = rows(tmp_path / "shop.csv", "image,title,type")
+    with pytest.raises(DataError, match="holds no rows"):
+        import_table(table, tmp_path / "out", attributes=["type"], entity="type")
+
+
+def test_an_empty_split_is_told(tmp_path: Path) -> None:
+    table = catalogue(tmp_path)
+    products = [json.loads(line) | {"split": "train"} for line in table.read_text().splitlines()]
+    report = import_table(rows(table, *products), tmp_path / "out", **COLUMNS)
+    assert "no row came into val" in str(report)
+    assert "no row came into test" in str(report)
+    assert "came into train" not in str(report)

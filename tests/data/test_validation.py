@@ -329,3 +329,9 @@ def test_what_no_row_can_be_blamed_for_is_never_skipped(tmp_path: Path) -> None:
 def test_a_written_tree_is_sound(tmp_path: Path) -> None:
     text_to_image(tmp_path, TEST)
     assert validate(tmp_path).errors == ()
+
+
+@pytest.mark.parametrize(("datasets", "tasks", "named"), [(("world", "wrld"), (), "'wrld'"), ((), (0, 99), "99")])
+def test_a_data_set_or_task_that_is_not_there_is_named(world: Path, datasets: Any, tasks: Any, named: str) -> None:
+    with pytest.raises(InputError, match=f"has no test task of {named}; it has .*world_task0_test"):
+        open_tasks(world, "test", datasets, tasks)

@@ -211,3 +211,13 @@ def test_no_such_model_names_the_packaged_ones(tmp_path: Path) -> None:
         checkpoint_folder(tmp_path / "gone")
     with pytest.raises(CheckpointError, match="tiny-bse"):
         Embedder.load("tiny-bse")
+
+
+def test_only_a_checkpoint_is_replaced(embedder: Embedder, tmp_path: Path) -> None:
+    for _ in range(2):
+        embedder.save(tmp_path / "model")
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters/dear.txt").write_text("dear")
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        embedder.save(tmp_path / "letters")
+    assert (tmp_path / "letters/dear.txt").read_text() == "dear"

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from elva.errors import InputError
 from elva.items import Item
 from elva.model.embedder import Embedder
 from elva.model.features import VisionFeatures
@@ -115,6 +116,42 @@ def test_another_vision_tower_never_reads_these_tokens(
     expected = VisionFeatures(other.backbone, other.processor).look(pictures)
     cached = VisionFeatures(other.backbone, other.processor, tmp_path / "cache").look(pictures)
     assert torch.equal(cached[0][0], expected[0][0])
+
+
+def test_another_way_of_cutting_never_reads_these_tokens(
+    embedder: Embedder, pictures: list[Path], tmp_path: Path
+) -> None:
+    before = VisionFeatures(embedder.backbone, embedder.processor, tmp_path / "cache")
+    (whole, _) = before.look(pictures[:1])[0]
+    before.save()
+    embedder.processor.image_processor.image_mean = [0.1, 0.2, 0.3]
+    (shifted, _) = VisionFeatures(embedder.backbone, embedder.processor, tmp_path / "cache").look(pictures[:1])[0]
+    assert not torch.equal(whole, shifted)
+
+
+def test_a_damaged_cache_is_told_and_made_again(
+    embedder: Embedder, pictures: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        features = VisionFeatures(embedder.backbone, embedder.processor, tmp_path / "cache")
+        features.look(pictures)
+        features.save()
+        (file,) = (tmp_path / "cache").iterdir()
+        assert len(VisionFeatures(embedder.backbone, embedder.processor, tmp_path / "cache")._seen) == 2
+        file.write_bytes(file.read_bytes()[:200])
+    assert "is damaged" in caplog.text
+
+
+def test_a_cache_that_can_not_be_written_costs_no_work(
+    embedder: Embedder, pictures: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="is a file"):
+        VisionFeatures(embedder.backbone, embedder.processor, tmp_path / "file")
+    features = VisionFeatures(embedder.backbone, embedder.processor, tmp_path / "file/below")
+    features.look(pictures)
+    features.save()
+    assert "can't be written" in caplog.text
 
 
 def test_an_embedder_with_a_cache_gives_the_same_vectors(

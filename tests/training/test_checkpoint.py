@@ -202,3 +202,9 @@ def test_a_refused_checkpoint_leaves_the_random_states_alone(tmp_path: Path) -> 
 def test_versions_are_recorded(tmp_path: Path) -> None:
     state = json.loads((save(tmp_path) / "state.json").read_text())
     assert state["versions"]["torch"] == torch.__version__
+
+
+def test_only_damaged_checkpoints_do_not_begin_the_run_again(tmp_path: Path) -> None:
+    (tmp_path / "step-000010").mkdir()
+    with pytest.raises(CheckpointError, match="no checkpoint is complete"):
+        latest_checkpoint(tmp_path)

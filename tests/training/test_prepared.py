@@ -80,3 +80,11 @@ def test_a_bad_line_of_captions_is_named(tmp_path: Path, line: str) -> None:
     path.write_text('{"key": "a", "caption": "b"}\n' + line + "\n")
     with pytest.raises(DataError, match=r"captions\.jsonl:2: .*elva caption"):
         read_captions(path)
+
+
+@pytest.mark.parametrize("row", [b'{"key": "a", "caption": null}\n', b'{"key": "a", "caption": "\xff"}\n'])
+def test_a_caption_that_is_no_text_is_named(tmp_path: Path, row: bytes) -> None:
+    path = tmp_path / "captions.jsonl"
+    path.write_bytes(b'{"key": "b", "caption": "red"}\n' + row)
+    with pytest.raises(DataError, match=r"captions\.jsonl:2.*elva caption"):
+        read_captions(path)

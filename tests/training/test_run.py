@@ -57,6 +57,33 @@ def test_no_model_no_run(world: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_a_folder_that_is_no_run_is_left_alone(world: Path, model: str, tmp_path: Path) -> None:
+    base = tmp_path / "mine/model"
+    shutil.copytree(model, base)
+    for start in (model, str(base)):
+        with pytest.raises(CheckpointError, match="is no run of training"):
+            train(recipe(world, start), tmp_path / "mine")
+    # even where it looks like a run that may go on
+    (tmp_path / "mine/recipe.yaml").write_text("")
+    with pytest.raises(CheckpointError, match="the model that training starts from"):
+        train(recipe(world, str(base)), tmp_path / "mine", resume=True)
+    (base / "config.json").unlink()
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        train(recipe(world, model), tmp_path / "mine", resume=True)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match="is no run of training"):
+        train(recipe(world, model), tmp_path / "file")
+    assert len(list(base.iterdir())) == len(list(Path(model).iterdir())) - 1
+
+
+def test_a_damaged_record_of_a_run_is_told(world: Path, model: str, tmp_path: Path) -> None:
+    train(recipe(world, model), tmp_path / "run")
+    for content in ("", "[]", '{"finished": true}'):
+        (tmp_path / "run/run.json").write_text(content)
+        with pytest.raises(CheckpointError, match=r"run\.json is damaged"):
+            train(recipe(world, model), tmp_path / "run", resume=True)
+
+
 def test_bad_rows_no_run_and_what_was_refused_can_be_begun_again(world: Path, model: str, tmp_path: Path) -> None:
     root = tmp_path / "data"
     shutil.copytree(world, root)

@@ -160,3 +160,8 @@ def test_a_positive_in_a_pool_that_is_not_read_is_not_drawn(root: Path) -> None:
     write_queries(root, NAME, [shared])
     found = source(root, names=(NAME,), mined={"100:9": ["100:1"]})
     assert {sets(scene(found, n))["100:9"][0] for n in range(12)} == {"100:5"}
+
+
+def test_a_mined_candidate_that_no_pool_holds_is_named(root: Path) -> None:
+    with pytest.raises(RecipeError, match=r"names candidate 100:99 for query 100:0 of .*elva mine"):
+        source(root, mined={"100:0": ["100:1", "100:99"]})

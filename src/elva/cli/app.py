@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +18,7 @@ INTERRUPTED = 130
 
 
 class ElvaGroup(TyperGroup):
-    """Shows an ElvaError as its message alone; anything else is a bug and keeps its trace."""
+    """Shows an ElvaError, or what the system refuses, as its message alone; anything else is a bug with a trace."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; exit code 2 on a user error, 130 on Ctrl-C."""
@@ -27,6 +28,14 @@ class ElvaGroup(TyperGroup):
             if ctx.params.get("traceback"):
                 raise
             typer.echo(f"elva: {error}", err=True)
+            raise typer.Exit(USER_ERROR) from error
+        except BrokenPipeError:  # as in `elva ... | head`, which click ends in silence
+            raise
+        except OSError as error:
+            if ctx.params.get("traceback") or error.errno is None:  # without a number it isn't the system's
+                raise
+            place = f"{error.filename}: " if error.filename else ""
+            typer.echo(f"elva: {place}{error.strerror}; check the path, its rights and the space left", err=True)
             raise typer.Exit(USER_ERROR) from error
         except KeyboardInterrupt as interrupt:
             typer.echo("elva: stopped", err=True)
@@ -75,5 +84,11 @@ for module in (data, importing, train, judge, search, demo):
 
 
 def main() -> None:
-    """Entry point of the `elva` command."""
+    """Entry point of the `elva` command.
+
+    Being asked to end, or losing the terminal, stops a command as Ctrl-C does: nothing half-written is left.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP, and so do we then
+            signal.signal(number, signal.default_int_handler)
     app()

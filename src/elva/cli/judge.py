@@ -99,7 +99,7 @@ def evaluate(
 ) -> None:
     """Judge a model: hit@1, hit@5, hit@10, MRR, and how well it tells each kind of grain.
 
-    Leaves results.json, table.md, runs/*.trec and qrels/*, and prints the table.
+    Leaves results.json, table.md, ranked lists in runs/ and judgements in qrels/, and prints the table.
 
     Examples:
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from elva.errors import InputError
 from elva.training.progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -77,7 +78,12 @@ def use_threads(threads: int | None) -> None:
 
 
 def load_embedder(model: str, threads: int | None, device: str = "auto", image_cache: Path | None = None) -> Embedder:
-    """Load a model for a command; the first import of torch happens here."""
+    """Load a model for a command; the first import of torch happens here.
+
+    Raises:
+        InputError: the device isn't there.
+        CheckpointError: see `Embedder.load`.
+    """
     use_threads(threads)
     import torch
 
@@ -85,7 +91,22 @@ def load_embedder(model: str, threads: int | None, device: str = "auto", image_c
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    _check_device(device)
     return Embedder.load(model, device=device, image_cache=image_cache)
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+        # "meta" and the like are devices too, and compute nothing
+        usable = torch.device(device).type in ("cpu", "cuda", "mps", "xpu")
+    except (RuntimeError, AssertionError, NotImplementedError):
+        usable = False
+    if not usable:
+        there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+        raise InputError(f"--device {device}: torch can't compute there; use auto, or one of {', '.join(there)}")
 
 
 class Watching:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from elva.index.protocol import Hit
 
 PIPE_WIDTH = 160
+SHEETS = (".png", ".jpg", ".jpeg")
 MODEL_FILE = "model.json"
 """Where an index keeps the path of its model, so that a search need not name it again."""
 
@@ -116,11 +117,15 @@ def search(
     from elva.media import load_image
 
     query = Item(text=text, image=image, instruction=instruction)
+    _check_sheet(sheet)
     if image is not None:
         load_image(image)  # a bad image is told before the seconds that loading a model takes
-    embedder = load_embedder(model or _model_of(index), threads, device)
     from elva.encoding import ModelIdentity
     from elva.index.exact import ExactIndex
+    from elva.index.folder import INDEX, read_meta
+
+    read_meta(index, INDEX)  # so is a folder that is no index
+    embedder = load_embedder(model or _model_of(index), threads, device)
 
     opened = ExactIndex.open(index, ModelIdentity.of(embedder))
     encoding = embedder.embed([query])
@@ -136,12 +141,22 @@ def search(
 def _model_of(index: Path) -> str:
     """The path of the model that `elva index` noted down."""
     try:
-        path: str = json.loads((index / MODEL_FILE).read_text(encoding="utf-8"))["path"]
-    except (OSError, ValueError, KeyError) as error:
+        path = str(json.loads((index / MODEL_FILE).read_text(encoding="utf-8"))["path"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{index} doesn't say which model made it; make it with `elva index`, or give --model"
         ) from error
+    if Path(path).is_absolute() and not Path(path).is_dir():
+        raise InputError(f"{index} was made with the model {path}, which is not there any more; give --model")
     return path
+
+
+def _check_sheet(sheet: Path | None) -> None:
+    """Refuse a contact sheet that could not be written, before the search."""
+    if sheet is not None and sheet.suffix.lower() not in SHEETS:
+        raise InputError(f"--sheet {sheet}: give a file that ends in {' or '.join(SHEETS)}")
+    if sheet is not None and sheet.is_dir():
+        raise InputError(f"--sheet {sheet} is a folder; give a file")
 
 
 def _print_hits(query: str, summary: str, hits: list[Hit]) -> None:

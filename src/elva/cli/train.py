@@ -44,7 +44,9 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Run folder to write.", show_default=False)] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the newest checkpoint in --out.")] = False,
     threads: Threads = None,
-    list_recipes: Annotated[bool, typer.Option("--list", help="List packaged recipes.")] = False,
+    list_recipes: Annotated[
+        bool, typer.Option("--list", help="List packaged recipes with their launch lines.")
+    ] = False,
     list_settings: Annotated[bool, typer.Option("--settings", help="List every setting with its default.")] = False,
 ) -> None:
     """Train a model by a recipe.
@@ -80,12 +82,12 @@ def train(
 
 
 def _show(recipes: bool, settings: bool) -> None:
-    from elva.training.recipe import Recipe, packaged_recipes
+    from elva.training.recipe import Recipe, launch_lines, packaged_recipes
     from elva.training.strict import describe_settings
 
     if recipes:
-        for name in packaged_recipes():
-            typer.echo(name)
+        for name, file in packaged_recipes().items():
+            typer.echo("\n  ".join([name, *launch_lines(file)]))
     if settings:
         for key, accepts, default, doc in describe_settings(Recipe):
             typer.echo(f"{key} = {default}\n    {doc} ({accepts})")

@@ -61,6 +61,8 @@ class ImportReport:
                 line += f"; a random ranking hits {hits} % at 1/5/10"
             lines.append(line)
         lines.append(f"  {self.triples:,} triples")
+        for split in (split for split, count in self.rows.items() if not count):
+            lines.append(f"  warning: no row came into {split}; give more rows, or a column that says the split")
         return "\n".join(lines)
 
 

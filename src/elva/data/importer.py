@@ -132,6 +132,9 @@ def import_table(
     if dataset_id < FIRST_IMPORTED_ID:
         fix = f"ids below {FIRST_IMPORTED_ID} are the benchmarks' own"
         raise DataError(table, None, "dataset_id", str(dataset_id), fix)
+    if brand_from_text and BRAND in kinds:
+        fix = f"leave one of the two out, or call the attribute otherwise: rename {kinds[BRAND]}=maker"
+        raise DataError(table, None, "brand_from_text", "the table has an attribute 'brand' of its own", fix)
     _check_free(out)
     columns = Columns(
         image=image_column,

@@ -24,6 +24,9 @@ MISSING = frozenset({"", "na", "n/a"})
 
 BRAND = "brand"
 
+ABSENT = object()
+"""Tells a column that isn't there from one that holds null."""
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:
@@ -82,14 +85,15 @@ def read_products(
         The good rows, and an error for each bad one.
 
     Raises:
-        DataError: the table can't be read, or a column isn't there.
+        DataError: the table can't be read, is empty, or a column isn't there.
     """
     errors: list[DataError] = []
     products: list[Product] = []
     keys: set[str] = set()
-    for line, row in table_rows(table, errors):
-        if not products:
-            _check_columns(table, line, row, columns)
+    rows = list(table_rows(table, errors))
+    if rows or not errors:  # where every row is bad, the errors say more
+        _check_columns(table, [row for _, row in rows], columns)
+    for line, row in rows:
         try:
             product = _product(len(products), line, row, columns)
             if product.key in keys:
@@ -101,7 +105,7 @@ def read_products(
             errors.append(DataError(table, line, problem.field, problem.found, problem.fix))
         if progress is not None:
             progress(1)
-    return products, errors
+    return products, sorted(errors, key=lambda error: error.line or 0)
 
 
 def with_brands(products: Sequence[Product], minimum: int) -> list[Product]:
@@ -145,13 +149,17 @@ def _product(number: int, line: int, row: Mapping[str, Any], columns: Columns) -
     )
 
 
-def _check_columns(table: Path, line: int, row: Mapping[str, Any], columns: Columns) -> None:
-    wanted = [columns.image, columns.text, columns.identifier, columns.split]
-    for column in [*wanted, *columns.kinds.values()]:
-        if column is not None and cell(row, column, None) is None:
-            there = ", ".join(map(str, row))
-            fix = f"name one of the table's columns: {there}"
-            raise DataError(table, line, column, "there is no such column", fix)
+def _check_columns(table: Path, rows: Sequence[Mapping[str, Any]], columns: Columns) -> None:
+    """Every column must be there in some row: objects leave out what they don't know."""
+    if not rows:
+        raise DataError(table, None, None, "holds no rows", "write one product a line, below the header if it is CSV")
+    wanted = [columns.image, columns.text, columns.identifier, columns.split, *columns.kinds.values()]
+    named = dict.fromkeys(column for column in wanted if column is not None)
+    missing = [column for column in named if all(cell(row, column, ABSENT) is ABSENT for row in rows)]
+    if missing:
+        there = ", ".join(dict.fromkeys(str(column) for row in rows for column in row))
+        found = "there is no such column" if len(missing) == 1 else "there are no such columns"
+        raise DataError(table, None, ", ".join(missing), found, f"name some of the table's columns: {there}")
 
 
 def cell(row: Mapping[str, Any], column: str, default: Any) -> Any:

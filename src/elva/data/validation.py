@@ -163,6 +163,7 @@ def open_tasks(
     """
     bench = MBeir.open(root, skip_bad_rows=skip_bad_rows)
     names = bench.tasks(split, datasets, tasks)
+    _require_known(bench.tasks(split), root, split, datasets, tasks)
     chosen = chosen_files(bench, split, datasets, tasks)
     kept = [file for file in chosen if file[2] is not None] if by_task else chosen
     if not kept:
@@ -174,6 +175,17 @@ def open_tasks(
     progress = watch("checking rows and images", None) if watch else None
     checked, report = open_checked(root, [split], files=files, skip_bad_rows=skip_bad_rows, progress=progress)
     return checked, names, report.skipped
+
+
+def _require_known(
+    there: Sequence[TaskName], root: Path, split: str, datasets: Sequence[str], tasks: Sequence[int]
+) -> None:
+    """Raise InputError for a data set or task that the split doesn't have: left out silently, it would be missed."""
+    for wanted, known in ((datasets, {name.dataset for name in there}), (tasks, {name.task for name in there})):
+        unknown = [each for each in wanted if each not in known]
+        if there and unknown:
+            have = ", ".join(map(str, there))
+            raise InputError(f"{root} has no {split} task of {', '.join(map(repr, unknown))}; it has {have}")
 
 
 @dataclass(slots=True)

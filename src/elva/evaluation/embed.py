@@ -9,6 +9,7 @@ from elva.data.mbeir import Choice, MBeir, TaskName
 from elva.data.validation import open_tasks
 from elva.encoding import Encoder, ModelIdentity, Watch
 from elva.evaluation.store import VectorStore
+from elva.index.folder import VECTORS, require_free
 
 
 def embed_tasks(
@@ -54,7 +55,9 @@ def embed_root(
     Raises:
         InputError: no task fits the choice.
         DataErrors: every bad row, unless they are to be left out.
+        FolderError: `out` holds anything but vectors.
     """
+    require_free(out, VECTORS)
     bench, names, skipped = open_tasks(
         root, split, datasets, tasks, by_task=True, skip_bad_rows=skip_bad_rows, watch=watch
     )

@@ -37,7 +37,7 @@ from elva.evaluation.retrieve import Retrieval, retrieve
 from elva.evaluation.store import VectorStore
 from elva.evaluation.table import results_table
 from elva.evaluation.trec import Qrels, write_qrels, write_run
-from elva.index.folder import published, write_json, write_jsonl
+from elva.index.folder import EVALUATION, published, require_free, write_json, write_jsonl
 from elva.index.gallery import Gallery
 
 TEN = frozenset({"fashion200k", "fashioniq"})
@@ -67,15 +67,15 @@ class _Task:
 
 
 def evaluate(
-    root: Path,
+    root: Path | str,
     encoder: Encoder,
     *,
-    out: Path,
+    out: Path | str,
     split: str = "test",
     datasets: Sequence[str] = (),
     tasks: Sequence[int] = (),
     instruction_choice: Choice = 0,
-    vectors: Path | None = None,
+    vectors: Path | str | None = None,
     depth: int = 100,
     seed: int = 0,
     skip_bad_rows: bool = False,
@@ -102,9 +102,12 @@ def evaluate(
         InputError: no task fits the choice, or `depth` is below 10.
         DataErrors: every bad row, unless they are to be left out.
         IndexMismatch: `vectors` were made by another model, instruction or data.
+        FolderError: `out` holds anything but an evaluation.
     """
     if depth < (deepest := max(CUTOFFS.values())):
         raise InputError(f"lists of depth {depth} can't be judged by hit@{deepest}: give a depth of {deepest} or more")
+    root, out = Path(root), Path(out)
+    require_free(out, EVALUATION)
     bench, names, skipped = open_tasks(
         root, split, datasets, tasks, by_task=True, skip_bad_rows=skip_bad_rows, watch=watch
     )
@@ -130,11 +133,11 @@ def evaluate(
     return Results(row, {str(each.name): each.retrieval for each in judged})
 
 
-def _store(bench: MBeir, encoder: Encoder, choice: Choice, vectors: Path | None) -> VectorStore:
+def _store(bench: MBeir, encoder: Encoder, choice: Choice, vectors: Path | str | None) -> VectorStore:
     model, data = ModelIdentity.of(encoder), bench.fingerprint()
     if vectors is None:
         return VectorStore(model, choice, data)
-    store = VectorStore.load(vectors)
+    store = VectorStore.load(Path(vectors))
     store.require(model, choice, data)
     return store
 
@@ -180,7 +183,7 @@ def _circumstances(bench: MBeir, store: VectorStore, split: str, depth: int, see
     """What the figures were measured with. No path and no time: equal runs write equal bytes."""
     return {
         "schema": 1,
-        "benchmark": "mbeir",
+        **EVALUATION.says,
         "split": split,
         "model": store.model.to_row(),
         "data": {"fingerprint": store.data},
@@ -206,7 +209,7 @@ def _ranks(retrieval: Retrieval) -> dict[str, list[Any]]:
 
 
 def _write(out: Path, row: Mapping[str, Any], judged: Sequence[_Task], store: VectorStore) -> None:
-    with published(out, "results.json") as folder:
+    with published(out, EVALUATION) as folder:
         (folder / "runs").mkdir()
         (folder / "qrels").mkdir()
         for each in judged:

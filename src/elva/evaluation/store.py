@@ -18,6 +18,7 @@ from elva.data.mbeir import Choice
 from elva.encoding import Encoder, Encoding, ModelIdentity, Vectors, Watch
 from elva.errors import IndexMismatch
 from elva.index.folder import (
+    VECTORS,
     FolderError,
     published,
     read_jsonl,
@@ -33,8 +34,6 @@ from elva.items import Item
 Kind = Literal["query", "candidate"]
 """Query and candidate ids are two name spaces: "100:7" may be both."""
 
-SCHEMA = "elva-vectors-1"
-_FIX = "embed it again with `elva embed`"
 _SHARD_ROWS = 65_536
 
 
@@ -128,7 +127,7 @@ class VectorStore:
 
     def save(self, out: Path) -> None:
         """Write the folder, at once or not at all."""
-        with published(out, "meta.json") as folder:
+        with published(out, VECTORS) as folder:
             write_jsonl(folder / "ids.jsonl", self.rows())
             vectors = self._all()
             for shard, start in enumerate(range(0, len(vectors), _SHARD_ROWS)):
@@ -138,23 +137,23 @@ class VectorStore:
     @classmethod
     def load(cls, folder: Path) -> VectorStore:
         """Read a folder that `save` wrote; raises FolderError for any other."""
-        meta = read_meta(folder, SCHEMA, _FIX)
-        with reading(folder / "meta.json", _FIX):
+        meta = read_meta(folder, VECTORS)
+        with reading(folder / "meta.json", VECTORS):
             model, counts = ModelIdentity.from_row(meta["model"]), Counts(**meta["counts"])
             store = cls(model, meta["instruction_choice"], meta["data"], counts)
             vectors = meta["vectors"]
-        with reading(folder / "ids.jsonl", _FIX):
+        with reading(folder / "ids.jsonl", VECTORS):
             for row in read_jsonl(folder / "ids.jsonl"):
                 store._rows[row["kind"], row["id"]] = len(store._summaries)
                 store._summaries.append(row["summary"])
         for shard in sorted(folder.glob("vectors-*.npy")):
-            with reading(shard, _FIX):
+            with reading(shard, VECTORS):
                 store._blocks.append(read_vectors(shard, model.dimension))
         held = sum(len(block) for block in store._blocks)
         if not held == len(store._rows) == len(store._summaries) == vectors:
             raise FolderError(
                 f"{folder} is damaged: {len(store._summaries)} lines in ids.jsonl, {held} vectors in vectors-*.npy, "
-                f"{vectors} in meta.json: {_FIX}"
+                f"{vectors} in meta.json: {VECTORS.remedy}"
             )
         return store
 
@@ -183,7 +182,7 @@ class VectorStore:
 
     def _meta(self) -> dict[str, Any]:
         return {
-            "schema": SCHEMA,
+            **VECTORS.says,
             "model": self.model.to_row(),
             "instruction_choice": self.instruction_choice,
             "data": self.data,

@@ -11,6 +11,7 @@ from elva.data.validation import open_checked
 from elva.encoding import Encoder, ModelIdentity, Watch
 from elva.errors import DataError, InputError
 from elva.index.exact import ExactIndex
+from elva.index.folder import INDEX, require_free
 from elva.index.protocol import Entry, Stats
 
 
@@ -43,7 +44,9 @@ def build_index(
     Raises:
         InputError: nothing to index.
         DataErrors: every bad row, unless they are to be left out.
+        FolderError: `out` holds anything but an index.
     """
+    require_free(out, INDEX)
     bench = MBeir.open(root)
     files = {bench.pool_file(name) for name in bench.tasks(split, datasets, tasks)}
     skipped: tuple[DataError, ...] = ()

@@ -17,6 +17,7 @@ import numpy as np
 from elva.encoding import ModelIdentity, Vectors
 from elva.errors import IndexMismatch
 from elva.index.folder import (
+    INDEX,
     FolderError,
     published,
     read_jsonl,
@@ -28,9 +29,6 @@ from elva.index.folder import (
 )
 from elva.index.gallery import Gallery, VectorError, require_finite, require_unique
 from elva.index.protocol import Entry, Hit, Stats
-
-SCHEMA = "elva-index-1"
-_FIX = "build it again with `elva index`"
 
 
 class ExactIndex:
@@ -94,7 +92,7 @@ class ExactIndex:
 
     def save(self, out: Path) -> None:
         """Write the folder, at once or not at all; an older index there is replaced."""
-        with published(out, "meta.json") as folder:
+        with published(out, INDEX) as folder:
             np.save(folder / "vectors.npy", self._vectors)
             write_jsonl(folder / "items.jsonl", (asdict(each) for each in self._entries))
             write_json(folder / "meta.json", self._meta())
@@ -107,8 +105,8 @@ class ExactIndex:
             FolderError: it is no index, or damaged.
             IndexMismatch: `model` is given and would not give such vectors.
         """
-        meta = read_meta(folder, SCHEMA, _FIX)
-        with reading(folder / "meta.json", _FIX):
+        meta = read_meta(folder, INDEX)
+        with reading(folder / "meta.json", INDEX):
             built_with, root, items = ModelIdentity.from_row(meta["model"]), meta["root"], meta["items"]
             index = cls(built_with, Path(root) if root else None)
         if model is not None and not built_with.produces(model):
@@ -116,18 +114,18 @@ class ExactIndex:
                 f"{folder} was built with {_named(built_with)}, not with {_named(model)}: "
                 f"search with {built_with.name}, or build the index again"
             )
-        with reading(folder / "items.jsonl", _FIX):
+        with reading(folder / "items.jsonl", INDEX):
             entries = [Entry(**row) for row in read_jsonl(folder / "items.jsonl")]
-        with reading(folder / "vectors.npy", _FIX):
+        with reading(folder / "vectors.npy", INDEX):
             vectors = read_vectors(folder / "vectors.npy", built_with.dimension)
         if not len(entries) == len(vectors) == items:
-            raise FolderError(f"{folder} is damaged: {len(entries)} items, {len(vectors)} vectors: {_FIX}")
+            raise FolderError(f"{folder} is damaged: {len(entries)} items, {len(vectors)} vectors: {INDEX.remedy}")
         index.add(entries, vectors)
         return index
 
     def _meta(self) -> dict[str, Any]:
         root = str(self.root) if self.root else None
-        return {"schema": SCHEMA, "model": self.model.to_row(), "items": len(self), "root": root}
+        return {**INDEX.says, "model": self.model.to_row(), "items": len(self), "root": root}
 
 
 def _named(model: ModelIdentity) -> str:

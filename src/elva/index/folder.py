@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,96 @@ class FolderError(InputError):
     """A folder that can't be written or is not what it should be."""
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of folder that a command writes, and may replace by a newer one.
+
+    Attributes:
+        name: what it is, for people.
+        marker: a JSON file that every such folder holds.
+        says: what stands in the marker of this kind and of no other.
+        files: patterns of all that may lie in it.
+        command: what makes it, for people.
+    """
+
+    name: str
+    marker: str
+    says: Mapping[str, Any]
+    files: tuple[str, ...]
+    command: str
+
+    @property
+    def remedy(self) -> str:
+        """What helps when such a folder is damaged."""
+        return f"make the folder again with `{self.command}`"
+
+    def foreign(self, folder: Path) -> str | None:
+        """Why a folder is not of this kind alone, or None."""
+        try:
+            content = json.loads((folder / self.marker).read_text("utf-8"))
+        except FileNotFoundError:
+            return f"holds no {self.marker}"
+        except (OSError, ValueError):
+            content = None
+        if not isinstance(content, dict) or not self.says.items() <= content.items():
+            return f"its {self.marker} is not that of an {self.name}"
+        ours = {path for pattern in self.files for path in folder.glob(pattern)}
+        others = sorted(path for path in folder.rglob("*") if path not in ours and not path.is_dir())
+        return f"holds {others[0].relative_to(folder)} too" if others else None
+
+
+EVALUATION = Kind(
+    "evaluation",
+    "results.json",
+    {"benchmark": "mbeir"},
+    ("results.json", "table.md", "summaries.jsonl", "runs/*.trec", "qrels/*.txt"),
+    "elva evaluate",
+)
+INDEX = Kind(
+    "index",
+    "meta.json",
+    {"schema": "elva-index-1"},
+    ("meta.json", "items.jsonl", "vectors.npy", "model.json", "last-search.png"),
+    "elva index",
+)
+VECTORS = Kind(
+    "embedding",
+    "meta.json",
+    {"schema": "elva-vectors-1"},
+    ("meta.json", "ids.jsonl", "vectors-*.npy"),
+    "elva embed",
+)
+
+
+def require_free(out: Path, kind: Kind) -> None:
+    """Raise FolderError unless `out` can be made, is empty, or holds a folder of this kind and nothing else.
+
+    Called before the work starts, so that it isn't lost.
+    """
+    if not out.exists():
+        above = next(path for path in out.absolute().parents if path.exists())
+        if not above.is_dir():
+            raise FolderError(f"{out} can't be made: {above} is a file; choose another folder")
+        return
+    if not out.is_dir():
+        raise FolderError(f"{out} is a file; give a folder")
+    foreign = kind.foreign(out) if any(out.iterdir()) else None
+    if foreign:
+        raise FolderError(
+            f"{out} exists and is not an {kind.name} that could be replaced: it {foreign}; "
+            "choose another folder, or empty this one"
+        )
+
+
 @contextmanager
-def published(out: Path, marker: str) -> Iterator[Path]:
+def published(out: Path, kind: Kind) -> Iterator[Path]:
     """Yield a temporary folder beside `out`: on success it becomes `out`, else it is removed.
 
     Args:
-        out: where the finished folder goes. An older one is replaced.
-        marker: a file that every such folder holds. A non-empty folder without it belongs to
-            somebody else and is never replaced: FolderError.
+        out: where the finished folder goes. An older one of this kind is replaced.
+        kind: what is written; anything else that lies there is never replaced: FolderError.
     """
-    if out.exists() and not (out / marker).is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise FolderError(f"{out} exists and holds no {marker}: choose another folder or empty this one")
+    require_free(out, kind)
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     temporary.chmod(0o755)  # mkdtemp gives 0700, and results are meant to be read
@@ -73,19 +153,19 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 @contextmanager
-def reading(path: Path, fix: str) -> Iterator[None]:
+def reading(path: Path, kind: Kind) -> Iterator[None]:
     """Turn what a missing, torn or foreign file raises into a FolderError that names it and says what to do.
 
     Args:
         path: the file that is read inside.
-        fix: what the user can do, such as "build it again with `elva index`".
+        kind: of the folder that it lies in.
     """
     try:
         yield
     except FileNotFoundError as error:
-        raise FolderError(f"{path} is missing: {fix}") from error
+        raise FolderError(f"{path} is missing: {kind.remedy}") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
-        raise FolderError(f"{path} is damaged ({type(error).__name__}: {error}): {fix}") from error
+        raise FolderError(f"{path} is damaged ({type(error).__name__}: {error}): {kind.remedy}") from error
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
@@ -103,14 +183,18 @@ def read_vectors(path: Path, dimension: int) -> Vectors:
     return vectors.astype(np.float32, copy=False)
 
 
-def read_meta(folder: Path, schema: str, fix: str) -> dict[str, Any]:
-    """Read `folder/meta.json` and require that it says it is a `schema`; FolderError ends in `fix` where it is not."""
-    path = folder / "meta.json"
+def read_meta(folder: Path, kind: Kind) -> dict[str, Any]:
+    """Read the marker of a folder and require that it is one of this kind; raises FolderError."""
+    path = folder / kind.marker
+    if not folder.is_dir():
+        raise FolderError(f"{folder} does not exist; check the path")
     if not path.is_file():
-        raise FolderError(f"{folder} holds no meta.json, so it is no {schema} folder: give another one, or {fix}")
-    with reading(path, fix):
-        meta: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        found = meta.get("schema")
-    if found != schema:
-        raise FolderError(f"{path}: schema is {found!r}, expected {schema!r}: give another folder, or {fix}")
+        raise FolderError(
+            f"{folder} is not an {kind.name} folder: it holds no {kind.marker}; make it with `{kind.command}`"
+        )
+    with reading(path, kind):
+        meta = dict(json.loads(path.read_text("utf-8")))
+    for key, value in kind.says.items():
+        if meta.get(key) != value:
+            raise FolderError(f"{path}: {key} is {meta.get(key)!r}, expected {value!r}")
     return meta

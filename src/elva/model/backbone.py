@@ -258,9 +258,10 @@ def _family(folder: Path) -> str:
     if not config.is_file():
         raise CheckpointError(f"{folder}: no config.json here; give a checkpoint folder as transformers saves it")
     try:
-        return str(json.loads(config.read_text("utf-8")).get("model_type"))
+        settings = json.loads(config.read_text("utf-8"))
     except ValueError as error:
         raise CheckpointError(f"{config}: not valid JSON ({error}); copy the checkpoint again") from error
+    return str(settings.get("model_type")) if isinstance(settings, dict) else "none"
 
 
 def _unsupported(folder: Path, family: str, why: str) -> str:

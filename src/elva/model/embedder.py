@@ -45,6 +45,13 @@ def checkpoint_folder(name: str | Path) -> Path:
     raise CheckpointError(f"{name}: no such checkpoint folder, and no packaged model of that name ({', '.join(known)})")
 
 
+def is_replaceable(folder: Path) -> bool:
+    """Whether `Embedder.save` may write there: nothing, an empty folder, or a checkpoint."""
+    if not folder.exists():
+        return True
+    return folder.is_dir() and ((folder / "config.json").is_file() or not any(folder.iterdir()))
+
+
 class Embedder:
     """A retriever: one model that turns text, images, or both into comparable unit vectors.
 
@@ -94,7 +101,13 @@ class Embedder:
         )
 
     def save(self, folder: Path) -> None:
-        """Write an ordinary checkpoint folder (safetensors, tokenizer, model card), whole or not at all."""
+        """Write an ordinary checkpoint folder (safetensors, tokenizer, model card), whole or not at all.
+
+        Raises:
+            CheckpointError: the folder holds something that is no checkpoint.
+        """
+        if not is_replaceable(folder):
+            raise CheckpointError(f"{folder} holds something that is no checkpoint; choose another folder")
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:

@@ -97,7 +97,7 @@ class Processor:
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             images = Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # damaged files surface as many types; the user needs the folder's name
             raise CheckpointError(f"{folder}: tokenizer or image processor can't be read: {error}") from error
         if tokenizer.chat_template is None:
             raise CheckpointError(f"{folder}: the tokenizer has no chat template; use the instruction-tuned checkpoint")

@@ -16,7 +16,8 @@ from elva.data.validation import open_tasks
 from elva.grains import Facts, Lexicon
 from elva.items import Item
 from elva.model.embedder import Embedder
-from elva.training.prepared import candidate_key, query_key, write_caption_rows
+from elva.training.prepared import CAPTION_KEYS, candidate_key, query_key, write_caption_rows
+from elva.training.rowfile import require_rowfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,10 @@ def write_captions(
         progress: called with (done now, total).
 
     Raises:
-        InputError: no task fits the choice.
+        InputError: no task fits the choice, or `out` holds anything but captions.
         DataErrors: every bad row, unless they are to be left out.
     """
+    require_rowfile(out, CAPTION_KEYS)
     data, names, skipped = open_tasks(root, split, datasets, by_task=True, skip_bad_rows=skip_bad_rows)
     items = split_items(data, names)
     # Many queries are one text or picture asked twice: write once per distinct item.

@@ -116,8 +116,16 @@ def save_checkpoint(
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
-    """The newest complete checkpoint of RUN/checkpoints, passing over incomplete ones, or None."""
-    return next((path for path in reversed(_checkpoints(folder)) if is_complete(path)), None)
+    """The newest complete checkpoint of RUN/checkpoints, passing over incomplete ones; None where there are none.
+
+    Raises:
+        CheckpointError: there are some, all incomplete: a run that began again would not be the one asked for.
+    """
+    paths = _checkpoints(folder)
+    newest = next((path for path in reversed(paths) if is_complete(path)), None)
+    if paths and newest is None:
+        raise CheckpointError(f"{folder}: no checkpoint is complete; remove the folder to begin this run again")
+    return newest
 
 
 def is_complete(path: Path) -> bool:

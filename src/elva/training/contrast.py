@@ -27,6 +27,7 @@ from elva.items import Item
 from elva.model.rollout import read_one_word, replay
 from elva.objectives.contrastive import info_nce
 from elva.training.negatives import RightAnswers, read_negatives
+from elva.training.parts import PartwiseForward
 from elva.training.prepared import candidate_key, query_key, read_captions, some
 from elva.training.recipe import Recipe
 from elva.training.session import Session, Step
@@ -157,23 +158,36 @@ def train_contrast(session: Session) -> None:
     captions = _captions(session, source.items) if recipe.extraction == "generative" else None
     library = session.prepare(source.items, captions)
 
-    def read(keys: list[str]) -> tuple[Tensor, Tensor]:
-        """Embeddings (n, D) and the mean language-model loss of the captions."""
-        prefix = library.prefix(keys)
+    def forward(keys: list[str]) -> tuple[PartwiseForward, Tensor]:
+        """The reading of these items, and the mean language-model loss of their captions."""
         if captions is None:
-            return read_one_word(embedder.backbone, prefix), torch.zeros(())
-        rollouts = replay(embedder.backbone, embedder.processor, prefix, library.captions(keys))
-        return rollouts.embeddings[:, 0], -rollouts.logprobs.sum() / rollouts.credit.sum()
+            reader = PartwiseForward(
+                lambda part: [read_one_word(embedder.backbone, library.prefix(keys[part]))],
+                len(keys),
+                contrast.items_per_forward,
+            )
+            return reader, torch.zeros(())
+        written = library.captions(keys)
+
+        def read(part: slice) -> tuple[Tensor, Tensor]:
+            fresh = replay(embedder.backbone, embedder.processor, library.prefix(keys[part]), written.rows(part))
+            return fresh.embeddings[:, 0], fresh.logprobs
+
+        reader = PartwiseForward(read, len(keys), contrast.items_per_forward)
+        return reader, -reader.outputs[1].sum() / written.credit.sum()
 
     for step in session.steps(source.batches_per_epoch):
         batch = source.batch(step)
-        queries, query_lm = read(batch.queries)
-        candidates, candidate_lm = read(batch.candidates)
+        asked, query_lm = forward(batch.queries)
+        answers, candidate_lm = forward(batch.candidates)
+        queries, candidates = asked.outputs[0], answers.outputs[0]
         ranking = info_nce(
             queries, candidates, batch.positive, contrast.temperature, ignore=batch.ignore, symmetric=contrast.symmetric
         )
         writing = 0.5 * (query_lm + candidate_lm)
         (ranking + contrast.lm_weight * writing).backward()  # type: ignore[no-untyped-call]
+        asked.backward()
+        answers.backward()
         with torch.no_grad():
             cosines = (queries @ candidates.T).masked_fill(batch.ignore, -1.0)
             own = (queries * candidates[batch.positive]).sum(-1)

@@ -5,7 +5,6 @@ Only hard negatives make the rewards inside a group alike and the advantage vani
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,9 @@ from elva.encoding import Encoder, Vectors
 from elva.errors import DataError
 from elva.index.gallery import MICRO, Gallery, require_finite
 from elva.training.prepared import some
+from elva.training.rowfile import read_rowfile, require_rowfile, write_rowfile
+
+KEYS = ("qid", "candidates")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +107,11 @@ def mine(
         progress: called with (done now, total).
 
     Raises:
-        InputError: no task fits the choice.
+        InputError: no task fits the choice, or `out` holds anything but negatives.
         DataErrors: every bad row, unless they are to be left out.
         VectorError: the encoder gives NaN.
     """
+    require_rowfile(out, KEYS)
     data, names, skipped = open_tasks(root, split, datasets, task_ids, by_task=True, skip_bad_rows=skip_bad_rows)
     everyone = [(name, query) for name in names for query in data.queries(name)]
     asking: dict[TaskName, list[Query]] = {name: [] for name in names}
@@ -130,11 +133,8 @@ def mine(
         gallery = Gallery.of([c.did for c in candidates], vectors[[row[c.did] for c in candidates]])
         for query, mined, dropped in _mined(drawn, asked, gallery, right, top, filter or Filter()):
             filtered, short = filtered + dropped, short + (len(mined) < top)
-            lines.append(json.dumps({"qid": query.qid, "candidates": mined}))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(out.name + ".partial")
-    partial.write_text("\n".join(lines) + "\n", "utf-8")
-    partial.replace(out)
+            lines.append({"qid": query.qid, "candidates": mined})
+    write_rowfile(out, lines)
     return MiningReport(len(lines), filtered, short, skipped)
 
 
@@ -164,13 +164,12 @@ def read_negatives(path: Path) -> dict[str, tuple[str, ...]]:
         DataError: a line is not such a row.
     """
     negatives = {}
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, row in read_rowfile(path, KEYS, "elva mine"):
         try:
-            row = json.loads(line)
             negatives[row["qid"]] = tuple(did for did, _ in row["candidates"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, TypeError) as error:
             fix = "write the file again with `elva mine`"
-            raise DataError(path, number, "qid, candidates", line[:80], fix) from error
+            raise DataError(path, number, "candidates", repr(row["candidates"])[:80], fix) from error
     return negatives
 
 

@@ -5,7 +5,6 @@ Queries and candidates live side by side under keys, since one id may name one o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +17,7 @@ from elva.items import Item
 from elva.model.embedder import Embedder
 from elva.model.inputs import Inputs, Prefix, Prepared
 from elva.model.rollout import Rollouts, given
+from elva.training.rowfile import read_rowfile, write_rowfile
 
 
 def query_key(qid: str) -> str:
@@ -31,6 +31,8 @@ def candidate_key(did: str) -> str:
 
 
 Row = TypeVar("Row")
+
+CAPTION_KEYS = ("key", "caption")
 
 
 def some(rows: Sequence[Row], count: int | None, seed: int) -> Sequence[Row]:
@@ -88,11 +90,7 @@ class PreparedItems:
 
 def write_caption_rows(path: Path, captions: Mapping[str, str]) -> None:
     """One JSON object per line: {"key", "caption"}; whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    with partial.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps({"key": k, "caption": c}, ensure_ascii=False) + "\n" for k, c in captions.items())
-    partial.replace(path)
+    write_rowfile(path, ({"key": key, "caption": caption} for key, caption in captions.items()))
 
 
 def read_captions(path: Path) -> dict[str, str]:
@@ -102,11 +100,8 @@ def read_captions(path: Path) -> dict[str, str]:
         DataError: a line is not such a row.
     """
     captions = {}
-    for number, line in enumerate(path.read_text("utf-8").removesuffix("\n").split("\n"), 1):
-        try:
-            row = json.loads(line)
-            captions[row["key"]] = row["caption"]
-        except (ValueError, KeyError, TypeError) as error:
-            fix = "write the file again with `elva caption`"
-            raise DataError(path, number, "key, caption", line[:80], fix) from error
+    for number, row in read_rowfile(path, CAPTION_KEYS, "elva caption"):
+        if not isinstance(row["caption"], str):
+            raise DataError(path, number, "caption", repr(row["caption"]), "write the file again with `elva caption`")
+        captions[row["key"]] = row["caption"]
     return captions

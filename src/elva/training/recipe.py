@@ -64,6 +64,7 @@ __all__ = [
     "check_recipe",
     "dump_recipe",
     "find_recipe",
+    "launch_lines",
     "load_recipe",
     "packaged_recipes",
     "recipe_hash",
@@ -144,6 +145,12 @@ def packaged_recipes() -> dict[str, Path]:
     folder = checkout if package.parent.name == "src" else package / "recipes"
     files = sorted(folder.rglob("*.yaml"))
     return {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
+
+
+def launch_lines(file: Path) -> list[str]:
+    """The commands in a recipe's head: how it is trained, and what must be made before."""
+    lines = [line.removeprefix("#").strip() for line in file.read_text("utf-8").splitlines() if line.startswith("#")]
+    return [line for line in lines if line.startswith("elva ")]
 
 
 def _file_layers(file: Path, seen: tuple[Path, ...]) -> list[dict[str, Any]]:

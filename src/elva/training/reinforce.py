@@ -16,8 +16,7 @@ Where it differs from the paper, and why:
 2. A candidate that several queries of a step share is rolled out once per rollout index.
 3. gamma, delta, the logarithm's base, temperature and length are open in the paper; the recipe states ours.
 4. The rollouts of a step are read again in one forward with gradient. Where they don't fit into one
-   (`reinforce.items_per_forward`), the gradient with respect to embeddings and log-probabilities is taken first
-   and then carried through part by part: the same gradient, bounded memory.
+   (`reinforce.items_per_forward`), it is read in parts: the same gradient, bounded memory.
 5. Where a scene gets several updates (`reinforce.policy.updates_per_rollout`), its rollouts are rewarded once, by
    their first reading: the reward belongs to what was sampled, not to the weights that have moved since.
 """
@@ -30,11 +29,13 @@ from copy import deepcopy
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from elva.model.backbone import Backbone
 from elva.model.rollout import Rollouts, replay, sample
 from elva.training.judge import judge
 from elva.training.order import GrainOrder
+from elva.training.parts import PartwiseForward
 from elva.training.prepared import PreparedItems, read_captions
 from elva.training.scenes import SceneSource
 from elva.training.session import Session, Step
@@ -79,8 +80,8 @@ def train_reinforce(session: Session) -> None:
             session.update({"loss": loss.item(), **metrics})
 
 
-class Reader:
-    """Reads the rollouts of a step, in one forward or in parts; the gradient waits until `backward`.
+class Reader(PartwiseForward):
+    """Reads the rollouts of a step.
 
     Attributes:
         rollouts: of all keys, in order; embeddings and log-probabilities are leaves that collect a gradient.
@@ -99,27 +100,15 @@ class Reader:
         temperatures = torch.full((written.tokens.shape[1],), stage.rollouts.temperature)
         if stage.rollouts.own_caption:
             temperatures[-1] = 1.0  # it was not sampled, and its loss is that of an ordinary language model
-        self._read: Callable[[slice], Rollouts] = lambda part: replay(
-            backbone, session.embedder.processor, library.prefix(keys[part]), written.rows(part), temperatures
-        )
-        size = stage.items_per_forward or len(keys)
-        self._parts = [slice(start, start + size) for start in range(0, len(keys), size)]
-        with torch.set_grad_enabled(learns and len(self._parts) == 1):
-            fresh = [self._read(part) for part in self._parts]
-        self._graph = fresh[0] if len(fresh) == 1 else None
-        self.rollouts = replace(
-            written,
-            embeddings=torch.cat([one.embeddings.detach() for one in fresh]).requires_grad_(learns),
-            logprobs=torch.cat([one.logprobs.detach() for one in fresh]).requires_grad_(learns),
-        )
 
-    def backward(self) -> None:
-        """Carry the gradient that the leaves have collected into the weights."""
-        for part in self._parts:
-            read = self._graph or self._read(part)
-            pairs = [(read.embeddings, self.rollouts.embeddings.grad), (read.logprobs, self.rollouts.logprobs.grad)]
-            live = [(tensor, grad[part]) for tensor, grad in pairs if grad is not None]
-            torch.autograd.backward([tensor for tensor, _ in live], [grad for _, grad in live])
+        def read(part: slice) -> tuple[Tensor, Tensor]:
+            processor = session.embedder.processor
+            fresh = replay(backbone, processor, library.prefix(keys[part]), written.rows(part), temperatures)
+            return fresh.embeddings, fresh.logprobs
+
+        super().__init__(read, len(keys), stage.items_per_forward, learns)
+        embeddings, logprobs = self.outputs
+        self.rollouts = replace(written, embeddings=embeddings, logprobs=logprobs)
 
 
 def _write(session: Session, library: PreparedItems, keys: Sequence[str], step: Step) -> Rollouts:

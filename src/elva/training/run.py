@@ -13,7 +13,7 @@ from peft import LoraConfig
 
 from elva.data.mbeir import MBeir
 from elva.errors import CheckpointError
-from elva.model.embedder import Embedder
+from elva.model.embedder import Embedder, checkpoint_folder, is_replaceable
 from elva.training.captioner import create_embedder, train_captioner
 from elva.training.contrast import train_contrast
 from elva.training.recipe import Recipe, changed_settings
@@ -45,12 +45,11 @@ def train(recipe: Recipe, out: Path, resume: bool = False) -> RunResult:
             run is finished.
 
     Raises:
-        CheckpointError: the folder holds another run, one of other inputs, or one is going on in it.
+        CheckpointError: the folder holds another run, one of other inputs or something else, or one is going on in it.
         TrainingError: a gradient was not finite.
         ElvaError: anything wrong with data, model or recipe, before training starts.
     """
-    if not resume and (out / "recipe.yaml").exists():
-        raise CheckpointError(f"{out} holds a run already; add --resume to go on with it, or choose another folder")
+    _check_out(recipe, out, resume)
     finished = _finished(recipe, out) if resume else None
     if finished is not None:
         return finished
@@ -69,20 +68,41 @@ def train(recipe: Recipe, out: Path, resume: bool = False) -> RunResult:
     return result
 
 
+def _check_out(recipe: Recipe, out: Path, resume: bool) -> None:
+    """Refuse a folder in which a run would overwrite anything but itself."""
+    if not (out / "recipe.yaml").exists():
+        # A run that was refused before its first step leaves its lock.
+        if out.exists() and (not out.is_dir() or any(path.name != RunLock.FILE for path in out.iterdir())):
+            raise CheckpointError(f"{out} exists and is no run of training; choose another folder, or empty this one")
+    elif not resume:
+        raise CheckpointError(f"{out} holds a run already; add --resume to go on with it, or choose another folder")
+    model = out / "model"
+    if not is_replaceable(model):
+        raise CheckpointError(f"{model} holds something that is no checkpoint; choose another folder for the run")
+    if recipe.model.create is None and checkpoint_folder(recipe.model.path).resolve() == model.resolve():
+        raise CheckpointError(f"{model} is the model that training starts from; choose another folder for the run")
+
+
 def _finished(recipe: Recipe, out: Path) -> RunResult | None:
     """What a run that was completed before left, so that resuming it does nothing."""
     if not (out / "run.json").is_file() or not (out / "model" / "config.json").is_file():
         return None
-    row = json.loads((out / "run.json").read_text("utf-8"))
-    if not row["finished"]:
-        return None
+    try:
+        row = json.loads((out / "run.json").read_text("utf-8"))
+        result = RunResult(out / "model", row["updates"], row["train_seconds"], True)
+        if not row["finished"]:
+            return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{out / 'run.json'} is damaged ({error}); remove it to go on from the newest checkpoint"
+        ) from error
     changes = changed_settings((out / "recipe.yaml").read_text("utf-8"), recipe)
     if changes:
         raise CheckpointError(
             f"{out} was trained with another recipe; undo these changes, or start a new run in another folder:\n"
             + "\n".join(f"  {change}" for change in changes)
         )
-    return RunResult(out / "model", row["updates"], row["train_seconds"], True)
+    return result
 
 
 def _embedder(recipe: Recipe) -> Embedder:

@@ -62,9 +62,11 @@ class RunLock:
     left by a dead process is taken over. The file holds the process id, for the error message.
     """
 
+    FILE = ".lock"
+
     def __init__(self, run: Path) -> None:
         """Nothing is locked before entry."""
-        self._path = run / ".lock"
+        self._path = run / self.FILE
         self._descriptor = -1
 
     def __enter__(self) -> RunLock:

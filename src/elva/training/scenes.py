@@ -61,9 +61,20 @@ class SceneSource:
         self._right = RightAnswers(self.candidates.values())
         dids = {name: list(pool) for name, pool in pools.items()}
         self._negatives = Balanced(mined, dids, stage.hard_negatives, stage.random_negatives)
+        self._check_mined(mined)
         self._check_room(pools)
         self.items = {query_key(query.qid): data.query_item(query) for _, query in self._asked}
         self.items |= {candidate_key(did): data.candidate_item(c) for did, c in self.candidates.items()}
+
+    def _check_mined(self, mined: Mapping[str, Sequence[str]]) -> None:
+        """Every mined candidate must be there: the file may be of older data."""
+        for name, query in self._asked:
+            lost = next((did for did in mined[query.qid] if did not in self.candidates), None)
+            if lost is not None:
+                raise RecipeError(
+                    f"data.negatives ({self._recipe.data.negatives}) names candidate {lost} for query {query.qid} of "
+                    f"{name}, which no pool of these tasks holds; mine this data again with `elva mine`"
+                )
 
     def _check_room(self, pools: Mapping[TaskName, Mapping[str, Candidate]]) -> None:
         """Every query must get its full number of negatives: a reward compares sets of one size."""

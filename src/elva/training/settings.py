@@ -159,6 +159,7 @@ class Contrast:
     triple_negatives: Annotated[bool, "use the contradictions of data.triples"] = True
     symmetric: Annotated[bool, "also rank the queries for each candidate"] = True
     lm_weight: Annotated[float, "weight of the summary's language-model loss", AT_LEAST_ZERO] = 0.0
+    items_per_forward: Annotated[int | None, "items read at once, for memory; null: a whole batch", AT_LEAST_ONE] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -140,11 +140,15 @@ def _reuse(out: Path, wanted: dict[str, object]) -> WorldSummary:
     stamp = out / STAMP
     if not stamp.is_file():
         raise DataError(out, None, None, "is not empty and holds no built-in world", fix)
-    found = json.loads(stamp.read_text(encoding="utf-8"))
+    try:
+        found = json.loads(stamp.read_text(encoding="utf-8"))
+        there = WorldSummary(out, found["queries"], found["candidates"], reused=True)
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(stamp, None, None, f"damaged ({error})", fix) from error
     for name, value in wanted.items():
         if found.get(name) != value and not (name == "base" and found.get(name)):
             raise DataError(stamp, None, name, f"{found.get(name)!r}, not {value!r}", fix)
-    return WorldSummary(out, found["queries"], found["candidates"], reused=True)
+    return there
 
 
 def _write(root: Path, plan: WorldPlan, seed: int, base: bool, progress: Progress) -> WorldSummary:
