@@ -120,7 +120,7 @@ class Derivation:
         dataset = self.dataset + (2 if held_out else 1)
         rng = self._rng("multigrain", split)
         sets = self._draw_sets(split, per_product)
-        queries = [self._grain_query(grains, pool, dataset, rng, judged=split != "train") for grains in sets]
+        queries = [self._grain_query(grains, pool, dataset, rng) for grains in sets]
         name = TaskName(self.datasets[dataset], 0, split)
         return Task(name, tuple(queries), self._image_pool(pool), split == "train")
 
@@ -142,10 +142,9 @@ class Derivation:
             source=_source(product),
         )
 
-    def _grain_query(self, grains: Grains, pool: Mask, dataset: int, rng: random.Random, judged: bool) -> Query:
-        """A query; what only judging reads (near misses, a paraphrase) stays out of the many rows of training."""
+    def _grain_query(self, grains: Grains, pool: Mask, dataset: int, rng: random.Random) -> Query:
         wording = self.vocabulary.draw(grains, rng)
-        paraphrase = self.vocabulary.draw_another(wording, grains, rng) if judged else wording.text
+        paraphrase = self.vocabulary.draw_another(wording, grains, rng)
         positives = numbers(self.catalogue.satisfying(grains) & pool)
         return Query(
             qid=self._qid(dataset),
@@ -156,7 +155,7 @@ class Derivation:
             negatives=(),
             task=0,
             grains=wording.grains(),
-            near_misses=self._near_misses(grains, positives, pool) if judged else (),
+            near_misses=self._near_misses(grains, positives, pool),
             paraphrase=paraphrase if paraphrase != wording.text else None,
         )
 
@@ -172,13 +171,9 @@ class Derivation:
         return tuple(misses)
 
     def _draw_sets(self, split: str, per_product: int) -> list[Grains]:
-        """Sets of grains: what the thing is and 1 to 3 other kinds of a product.
-
-        None twice where queries are judged. In training each product asks for itself: merged, the many that share
-        "black tshirts for men" would be trained on once, and odd combinations most of the time.
-        """
+        """Sets of grains, none twice: what the thing is and 1 to 3 other kinds of a product."""
         rng = self._rng("sets", split)
-        drawn: list[Grains] = []
+        drawn: dict[tuple[tuple[str, str], ...], Grains] = {}
         for product in self.products(split):
             known = [kind for kind in self.query_kinds if self.vocabulary.adds(product.values, kind)]
             if self.vocabulary.entity not in product.values or not known:
@@ -186,8 +181,9 @@ class Derivation:
             for _ in range(per_product):
                 size = rng.randint(1, min(MOST_OTHER_GRAINS, len(known)))
                 chosen = {self.vocabulary.entity, *rng.sample(known, size)}
-                drawn.append({kind: v for kind, v in product.values.items() if kind in chosen})
-        return drawn if split == "train" else list({tuple(sorted(one.items())): one for one in drawn}.values())
+                grains = {kind: v for kind, v in product.values.items() if kind in chosen}
+                drawn.setdefault(tuple(sorted(grains.items())), grains)
+        return list(drawn.values())
 
     def _whole_sentences(self, pool: Mask, rng: random.Random) -> Iterator[Query]:
         named = [one for one in self.products("train") if self.vocabulary.entity in one.values]
