@@ -77,6 +77,7 @@ def test_stage_2_learns_the_same_in_parts(world: Path, tmp_path: Path, extractio
         result = train(load_recipe("tiny/stage2", settings), tmp_path / name)
         weights.append(load_file(result.model / "model.safetensors"))
     whole, parts = weights
-    assert max((whole[name] - parts[name]).abs().max() for name in whole) < 2e-4
     start = load_file(tmp_path / "model" / "model.safetensors")
-    assert max((whole[name] - start[name]).abs().max() for name in whole) > 1e-3
+    moved = max((whole[name] - start[name]).abs().max() for name in whole)
+    assert moved > 1e-4
+    assert max((whole[name] - parts[name]).abs().max() for name in whole) < 0.05 * moved

@@ -165,6 +165,7 @@ def train_contrast(session: Session) -> None:
                 lambda part: [read_one_word(embedder.backbone, library.prefix(keys[part]))],
                 len(keys),
                 contrast.items_per_forward,
+                team=session.team,
             )
             return reader, torch.zeros(())
         written = library.captions(keys)
@@ -173,7 +174,7 @@ def train_contrast(session: Session) -> None:
             fresh = replay(embedder.backbone, embedder.processor, library.prefix(keys[part]), written.rows(part))
             return fresh.embeddings[:, 0], fresh.logprobs
 
-        reader = PartwiseForward(read, len(keys), contrast.items_per_forward)
+        reader = PartwiseForward(read, len(keys), contrast.items_per_forward, team=session.team)
         return reader, -reader.outputs[1].sum() / written.credit.sum()
 
     for step in session.steps(source.batches_per_epoch):

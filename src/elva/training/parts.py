@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from elva.training.team import Team
+
 Read = Callable[[slice], Sequence[Tensor]]
 """Outputs (n, ...) of a part of the items, with a graph where gradients are on."""
 
@@ -20,20 +22,27 @@ Read = Callable[[slice], Sequence[Tensor]]
 class PartwiseForward:
     """Outputs of `count` items in order, read `size` at a time.
 
+    The processes of a team read a share each.
+
     Args:
         read: the forward of some of the items. It may draw random numbers (dropout): a part draws the same again.
         count: how many items.
         size: items per forward; all in one when None.
         learns: whether a gradient is wanted at all.
+        team: who shares the work.
 
     Attributes:
         outputs: one tensor (count, ...) per output, leaves that collect a gradient.
     """
 
-    def __init__(self, read: Read, count: int, size: int | None = None, learns: bool = True) -> None:
-        size = size or count
+    def __init__(
+        self, read: Read, count: int, size: int | None = None, learns: bool = True, team: Team | None = None
+    ) -> None:
+        team = team or Team()
+        own = team.share(count)
+        size = size or len(own)
         self._read = read
-        self._parts = [slice(start, start + size) for start in range(0, count, size)]
+        self._parts = [slice(start, min(start + size, own.stop)) for start in range(own.start, own.stop, size)]
         self._states: list[_RandomState] = []
         fresh: list[Sequence[Tensor]] = []
         with torch.set_grad_enabled(learns and len(self._parts) == 1):
@@ -41,9 +50,8 @@ class PartwiseForward:
                 self._states.append(_RandomState())
                 fresh.append(read(part))
         self._graph = fresh[0] if len(fresh) == 1 else None
-        self.outputs = [
-            torch.cat([one.detach() for one in each]).requires_grad_(learns) for each in zip(*fresh, strict=True)
-        ]
+        columns = [torch.cat([one.detach() for one in column]) for column in zip(*fresh, strict=True)]
+        self.outputs = [team.gather(column, count).requires_grad_(learns) for column in columns]
 
     def backward(self) -> None:
         """Carry the gradient that the outputs have collected into the weights."""

@@ -106,33 +106,43 @@ class Reader(PartwiseForward):
             fresh = replay(backbone, processor, library.prefix(keys[part]), written.rows(part), temperatures)
             return fresh.embeddings, fresh.logprobs
 
-        super().__init__(read, len(keys), stage.items_per_forward, learns)
+        super().__init__(read, len(keys), stage.items_per_forward, learns, session.team)
         embeddings, logprobs = self.outputs
         self.rollouts = replace(written, embeddings=embeddings, logprobs=logprobs)
 
 
 def _write(session: Session, library: PreparedItems, keys: Sequence[str], step: Step) -> Rollouts:
     """What the policy writes about every item, G times, and the own caption beside it where the recipe adds it."""
-    embedder, rollouts = session.embedder, session.recipe.reinforce.rollouts
+    rollouts = session.recipe.reinforce.rollouts
     columns = []
     if rollouts.group_size:
-        size = session.recipe.reinforce.items_per_forward or len(keys)
-        parts = [
-            sample(
-                embedder.backbone,
-                embedder.processor,
-                library.prefix(keys[start : start + size]),
-                group_size=rollouts.group_size,
-                temperature=rollouts.temperature,
-                max_tokens=rollouts.max_new_tokens,
-                generator=step.generator,
-            )
-            for start in range(0, len(keys), size)
-        ]
-        columns.append(Rollouts.stack(parts))
+        columns.append(_sampled(session, library, keys, step))
     if rollouts.own_caption:
         columns.append(library.captions(keys))
     return columns[0] if len(columns) == 1 else columns[0].join(columns[1])
+
+
+def _sampled(session: Session, library: PreparedItems, keys: Sequence[str], step: Step) -> Rollouts:
+    """G summaries of every item; the processes of a team sample a share each, from generators of their own."""
+    embedder, stage, team = session.embedder, session.recipe.reinforce, session.team
+    generator = step.generator.manual_seed(step.generator.initial_seed() + team.rank)
+    own = team.share(len(keys))
+    size = stage.items_per_forward or len(own)
+    parts = [
+        sample(
+            embedder.backbone,
+            embedder.processor,
+            library.prefix(keys[start : min(start + size, own.stop)]),
+            group_size=stage.rollouts.group_size,
+            temperature=stage.rollouts.temperature,
+            max_tokens=stage.rollouts.max_new_tokens,
+            generator=generator,
+        )
+        for start in range(own.start, own.stop, size)
+    ]
+    mine = Rollouts.stack(parts)
+    wide = mine.widened(int(team.largest(mine.tokens.shape[-1])))
+    return Rollouts(*(team.gather(getattr(wide, name), len(keys)) for name in Rollouts.__slots__))
 
 
 Reference = Callable[[Backbone], AbstractContextManager[Backbone | None]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +13,7 @@ import torch
 from peft import LoraConfig
 
 from elva.data.mbeir import MBeir
-from elva.errors import CheckpointError
+from elva.errors import CheckpointError, InputError
 from elva.model.embedder import Embedder, checkpoint_folder, is_replaceable
 from elva.training.captioner import create_embedder, train_captioner
 from elva.training.contrast import train_contrast
@@ -20,6 +21,7 @@ from elva.training.recipe import Recipe, changed_settings
 from elva.training.reinforce import train_reinforce
 from elva.training.running import RunLock
 from elva.training.session import Session
+from elva.training.team import Team
 
 FILES: tuple[Literal["triples", "captions", "negatives"], ...] = ("triples", "captions", "negatives")
 LOOPS = {"base": train_captioner, "contrast": train_contrast, "reinforce": train_reinforce}
@@ -49,18 +51,25 @@ def train(recipe: Recipe, out: Path, resume: bool = False) -> RunResult:
         TrainingError: a gradient was not finite.
         ElvaError: anything wrong with data, model or recipe, before training starts.
     """
-    _check_out(recipe, out, resume)
+    team = Team.join()
+    if team.leads:
+        _check_out(recipe, out, resume)
     finished = _finished(recipe, out) if resume else None
+    team.wait()  # from here on the folder changes
     if finished is not None:
         return finished
+    if team.size > 1 and recipe.stage == "base":
+        raise InputError("the base stage trains in one process; start it without torchrun")
     data = MBeir.open(recipe.data.folder())
     embedder = _embedder(recipe)
     inputs = _inputs(recipe, data, embedder)
     _open_training(recipe, embedder)
-    with RunLock(out):
-        session = Session(recipe, embedder, out, inputs, resume)
+    with RunLock(out) if team.leads else nullcontext():
+        session = Session(recipe, embedder, out, inputs, resume, team)
         LOOPS[recipe.stage](session)
         result = RunResult(out / "model", session.steps_done, session.seconds, not session.stopped)
+        if not team.leads:
+            return result
         if result.finished:
             _finish(embedder, recipe).save(result.model)
         row = {"updates": result.updates, "train_seconds": round(result.train_seconds, 2), "finished": result.finished}

@@ -7,9 +7,11 @@ step n draws what the uninterrupted run would have drawn.
 from __future__ import annotations
 
 import math
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +30,7 @@ from elva.training.prepared import PreparedItems
 from elva.training.progress import MetricsLog, ProgressBar
 from elva.training.recipe import Optimizer, Recipe, dump_recipe
 from elva.training.running import StopSignal
+from elva.training.team import Team
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class Session:
         out: the folder.
         inputs: digests of what the run reads, by setting: a checkpoint of other inputs is refused.
         resume: go on from the newest checkpoint, if there is one.
+        team: the processes that train together.
 
     Attributes:
         recipe: what is trained, and how.
@@ -65,12 +69,22 @@ class Session:
         stopped: whether the run was asked to stop before its budget was spent.
     """
 
-    def __init__(self, recipe: Recipe, embedder: Embedder, out: Path, inputs: Mapping[str, str], resume: bool) -> None:
-        self.recipe, self.embedder = recipe, embedder
+    def __init__(
+        self,
+        recipe: Recipe,
+        embedder: Embedder,
+        out: Path,
+        inputs: Mapping[str, str],
+        resume: bool,
+        team: Team | None = None,
+    ) -> None:
+        self.recipe, self.embedder, self.team = recipe, embedder, team or Team()
         self._out, self._inputs = out, inputs
         self._trained = embedder.backbone.trainable_parameters()
         self._optimizer = make_optimizer(list(self._trained.values()), recipe.optimizer)
-        self._console = Console(stderr=True)
+        self._voice = sys.stderr if self.team.leads else open(os.devnull, "w")  # noqa: SIM115  # for the whole run
+        self._console = Console(file=self._voice)
+        self._log: MetricsLog | None = None
         self.steps_done, self.seconds, self.stopped = 0, 0.0, False
         newest = latest_checkpoint(self._checkpoints) if resume else None
         self._checkpoint = load_checkpoint(newest, recipe, inputs) if newest else None
@@ -87,9 +101,10 @@ class Session:
         """
         if self._checkpoint is not None:
             self._restore(self._checkpoint)
-        self._out.mkdir(parents=True, exist_ok=True)
-        self._out.joinpath("recipe.yaml").write_text(dump_recipe(self.recipe), "utf-8")
-        self._log = MetricsLog(self._out / "metrics.jsonl", self.steps_done, self.recipe.log.every_steps)
+        if self.team.leads:
+            self._out.mkdir(parents=True, exist_ok=True)
+            self._out.joinpath("recipe.yaml").write_text(dump_recipe(self.recipe), "utf-8")
+            self._log = MetricsLog(self._out / "metrics.jsonl", self.steps_done, self.recipe.log.every_steps)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         with torch.no_grad():
@@ -112,17 +127,17 @@ class Session:
         title, unit = self.recipe.name or self.recipe.stage, "seconds" if self._total is None else "steps"
         # The policy's ratio is exactly 1 on its own samples only without dropout.
         self.embedder.backbone.train(self.recipe.stage != "reinforce")
-        bar = ProgressBar(title, self._budget, unit, done=self._spent)
-        with self._log, StopSignal() as stop, bar as self._bar:
+        bar = ProgressBar(title, self._budget, unit, done=self._spent, stream=self._voice)
+        with self._log or nullcontext(), StopSignal() as stop, bar as self._bar:
             before, saved = self.seconds, self.steps_done
             started = time.perf_counter()
             while not self.stopped and self._spent < self._budget:
                 spent, number = self._spent, self.steps_done // updates
                 left = updates if self._total is None else self._total - self.steps_done
                 yield Step(number, *_generators(self.recipe.seed, number), min(updates, left))
-                self.seconds = before + time.perf_counter() - started
+                self.seconds = self.team.largest(before + time.perf_counter() - started)
                 self._bar.advance(self._spent - spent)
-                self.stopped = stop.requested
+                self.stopped = bool(self.team.largest(stop.requested))
                 if self.stopped or self.steps_done - saved >= self.recipe.checkpoint.every_steps:
                     self._save()
                     saved = self.steps_done
@@ -149,12 +164,14 @@ class Session:
         rate = self.recipe.optimizer.lr * schedule(self._spent / self._budget, self.recipe.optimizer)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
+        self.team.add_gradients(self._trained.values())
         norm = float(nn.utils.clip_grad_norm_(list(self._trained.values()), self.recipe.optimizer.clip_norm))
         if not math.isfinite(norm):
             raise TrainingError(self._diverged(norm))
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
-        self._log.write(self.steps_done, self.seconds, {**metrics, "lr": rate, "gradient_norm": norm})
+        if self._log is not None:
+            self._log.write(self.steps_done, self.seconds, {**metrics, "lr": rate, "gradient_norm": norm})
         self._bar.advance(0, note=f"loss {metrics['loss']:.3f}")
         self.steps_done += 1
 
@@ -201,7 +218,7 @@ class Session:
     @contextmanager
     def progress(self, title: str, total: int | None) -> Iterator[Callable[[int], None]]:
         """A bar for work that comes before the steps."""
-        with ProgressBar(title, total) as bar:
+        with ProgressBar(title, total, stream=self._voice) as bar:
             yield bar.advance
 
     def say(self, sentence: str) -> None:
@@ -209,6 +226,8 @@ class Session:
         self._console.print(sentence)
 
     def _save(self) -> None:
+        if not self.team.leads:
+            return
         save_checkpoint(
             self._checkpoints,
             tensors=self._trained,
