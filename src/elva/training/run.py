@@ -20,6 +20,7 @@ from elva.training.recipe import Recipe, changed_settings
 from elva.training.reinforce import train_reinforce
 from elva.training.running import RunLock
 from elva.training.session import Session
+from elva.training.trackers import check_trackers
 
 FILES: tuple[Literal["triples", "captions", "negatives"], ...] = ("triples", "captions", "negatives")
 LOOPS = {"base": train_captioner, "contrast": train_contrast, "reinforce": train_reinforce}
@@ -47,6 +48,7 @@ def train(recipe: Recipe, out: Path, resume: bool = False) -> RunResult:
     Raises:
         CheckpointError: the folder holds another run, one of other inputs, or one is going on in it.
         TrainingError: a gradient was not finite.
+        MissingExtra: `log.to` names a package that isn't installed.
         ElvaError: anything wrong with data, model or recipe, before training starts.
     """
     if not resume and (out / "recipe.yaml").exists():
@@ -54,6 +56,7 @@ def train(recipe: Recipe, out: Path, resume: bool = False) -> RunResult:
     finished = _finished(recipe, out) if resume else None
     if finished is not None:
         return finished
+    check_trackers(recipe)
     data = MBeir.open(recipe.data.folder())
     embedder = _embedder(recipe)
     inputs = _inputs(recipe, data, embedder)
