@@ -60,7 +60,7 @@ def embedder() -> Embedder:
     embedder = one_word(smallest_embedder())
     embedder.processor.tokenizer.chat_template = QWEN_TEMPLATE
     settings = embedder.processor.settings
-    embedder.processor.settings = replace(settings, prompts=Prompts(one_word='The {modality} in "one" word:'))
+    embedder.processor.settings = replace(settings, prompts=Prompts(one_word='The {modality} in "one" {{%}} word 🙂:'))
     return embedder
 
 

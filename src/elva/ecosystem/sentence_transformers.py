@@ -103,7 +103,8 @@ def one_word_template(processor: Processor) -> str:
         "words": MODALITY_WORDS,
         "prompt": processor.settings.prompts.one_word,
     }
-    given = "".join(f"{{%- set {name} = {json.dumps(value)} -%}}\n" for name, value in known.items())
+    told = {name: json.dumps(value, ensure_ascii=False) for name, value in known.items()}
+    given = "".join(f"{{%- set {name} = {value} -%}}\n" for name, value in told.items())
     return given + _TURN.rstrip("\n") + str(processor.tokenizer.chat_template)
 
 
