@@ -20,7 +20,8 @@ PAPER_GENERATIVE = (
 )
 CLASSIC_ONE_WORD = "Summarize above {modality} in one word:"
 
-_MODALITY_WORDS = {"text": "sentence", "image": "image", "image,text": "image and sentence"}
+MODALITY_WORDS = {"text": "sentence", "image": "image", "image,text": "image and sentence"}
+"""What the one-word prompt calls each modality."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,5 +44,5 @@ class Prompts:
         """
         above = " ".join(part for part in (item.instruction, text) if part)
         prompt = self.generative if extraction == "generative" else self.one_word
-        prompt = prompt.replace("{modality}", _MODALITY_WORDS[item.modality])
+        prompt = prompt.replace("{modality}", MODALITY_WORDS[item.modality])
         return f"{above}\n{prompt}" if above else prompt

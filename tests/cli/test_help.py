@@ -22,6 +22,7 @@ COMMANDS = [
     ["evaluate"],
     ["index"],
     ["search"],
+    ["export", "sentence-transformers"],
     ["demo"],
 ]
 

@@ -85,7 +85,7 @@ class Processor:
         self.image_processor = image_processor
         self.settings = settings
         # Control tokens written by a user must not become control tokens of the turn.
-        self._control = [token for token in tokenizer.all_special_tokens if token]
+        self.control_tokens = [token for token in tokenizer.all_special_tokens if token]
 
     @classmethod
     def load(cls, folder: Path) -> Processor:
@@ -129,7 +129,7 @@ class Processor:
         if RET in self.tokenizer.get_vocab():
             return False
         self.tokenizer.add_special_tokens({"extra_special_tokens": [RET]}, replace_extra_special_tokens=False)
-        self._control.append(RET)
+        self.control_tokens.append(RET)
         return True
 
     def banned_ids(self) -> list[int]:
@@ -175,7 +175,7 @@ class Processor:
         return self.tokenizer.decode(ids[: self.settings.max_text]), True
 
     def _without_control(self, text: str) -> str:
-        for token in self._control:
+        for token in self.control_tokens:
             text = text.replace(token, " ")
         return text
 

@@ -1,4 +1,4 @@
-"""What a training says while it runs: metrics.jsonl, and a bar or plain lines on the terminal."""
+"""What a training says while it runs: metrics.jsonl, trackers, and a bar or plain lines on the terminal."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
+
+if TYPE_CHECKING:
+    from elva.training.trackers import Tracker
 
 PLAIN_LINE_SECONDS = 10.0
 
@@ -28,9 +31,10 @@ class MetricsLog:
         path: the file; opened for appending.
         next_step: lines of this step and later are removed (0: all).
         every: a line is due where the step is a multiple of it.
+        trackers: get the numbers of every line too, and are closed with the log.
     """
 
-    def __init__(self, path: Path, next_step: int = 0, every: int = 1) -> None:
+    def __init__(self, path: Path, next_step: int = 0, every: int = 1, trackers: Sequence[Tracker] = ()) -> None:
         last = next_step - 1
         kept = [
             line for line in _whole_lines(path) if line["step"] < last or (line["step"] == last and not last % every)
@@ -41,19 +45,26 @@ class MetricsLog:
         os.replace(temporary, path)
         self._file = path.open("a", encoding="utf-8")
         self._every = every
-        self._held = ""
+        self._trackers = trackers
+        self._held: tuple[int, float, Mapping[str, float]] | None = None
 
     def write(self, step: int, seconds: float, values: Mapping[str, float]) -> None:
         """Append a line if one is due; a value that is no finite number becomes null, which JSON can hold."""
-        finite = {key: value if math.isfinite(value) else None for key, value in values.items()}
-        self._held = f"{json.dumps({'step': step, 'seconds': round(seconds, 3), **finite})}\n"
+        self._held = step, seconds, values
         if step % self._every == 0:
             self._append()
 
     def _append(self) -> None:
-        self._file.write(self._held)
+        if self._held is None:
+            return
+        step, seconds, values = self._held
+        finite = {key: value for key, value in values.items() if math.isfinite(value)}
+        row = {"step": step, "seconds": round(seconds, 3), **dict.fromkeys(values), **finite}
+        self._file.write(f"{json.dumps(row)}\n")
         self._file.flush()
-        self._held = ""
+        for tracker in self._trackers:
+            tracker.write(step, finite)
+        self._held = None
 
     def __enter__(self) -> MetricsLog:
         """Return the log itself; it is open already."""
@@ -68,6 +79,8 @@ class MetricsLog:
         """Append the last step's line, if it is missing, and close the file."""
         self._append()
         self._file.close()
+        for tracker in self._trackers:
+            tracker.close()
 
 
 def _whole_lines(path: Path) -> list[dict[str, float]]:

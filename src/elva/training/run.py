@@ -22,6 +22,7 @@ from elva.training.reinforce import train_reinforce
 from elva.training.running import RunLock
 from elva.training.session import Session
 from elva.training.team import Team
+from elva.training.trackers import check_trackers
 
 FILES: tuple[Literal["triples", "captions", "negatives"], ...] = ("triples", "captions", "negatives")
 LOOPS = {"base": train_captioner, "contrast": train_contrast, "reinforce": train_reinforce}
@@ -49,6 +50,7 @@ def train(recipe: Recipe, out: Path, resume: bool = False) -> RunResult:
     Raises:
         CheckpointError: the folder holds another run, one of other inputs or something else, or one is going on in it.
         TrainingError: a gradient was not finite.
+        MissingExtra: `log.to` names a package that isn't installed.
         ElvaError: anything wrong with data, model or recipe, before training starts.
     """
     team = Team.join()
@@ -60,6 +62,7 @@ def train(recipe: Recipe, out: Path, resume: bool = False) -> RunResult:
         return finished
     if team.size > 1 and recipe.stage == "base":
         raise InputError("the base stage trains in one process; start it without torchrun")
+    check_trackers(recipe)
     data = MBeir.open(recipe.data.folder())
     embedder = _embedder(recipe)
     inputs = _inputs(recipe, data, embedder)

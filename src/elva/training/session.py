@@ -31,6 +31,7 @@ from elva.training.progress import MetricsLog, ProgressBar
 from elva.training.recipe import Optimizer, Recipe, dump_recipe
 from elva.training.running import StopSignal
 from elva.training.team import Team
+from elva.training.trackers import open_trackers
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,8 @@ class Session:
         if self.team.leads:
             self._out.mkdir(parents=True, exist_ok=True)
             self._out.joinpath("recipe.yaml").write_text(dump_recipe(self.recipe), "utf-8")
-            self._log = MetricsLog(self._out / "metrics.jsonl", self.steps_done, self.recipe.log.every_steps)
+            trackers = open_trackers(self.recipe, self._out, self.steps_done)
+            self._log = MetricsLog(self._out / "metrics.jsonl", self.steps_done, self.recipe.log.every_steps, trackers)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         with torch.no_grad():

@@ -253,6 +253,11 @@ class Log:
     """How often a line goes to metrics.jsonl, and where else it goes."""
 
     every_steps: Annotated[int, "updates between two lines", AT_LEAST_ONE] = 10
+    to: Annotated[
+        tuple[Literal["tensorboard", "trackio", "wandb"], ...],
+        "where the lines go beside metrics.jsonl; empty: nowhere",
+    ] = ()
+    project: Annotated[str, "the project that trackio and wandb file the run under"] = "elva"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -206,7 +206,7 @@ def _describe_one(kind: Any) -> str:
     if get_origin(kind) is tuple:
         inner = get_args(kind)
         if Ellipsis in inner:
-            return f"a list ([a, b]) of {_PLURAL[inner[0]]}"
+            return f"a list ([a, b]) of {_PLURAL.get(inner[0]) or _describe_one(inner[0])}"
         return f"a list of {len(inner)} {_PLURAL[inner[0]]}"
     return _NAMES[kind]
 

@@ -1,0 +1,1 @@
+"""ELVA's models in other people's tools: sentence-transformers and MTEB."""
