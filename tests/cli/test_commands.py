@@ -202,6 +202,22 @@ def test_mine_and_caption(root: Path, tmp_path: Path) -> None:
     assert "64 queries" in shown
     rows = [json.loads(line) for line in (tmp_path / "n.jsonl").read_text().splitlines()]
     assert all(len(row["candidates"]) == 5 for row in rows)
+    shown = run(
+        "mine",
+        root,
+        "-m",
+        "m",
+        "--split",
+        "test",
+        "--exclude-task",
+        3,
+        "--max-margin",
+        -0.5,
+        "--out",
+        tmp_path / "n.jsonl",
+    ).stdout
+    assert "32 queries" in shown
+    assert " 0 candidates filtered" not in shown
     shown = run("caption", root, "--split", "test", "--out", tmp_path / "c.jsonl").stdout
     assert "captions" in shown
     assert (tmp_path / "c.jsonl").is_file()
