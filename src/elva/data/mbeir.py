@@ -144,6 +144,10 @@ class MBeir:
         known = {**DATASETS, **self._instructions[1]}
         return frozenset(known[name] for name in datasets if name in known)
 
+    def dataset_name(self, number: int) -> str:
+        """The name of a dataset id, the other way round; "dataset7" where none is known."""
+        return self._dataset_names.get(number, f"dataset{number}")
+
     def instruction(self, query: Query, choice: Choice = 0) -> str | None:
         """The instruction that goes with a query, if its data set has any.
 
@@ -225,6 +229,10 @@ class MBeir:
     def _instructions(self) -> tuple[dict[Key, Prompts], dict[str, int]]:
         path = self.root / INSTRUCTIONS
         return read_instructions(path, self.rows) if path.is_file() else ({}, {})
+
+    @cached_property
+    def _dataset_names(self) -> dict[int, str]:
+        return {number: name for name, number in {**DATASETS, **self._instructions[1]}.items()}
 
     def _image(self, path: str | None) -> Path | None:
         return None if path is None else (self.root / path).absolute()

@@ -35,10 +35,12 @@ class TrainSet:
     Attributes:
         queries: every query, each with a known task and candidates that all exist.
         candidates: did -> candidate, for every did that the queries or the caller name.
+        names: dataset id -> name: by the query files or, where these mix data sets, by instructions and fixed table.
     """
 
     queries: tuple[Query, ...]
     candidates: Mapping[str, Candidate]
+    names: Mapping[int, str]
 
 
 def read_train_set(
@@ -52,7 +54,7 @@ def read_train_set(
     files = chosen_files(data, split, datasets, task_ids)
     placed = [entry for entry in _placed_queries(data, files, datasets) if _kept(entry[2], task_ids)]
     wanted = {did for _, _, query in placed for did in named_candidates(query)}.union(also)
-    candidates = _find(data, wanted, own_pools(data, split, files))
+    candidates = find_candidates(data, wanted, own_pools(data, split, files))
     complete = _complete(data, placed, candidates)
     queries = tuple(query for query in complete if _kept(query, task_ids))
     if not queries:
@@ -61,7 +63,9 @@ def read_train_set(
     lost = sorted(set(also) - candidates.keys())
     if lost:
         raise DataError(data.root, None, "did", f"no pool holds {lost[0]}", "mine this data again")
-    return TrainSet(queries, candidates)
+    named = {path: dataset for path, dataset, _ in files if dataset}
+    names = {query.dataset_id: named.get(path) or data.dataset_name(query.dataset_id) for path, _, query in placed}
+    return TrainSet(queries, candidates, names)
 
 
 def named_candidates(query: Query) -> Iterator[str]:
@@ -140,7 +144,7 @@ def _kept(query: Query, task_ids: Sequence[int]) -> bool:
     return not task_ids or query.task in (*task_ids, -1)
 
 
-def _find(data: MBeir, wanted: Collection[str], first: Sequence[Path]) -> dict[str, Candidate]:
+def find_candidates(data: MBeir, wanted: Collection[str], first: Sequence[Path] = ()) -> dict[str, Candidate]:
     """The wanted candidates: from the pools `first`, then from all others until none is missing."""
     others = [path for folder in (LOCAL_POOLS, GLOBAL_POOLS) for path in sorted((data.root / folder).glob("*.jsonl"))]
     found: dict[str, Candidate] = {}

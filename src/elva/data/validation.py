@@ -6,7 +6,7 @@ when asked, opens it without them and says how many.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,6 +30,8 @@ Progress = Callable[[int], None]
 
 PROGRESS_EVERY = 256
 SPLITS = ("train", "val", "test")
+UNION_VAL = "union_val"
+"""A folder of the published tree: val's own files over again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,14 @@ class ValidationReport:
         errors: every bad place, file by file.
         counts: file -> number of good rows.
         images: number of different images that were opened and decoded.
+        tasks: sub-task -> number of good queries, repeats counted, and of candidates in its pool; None for a task that
+            only files without a task in their name hold.
     """
 
     errors: tuple[DataError, ...]
     counts: Mapping[Path, int]
     images: int
+    tasks: Mapping[TaskName, tuple[int, int | None]]
 
     @property
     def bad_rows(self) -> dict[Path, frozenset[int]]:
@@ -90,14 +95,14 @@ def validate(
         DataError: the folder is no M-BEIR tree.
     """
     data = MBeir.open(root)
-    check = _Check(data.root, frozenset(files), limits if check_images else None, progress)
+    check = _Check(MBeir(data.root, Rows(skip_bad=True)), frozenset(files), limits if check_images else None, progress)
     found = {path.name for path in (data.root / QUERIES).iterdir() if path.is_dir()}
     check.pools()
-    for split in splits or sorted({"train" if name == "union_train" else name for name in found}):
+    for split in splits or sorted({"train" if name == "union_train" else name for name in found} - {UNION_VAL}):
         check.split(split)
     check.others()
     check.flush()
-    return ValidationReport(tuple(check.errors), check.counts, len(check.images))
+    return ValidationReport(tuple(check.errors), check.counts, len(check.images), check.sub_tasks())
 
 
 def open_checked(
@@ -178,7 +183,7 @@ def open_tasks(
 
 @dataclass(slots=True)
 class _Check:
-    root: Path
+    data: MBeir
     files: frozenset[Path]
     limits: MediaLimits | None
     progress: Progress | None
@@ -187,13 +192,14 @@ class _Check:
     images: dict[str, str | None] = field(default_factory=dict)
     pool_dids: dict[Path, set[str]] = field(default_factory=dict)
     candidates: dict[str, Candidate] = field(default_factory=dict)
+    tasks: Counter[TaskName] = field(default_factory=Counter)
     queries_of: dict[Path, dict[str, int]] = field(default_factory=dict)  # of one split: qid -> hash of the query
     unreported: int = 0
 
     def pools(self) -> None:
         """Read every pool first: queries are checked against the good candidates."""
-        everywhere = sorted((self.root / GLOBAL_POOLS).glob("*.jsonl"))
-        for path in [*sorted((self.root / LOCAL_POOLS).glob("*.jsonl")), *filter(self.is_wanted, everywhere)]:
+        everywhere = sorted((self.data.root / GLOBAL_POOLS).glob("*.jsonl"))
+        for path in [*sorted((self.data.root / LOCAL_POOLS).glob("*.jsonl")), *filter(self.is_wanted, everywhere)]:
             dids = self.pool_dids[path] = set()
             errors = self.errors if self.is_wanted(path) else []
             for line, candidate in parsed_lines(path, candidate_parser(), errors):
@@ -204,7 +210,7 @@ class _Check:
             self.counts[path] = len(dids)
         if not self.pool_dids:
             fix = "add cand_pool/local/mbeir_{dataset}_task{t}_cand_pool.jsonl"
-            self.add(self.root / LOCAL_POOLS, None, None, "no candidate pool", fix)
+            self.add(self.data.root / LOCAL_POOLS, None, None, "no candidate pool", fix)
 
     def is_one(self, path: Path, line: int, candidate: Candidate) -> bool:
         """Whether no other pool has another candidate under this did: the same one may lie in several."""
@@ -220,19 +226,27 @@ class _Check:
     def split(self, split: str) -> None:
         """Check the queries of a split and their judgements."""
         self.queries_of.clear()
-        files = train_files(self.root, split)
+        files = train_files(self.data.root, split)
         if not files:
             fix = f"add {QUERIES}/{split}/mbeir_{{dataset}}_task{{t}}_{split}.jsonl"
-            self.add(self.root / QUERIES / split, None, None, f"no {split} queries", fix)
+            self.add(self.data.root / QUERIES / split, None, None, f"no {split} queries", fix)
         for path, dataset, task in filter(lambda file: self.is_wanted(file[0]), files):
             name = None if task is None else TaskName(dataset, task, split)
             if name is None and split in ("val", "test"):
                 fix = f"name it mbeir_{{dataset}}_task{{t}}_{split}.jsonl"
                 self.add(path, None, None, "the file name holds no known task", fix)
-            self.queries(path, name)
+            self.queries(path, dataset, split, name)
 
-    def queries(self, path: Path, name: TaskName | None) -> None:
-        """Check one query file, `name` being None for files that mix tasks."""
+    def sub_tasks(self) -> dict[TaskName, tuple[int, int | None]]:
+        """What the report says of each sub-task."""
+        named = {name for name in self.tasks if (self.data.root / name.query_path).is_file()}
+        return {
+            name: (count, self.counts.get(self.data.pool_file(name)) if name in named else None)
+            for name, count in sorted(self.tasks.items())
+        }
+
+    def queries(self, path: Path, dataset: str, split: str, name: TaskName | None) -> None:
+        """Check one query file: `name` is None where it mixes tasks, `dataset` empty where it mixes data sets."""
         pool = self.pool_of(path, name)
         judged = self.judgements(name, pool)
         good = self.queries_of[path] = {}
@@ -246,12 +260,17 @@ class _Check:
             elif self.image_is_good(path, line, "query_img_path", query.image):
                 good[query.qid] = hash(query)
                 self.counts[path] += 1
+                self.tasks[
+                    TaskName(
+                        dataset or self.data.dataset_name(query.dataset_id), task_of(query, self.candidates), split
+                    )
+                ] += 1
 
     def pool_of(self, path: Path, name: TaskName | None) -> set[str]:
         """The dids of a task's pool; those of all pools for files that mix tasks."""
         if name is None:
             return set(self.candidates)
-        pool = self.pool_dids.get(MBeir(self.root).pool_file(name))
+        pool = self.pool_dids.get(self.data.pool_file(name))
         if pool is None:
             self.add(path, None, None, f"{name} has no pool", f"add {name.pool_path}")
             return set()
@@ -287,7 +306,7 @@ class _Check:
     def judgements(self, name: TaskName | None, pool: set[str]) -> dict[str, set[str]]:
         """Check a task's qrels; returns qid -> dids judged relevant."""
         relevant: dict[str, set[str]] = defaultdict(set)
-        path = None if name is None else self.root / name.qrels_path
+        path = None if name is None else self.data.root / name.qrels_path
         if path is None or not path.is_file():
             return relevant
         for line, (qid, did, relevance) in parsed_lines(path, parse_judgement, self.errors):
@@ -301,11 +320,11 @@ class _Check:
 
     def others(self) -> None:
         """Check instructions, triples and the lexicon."""
-        path = self.root / INSTRUCTIONS
+        path = self.data.root / INSTRUCTIONS
         self.gather(lambda: read_instructions(path, Rows()) if path.is_file() else None)
-        for triples in () if self.files else sorted((self.root / TRIPLES).glob("*.*")):
+        for triples in () if self.files else sorted((self.data.root / TRIPLES).glob("*.*")):
             self.gather(partial(read_triples, triples))
-        self.gather(MBeir(self.root).lexicon)
+        self.gather(self.data.lexicon)
 
     def is_wanted(self, path: Path) -> bool:
         """Whether the rows of this file are checked, and not only read for what others name."""
@@ -325,7 +344,7 @@ class _Check:
         if image is None or self.limits is None or not self.is_wanted(path):
             return True
         if image not in self.images:
-            self.images[image] = _image_problem(self.root / image, self.limits)
+            self.images[image] = _image_problem(self.data.root / image, self.limits)
             self.told(1)
         problem = self.images[image]
         if problem is not None:
