@@ -100,7 +100,7 @@ def import_table(
     link_images: bool = False,
     progress: Progress | None = None,
 ) -> ImportReport:
-    """Turn a CSV, TSV or JSONL table into a data folder.
+    """Turn a CSV, TSV, JSONL or Parquet table into a data folder.
 
     Args:
         table: the file.
