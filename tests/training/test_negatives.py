@@ -56,7 +56,7 @@ def test_the_nearest_come_first_and_right_answers_never(root: Path) -> None:
 
 def test_right_answers_are_all_positives_and_what_equals_one() -> None:
     contents = [("red", None), ("red", "a.png"), ("red", None), (None, "a.png"), ("blue", None), (None, "a.png")]
-    right = RightAnswers(Candidate(f"100:{n}", text, image, "text") for n, (text, image) in enumerate(contents))
+    right = RightAnswers([Candidate(f"100:{n}", text, image, "text") for n, (text, image) in enumerate(contents)])
     assert right.of(query(0, "ask", ("100:0",))) == {"100:0", "100:2"}
     assert right.of(query(0, "ask", ("100:1",))) == {"100:1"}, "the same text beside a picture is something else"
     assert right.of(query(0, "ask", ("100:4", "100:3"))) == {"100:4", "100:3", "100:5"}

@@ -16,7 +16,7 @@ import numpy as np
 from elva.data.layout import INSTRUCTIONS, LEXICON, TASKS, TaskName, union_pool_path
 from elva.data.mbeir import MBeir
 from elva.data.records import Candidate, Query
-from elva.data.train_set import TrainSet, find_candidates, named_candidates
+from elva.data.train_set import Finding, TrainSet, named_candidates
 from elva.data.writing import appearing_whole, place_file, write_lines, write_pool, write_queries
 from elva.errors import InputError
 
@@ -123,8 +123,9 @@ class _Writing:
         there = {candidate.did for candidate in candidates}
         if self.pool_size is not None:
             candidates = self.reduced(candidates, named, [self.seed, dataset, name.task])
-        elsewhere = find_candidates(self.data, named - there)
-        return [*candidates, *elsewhere.values()]
+        elsewhere = Finding(self.data)
+        elsewhere.look_for(named - there)
+        return [*candidates, *elsewhere.finish().values()]
 
     def source(self, name: TaskName, dataset: int) -> Sequence[Candidate]:
         """The task's own pool; for a task out of a file that mixes some, its part of the split's union pool."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from elva.data.mbeir import Candidate, MBeir, Query, TaskName
+from elva.data.stored import distinct
 from elva.data.validation import open_tasks
 from elva.encoding import Encoder, ModelIdentity, Vectors
 from elva.errors import DataError
@@ -56,10 +57,15 @@ class RightAnswers:
         candidates: among whom to look for identical ones.
     """
 
-    def __init__(self, candidates: Iterable[Candidate]) -> None:
+    def __init__(self, candidates: Collection[Candidate]) -> None:
+        contents = np.fromiter((hash((c.text, c.image)) for c in candidates), np.int64, len(candidates))
+        values, counts = np.unique(contents, return_counts=True)
+        twice = frozenset(values[counts > 1].tolist())
         groups: dict[tuple[str | None, str | None], list[str]] = defaultdict(list)
-        for candidate in candidates:
-            groups[candidate.text, candidate.image].append(candidate.did)
+        # few are: only these are held as objects
+        for content, candidate in zip(contents.tolist(), candidates, strict=True) if twice else ():
+            if content in twice:
+                groups[candidate.text, candidate.image].append(candidate.did)
         self._alike = {did: group for group in groups.values() if len(group) > 1 for did in group}
 
     def of(self, query: Query) -> frozenset[str]:
@@ -123,10 +129,10 @@ def mine(
     for name, query in some(everyone, queries, seed):
         asking[name].append(query)
     pools = {name: data.pool(name) for name in asking}
-    pool = {c.did: c for candidates in pools.values() for c in candidates}
-    total = len(pool) + sum(map(len, asking.values()))
+    candidates, numbers = distinct([*pools.values()])
+    total = len(candidates) + sum(map(len, asking.values()))
     tick = (lambda n: progress(n, total)) if progress else None
-    right = RightAnswers(pool.values())
+    right = RightAnswers(candidates)
     command = {
         "model": ModelIdentity.of(encoder).to_row(),
         "data": data.fingerprint(),
@@ -138,18 +144,15 @@ def mine(
     }
     lines: list[str] = []
     with Unfinished(out, command) as work:
-        found = [*pool.values()]
         vectors = work.vectors(
             "candidates",
-            [*pool],
-            lambda start, stop: [data.candidate_item(c) for c in found[start:stop]],
+            len(candidates),
+            lambda start, stop: {c.did: data.candidate_item(c) for c in candidates[start:stop]},
             encoder,
             tick,
         )
-        row = {did: i for i, did in enumerate(pool)}
-        for name, drawn in asking.items():
-            dids = [c.did for c in pools[name]]
-            gallery = Gallery.of(dids, vectors[[row[did] for did in dids]])
+        for (name, drawn), rows in zip(asking.items(), numbers, strict=True):
+            gallery = Gallery.of([c.did for c in pools[name]], vectors[rows])
             for start in range(0, len(drawn), BLOCK):
                 block = drawn[start : start + BLOCK]
                 mining = partial(_mined, data, encoder, block, gallery, right, top, filter)
@@ -157,9 +160,9 @@ def mine(
                 if tick:
                     tick(len(block))
         work.finish(lines)
-    rows = [json.loads(line) for line in lines]
-    short = sum(len(each["candidates"]) < top for each in rows)
-    return MiningReport(len(rows), sum(each["filtered"] for each in rows), short, skipped)
+    mined = [json.loads(line) for line in lines]
+    short = sum(len(each["candidates"]) < top for each in mined)
+    return MiningReport(len(mined), sum(each["filtered"] for each in mined), short, skipped)
 
 
 def _mined(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -80,8 +80,8 @@ class Unfinished:
     def vectors(
         self,
         name: str,
-        ids: Sequence[str],
-        items: Callable[[int, int], Sequence[Item]],
+        count: int,
+        block: Callable[[int, int], Mapping[str, Item]],
         encoder: Encoder,
         progress: Progress | None = None,
     ) -> Vectors:
@@ -89,8 +89,8 @@ class Unfinished:
 
         Args:
             name: of the file.
-            ids: n names, in an order that is the same every time.
-            items: start and stop -> these items.
+            count: n.
+            block: start and stop -> id and item of these, in an order that is the same every time.
             encoder: makes the vectors.
             progress: called with the number of items just done.
 
@@ -100,19 +100,19 @@ class Unfinished:
         path, width = self._folder / f"{name}.f32", 4 * encoder.dimension
         path.touch()
         with path.open("r+b") as file:
-            done = min(len(ids), path.stat().st_size // width // BLOCK * BLOCK)  # what is torn is made again
+            done = min(count, path.stat().st_size // width // BLOCK * BLOCK)  # what is torn is made again
             file.truncate(done * width)
             file.seek(done * width)
             if progress and done:
                 progress(done)
-            for start in range(done, len(ids), BLOCK):
-                stop = min(start + BLOCK, len(ids))
-                vectors = encoder.embed(items(start, stop), progress=progress).vectors
-                require_finite(ids[start:stop], vectors)
+            for start in range(done, count, BLOCK):
+                items = block(start, min(start + BLOCK, count))
+                vectors = encoder.embed([*items.values()], progress=progress).vectors
+                require_finite([*items], vectors)
                 file.write(np.ascontiguousarray(vectors, np.float32).tobytes())
                 file.flush()
                 os.fsync(file.fileno())
-        return np.memmap(path, np.float32, "r", shape=(len(ids), encoder.dimension))
+        return np.memmap(path, np.float32, "r", shape=(count, encoder.dimension))
 
     def part(self, name: str, make: Callable[[], Iterable[str]]) -> list[str]:
         """The lines of a part of the result: as an earlier process left them, or made now."""
