@@ -28,7 +28,7 @@ from elva.items import Item
 from elva.training.running import RunLock
 
 BLOCK = 4096
-"""Items between two writes; a multiple of the encoder's window, so that blocks change no vector."""
+"""Items between two writes: what a killed process loses at most, and what makes resumed and whole work equal."""
 
 
 class Unfinished:
