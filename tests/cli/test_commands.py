@@ -77,6 +77,15 @@ def test_import_then_check(tmp_path: Path) -> None:
     assert "is sound" in run("data", "check", tmp_path / "data").stdout
 
 
+def test_check_counts_sub_tasks_and_a_subset_is_sound(root: Path, tmp_path: Path) -> None:
+    shown = run("data", "check", root).stdout
+    assert "32         32  mrbench_task0_test" in shown
+    drawn = run("data", "subset", root, "--split", "test", "--share", 0.25, "--out", tmp_path / "part").stdout
+    assert "mrbench_task0_test: 8 of 32 queries, 32 candidates" in drawn
+    assert "16 queries" in drawn
+    assert "8         32  mrbench_task3_test" in run("data", "check", tmp_path / "part").stdout
+
+
 def test_check_reports_every_bad_row(root: Path) -> None:
     pictures = sorted((root / "mbeir_images").iterdir())
     pictures[0].unlink()
@@ -202,6 +211,22 @@ def test_mine_and_caption(root: Path, tmp_path: Path) -> None:
     assert "64 queries" in shown
     rows = [json.loads(line) for line in (tmp_path / "n.jsonl").read_text().splitlines()]
     assert all(len(row["candidates"]) == 5 for row in rows)
+    shown = run(
+        "mine",
+        root,
+        "-m",
+        "m",
+        "--split",
+        "test",
+        "--exclude-task",
+        3,
+        "--max-margin",
+        -0.5,
+        "--out",
+        tmp_path / "n.jsonl",
+    ).stdout
+    assert "32 queries" in shown
+    assert " 0 candidates filtered" not in shown
     shown = run("caption", root, "--split", "test", "--out", tmp_path / "c.jsonl").stdout
     assert "captions" in shown
     assert (tmp_path / "c.jsonl").is_file()

@@ -240,7 +240,7 @@ def test_ten_thousand_rows_are_read_fast(tmp_path: Path) -> None:
 def test_training_reads_what_the_queries_name(tmp_path: Path) -> None:
     queries = text_to_image(tmp_path, TRAIN)
     train = MBeir.open(tmp_path).train_examples()
-    assert train.queries == tuple(queries)
+    assert [*train.queries] == queries
     assert set(train.candidates) == {"1000:0", "1000:1", "1000:2"}
 
 

@@ -58,7 +58,7 @@ def test_malicious_tables_are_errors(tmp_path: Path, content: bytes) -> None:
 
 
 def test_a_table_of_another_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"give a \.csv, \.tsv or \.jsonl file"):
+    with pytest.raises(DataError, match=r"give a \.csv, \.tsv, \.jsonl or \.parquet file"):
         table_rows(tmp_path / "table.xlsx", [])
 
 

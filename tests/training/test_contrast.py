@@ -216,6 +216,17 @@ def test_queries_are_chosen_by_the_seed_from_all_tasks(queries: Data) -> None:
     assert {query.dataset_id for each in chosen for query in each} == {100, 101}
 
 
+def test_held_out_tasks_are_not_trained_on(world: Path) -> None:
+    def tasks(**chosen: tuple[int, ...]) -> set[int]:
+        data = Data(root=str(world), datasets=("world",), **chosen)
+        return {query.task for query in QuerySource(recipe(data), MBeir.open(world)).queries}
+
+    everything = tasks()
+    assert {4, 6, 8} < everything
+    assert tasks(exclude_tasks=(4, 6, 8)) == everything - {4, 6, 8}
+    assert tasks(tasks=(0, 4), exclude_tasks=(4,)) == {0}
+
+
 def test_too_few_queries_for_one_batch_are_refused(queries: Data) -> None:
     with pytest.raises(RecipeError, match="no sub-task has 9 queries"):
         asking(recipe(queries, 9))

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from elva.data.mbeir import Candidate, MBeir, Query, TaskName, write_instructions, write_pool, write_queries
 from elva.encoding import Vectors
-from elva.errors import DataError
+from elva.errors import CheckpointError, DataError, InputError
 from elva.index import gallery
 from elva.index.gallery import Gallery, VectorError
+from elva.training import negatives, unfinished
 from elva.training.negatives import Balanced, Filter, RightAnswers, mine, read_negatives
+from elva.training.running import RunLock
 from judging import FakeEncoder
 
 NAME = TaskName("world", 1, "train")
@@ -54,7 +56,7 @@ def test_the_nearest_come_first_and_right_answers_never(root: Path) -> None:
 
 def test_right_answers_are_all_positives_and_what_equals_one() -> None:
     contents = [("red", None), ("red", "a.png"), ("red", None), (None, "a.png"), ("blue", None), (None, "a.png")]
-    right = RightAnswers(Candidate(f"100:{n}", text, image, "text") for n, (text, image) in enumerate(contents))
+    right = RightAnswers([Candidate(f"100:{n}", text, image, "text") for n, (text, image) in enumerate(contents)])
     assert right.of(query(0, "ask", ("100:0",))) == {"100:0", "100:2"}
     assert right.of(query(0, "ask", ("100:1",))) == {"100:1"}, "the same text beside a picture is something else"
     assert right.of(query(0, "ask", ("100:4", "100:3"))) == {"100:4", "100:3", "100:5"}
@@ -97,6 +99,54 @@ def test_similarities_are_held_in_blocks(root: Path, monkeypatch: pytest.MonkeyP
     assert held == [1, 1]
 
 
+class Killed(FakeEncoder):
+    """Dies at a call."""
+
+    def __init__(self, call: int) -> None:
+        super().__init__()
+        self.left = call
+
+    def embed(self, items, **options):
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+        return super().embed(items, **options)
+
+
+@pytest.mark.parametrize("call", [1, 2, 3, 4, 5])
+def test_mining_goes_on_where_it_was_killed(root: Path, monkeypatch: pytest.MonkeyPatch, call: int) -> None:
+    for module in (negatives, unfinished):
+        monkeypatch.setattr(module, "BLOCK", 2 if module is unfinished else 1)
+    whole = mine(root, FakeEncoder(), root / "whole.jsonl", top=2)
+    with pytest.raises(KeyboardInterrupt):
+        mine(root, Killed(call), root / "n.jsonl", top=2)
+    assert not (root / "n.jsonl").exists()
+    torn = root / "n.jsonl.unfinished/candidates.f32"
+    with torn.open("ab") as file:
+        file.write(b"half a vector")
+    rest, ticks = FakeEncoder(), []
+    assert mine(root, rest, root / "n.jsonl", top=2, progress=lambda *tick: ticks.append(tick)) == whole
+    assert (root / "n.jsonl").read_bytes() == (root / "whole.jsonl").read_bytes()
+    assert len(rest.seen) == 6 + 2 - min(2 * (call - 1), 6) - max(call - 4, 0), "what was done is not done again"
+    assert sum(done for done, _ in ticks) == ticks[0][1] == 8
+    assert not torn.parent.exists()
+
+
+def test_unfinished_mining_of_another_command_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unfinished, "BLOCK", 2)
+    for call, refused in ((1, False), (2, True)):
+        with pytest.raises(KeyboardInterrupt):
+            mine(root, Killed(call), root / "n.jsonl")
+        with pytest.raises(InputError if refused else KeyboardInterrupt) as caught:
+            mine(root, Killed(1), root / "n.jsonl", top=3, filter=Filter(margin=0.1))
+        assert not refused or "another top, filter: give the same command" in str(caught.value)
+
+
+def test_one_process_mines_at_a_time(root: Path) -> None:
+    with RunLock(root / "n.jsonl.unfinished"), pytest.raises(CheckpointError, match="in use by process"):
+        mine(root, FakeEncoder(), root / "n.jsonl")
+
+
 def test_a_broken_model_is_named_before_anything_is_written(root: Path) -> None:
     class Broken(FakeEncoder):
         def embed(self, items, **options):
@@ -121,6 +171,8 @@ def test_the_relative_filter_compares_with_the_positive() -> None:
     similarity = np.array([0.9, 0.5, 0.45], np.float32)
     assert Filter(relative=0.5).keeps(similarity, 0.95).tolist() == [False, False, True]
     assert Filter(absolute=0.5, relative=1.0).keeps(similarity, 0.47).tolist() == [False, False, True]
+    assert Filter(margin=0.1).keeps(similarity, 0.37).tolist() == [False, False, True]
+    assert Filter(margin=0.1, absolute=0.8).keeps(similarity, 0.9).tolist() == [False, True, True]
     assert Filter().keeps(similarity, 0.1).all()
 
 

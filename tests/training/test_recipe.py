@@ -154,6 +154,8 @@ REINFORCE = "stage: reinforce\nbudget: {steps: 1}\noptimizer: {lr: 1}\ndata: {ne
         (SPARSE, ["stage=base", "model.create={}"], "set model.trainable to all"),
         (SPARSE, ["model.trainable=all"], "freezes the vision tower"),
         (SPARSE, ["stage=base", "model.create={heads: 3}"], "does not divide"),
+        (SPARSE, ["data.exclude_tasks=[5]"], "data.exclude_tasks: task 5 can't be excluded"),
+        (SPARSE, ["data.tasks=[4]", "data.exclude_tasks=[4, 6]"], "data.exclude_tasks: tasks [4] without [4, 6]"),
         (REINFORCE, ["reinforce.rollouts.group_size=1"], "such a group has no advantage"),
         (REINFORCE, ["extraction=one_word"], "stage reinforce learns from summaries"),
         (

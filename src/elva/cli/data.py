@@ -1,4 +1,4 @@
-"""`elva world` and `elva data check`: getting data, and knowing that it is sound."""
+"""`elva world`, `elva data check` and `elva data subset`: getting data, and knowing that it is sound."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from elva.cli.options import Root, Watching
+from elva.cli.options import Datasets, Root, SkipBadRows, Watching
 
 if TYPE_CHECKING:
     from elva.data.validation import ValidationReport
@@ -28,6 +28,7 @@ def add_to(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Look after a data folder.")
     group.callback()(_group)
     group.command()(check)
+    group.command()(subset)
     app.add_typer(group, name="data")
 
 
@@ -83,12 +84,65 @@ def check(
     _report(root, report)
 
 
+def subset(
+    root: Root,
+    out: Annotated[Path, typer.Option(help="Data folder to make.", show_default=False)],
+    share: Annotated[float, typer.Option(help="Share of the queries of each task of each data set.")] = 0.01,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same queries.", min=0)] = 0,
+    splits: Annotated[list[str] | None, typer.Option("--split", help="Split; repeat for more. Default: train.")] = None,
+    datasets: Datasets = None,
+    pool_size: Annotated[
+        int | None,
+        typer.Option(
+            help="Cut each pool to what its queries name and others drawn up to this size. Default: pools stay whole.",
+            min=1,
+            show_default=False,
+        ),
+    ] = None,
+    own_images: Annotated[
+        bool, typer.Option("--own-images", help="Hard-link the images that rows name, instead of one link to ROOT's.")
+    ] = False,
+    skip_bad_rows: SkipBadRows = False,
+) -> None:
+    """Draw a smaller data folder: by default 1 % of the training queries, the paper's set for stage 3.
+
+    Its files are named by task, also where ROOT's mix tasks, so that `elva mine` and stage 3 can read it.
+
+    Example:
+
+        elva data subset M-BEIR --out M-BEIR-1pct --share 0.01 --seed 0
+    """
+    from elva.data.subset import draw_subset
+
+    with Watching() as watch:
+        report = draw_subset(
+            root,
+            out,
+            share=share,
+            seed=seed,
+            splits=splits or ("train",),
+            datasets=datasets or (),
+            pool_size=pool_size,
+            own_images=own_images,
+            skip_bad_rows=skip_bad_rows,
+            progress=watch("candidates", None),
+        )
+    for name, (drawn, there, pool) in report.tasks.items():
+        typer.echo(f"{name}: {drawn:,} of {there:,} queries, {pool:,} candidates")
+    typer.echo(
+        f"{out}: {sum(drawn for drawn, _, _ in report.tasks.values()):,} queries; {report.skipped:,} bad rows left out"
+    )
+
+
 def _report(root: Path, report: ValidationReport) -> None:
     rows: Counter[str] = Counter()
     for file, count in report.counts.items():
         rows[file.relative_to(root).parts[0]] += count
     for folder, count in rows.items():
         typer.echo(f"{count:>9,} good rows in {folder}/")
+    typer.echo(f"{'queries':>9} {'pool':>10}  sub-task")
+    for name, (queries, pool) in report.tasks.items():
+        typer.echo(f"{queries:>9,} {'-' if pool is None else format(pool, ','):>10}  {name}")
     if report.errors:
         from elva.errors import DataErrors
 

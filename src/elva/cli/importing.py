@@ -16,7 +16,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def import_table(
-    table: Annotated[Path, typer.Argument(help="CSV, TSV or JSONL file.", show_default=False)],
+    table: Annotated[Path, typer.Argument(help="CSV, TSV, JSONL or Parquet file.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Data folder to make.", show_default=False)],
     attributes: Annotated[
         list[str],

@@ -33,6 +33,10 @@ Tasks = Annotated[
     list[int] | None,
     typer.Option("--task", help="Only this M-BEIR task id; repeat for more.", show_default=False),
 ]
+ExcludeTasks = Annotated[
+    list[int] | None,
+    typer.Option("--exclude-task", help="Not this M-BEIR task id: hold it out; repeat for more.", show_default=False),
+]
 SkipBadRows = Annotated[bool, typer.Option("--skip-bad-rows", help="Leave bad rows out, and count them.")]
 Instruction = Annotated[
     str,

@@ -10,6 +10,7 @@ import typer
 from elva.cli.options import (
     Datasets,
     Device,
+    ExcludeTasks,
     ImageCache,
     ModelName,
     Root,
@@ -21,6 +22,7 @@ from elva.cli.options import (
     load_embedder,
     use_threads,
 )
+from elva.data.layout import kept_tasks
 
 STOPPED = 130
 
@@ -143,12 +145,17 @@ def mine(
         float | None,
         typer.Option(help="Drop candidates above this cosine.", show_default=False),
     ] = None,
+    max_margin: Annotated[
+        float | None,
+        typer.Option(help="Drop candidates above the positive's cosine plus this.", show_default=False),
+    ] = None,
     max_relative: Annotated[
         float | None,
         typer.Option(help="Drop candidates above the positive's cosine times this.", show_default=False),
     ] = None,
     datasets: Datasets = None,
     tasks: Tasks = None,
+    exclude_tasks: ExcludeTasks = None,
     queries: Annotated[
         int | None,
         typer.Option(
@@ -163,12 +170,15 @@ def mine(
 ) -> None:
     """Find each query's hard negatives: the nearest wrong candidates by a model (paper section 5).
 
-    Stage 3 trains on the queries that were mined.
+    Stage 3 trains on the queries that were mined. Killed and started again, the same command goes on where it was;
+    until it is done, its work lies in OUT.unfinished.
 
-    Example:
+    Examples:
 
         elva mine demo/world --model runs/stage2/model --out demo/world/negatives.jsonl
+        elva mine demo/world --model runs/stage2/model --max-margin 0.1 --out demo/world/negatives.jsonl
     """
+    chosen = kept_tasks(tasks or (), exclude_tasks or ())
     embedder = load_embedder(model, threads, device, image_cache)
     from elva.training.negatives import Filter, mine
 
@@ -180,10 +190,10 @@ def mine(
             top=top,
             split=split,
             datasets=datasets or (),
-            task_ids=tasks or (),
+            task_ids=chosen,
             queries=queries,
             seed=seed,
-            filter=Filter(absolute=max_similarity, relative=max_relative),
+            filter=Filter(max_similarity, max_margin, max_relative),
             skip_bad_rows=skip_bad_rows,
             progress=watch.counting("mining"),
         )

@@ -11,11 +11,8 @@ and, for training rows only, the split "base" (captions in a fixed order) and nl
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,7 +33,15 @@ from elva.data.products import (
     with_brands,
 )
 from elva.data.wording import Vocabulary
-from elva.data.writing import write_instructions, write_pool, write_qrels, write_queries
+from elva.data.writing import (
+    appearing_whole,
+    check_free,
+    place_file,
+    write_instructions,
+    write_pool,
+    write_qrels,
+    write_queries,
+)
 from elva.errors import DataError, DataErrors
 from elva.items import Modality
 
@@ -95,7 +100,7 @@ def import_table(
     link_images: bool = False,
     progress: Progress | None = None,
 ) -> ImportReport:
-    """Turn a CSV, TSV or JSONL table into a data folder.
+    """Turn a CSV, TSV, JSONL or Parquet table into a data folder.
 
     Args:
         table: the file.
@@ -135,7 +140,7 @@ def import_table(
     if brand_from_text and BRAND in kinds:
         fix = f"leave one of the two out, or call the attribute otherwise: rename {kinds[BRAND]}=maker"
         raise DataError(table, None, "brand_from_text", "the table has an attribute 'brand' of its own", fix)
-    _check_free(out)
+    check_free(out)
     columns = Columns(
         image=image_column,
         text=text_column,
@@ -167,7 +172,7 @@ def import_table(
         seed=seed,
     )
     trained = [one for one in products if one.split == "train"]
-    with _appearing_whole(out) as root:
+    with appearing_whole(out) as root:
         _place_images(root, derivation, link_images)
         derivation.lexicon.save(root / LEXICON)
         write_instructions(root, _prompts(derivation), derivation.datasets)
@@ -226,18 +231,7 @@ def _prompts(derivation: Derivation) -> dict[Key, tuple[str, ...]]:
 
 def _place_images(root: Path, derivation: Derivation, link: bool) -> None:
     for product, image in zip(derivation.catalogue.products, derivation.images, strict=True):
-        path = root / image
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not (link and _linked(product.image, path)):
-            shutil.copyfile(product.image, path)
-
-
-def _linked(source: Path, path: Path) -> bool:
-    try:
-        os.link(source.resolve(), path)
-    except OSError:
-        return False
-    return True
+        place_file(product.image, root / image, link=link)
 
 
 def _dataset_name(name: str, table: Path) -> str:
@@ -266,28 +260,7 @@ def _kind_of(table: Path, given: str, kinds: Mapping[str, str], option: str) -> 
     raise DataError(table, None, option, f"{given!r} is no attribute", fix)
 
 
-def _check_free(out: Path) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        fix = "give a new folder, or remove this one"
-        raise DataError(out, None, None, "the folder holds something already", fix)
-
-
 def _check_enough(table: Path, products: Sequence[Product], entity: str) -> None:
     if not any(entity in one.values for one in products if one.split == "train"):
         fix = "give training rows whose entity is filled"
         raise DataError(table, None, entity, "no training row says what it is", fix)
-
-
-@contextmanager
-def _appearing_whole(out: Path) -> Iterator[Path]:
-    """A folder that appears under its name when it is complete, and otherwise not at all."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}.part")
-    unfinished.mkdir()
-    try:
-        yield unfinished
-        if out.exists():
-            out.rmdir()
-        unfinished.rename(out)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)

@@ -15,9 +15,11 @@ and our own additions: grains.json (the words for grains) and nli/*.csv (triples
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from elva.errors import InputError
 from elva.items import Modality
 
 DATASETS = {
@@ -109,6 +111,23 @@ class TaskName:
 def union_pool_path(split: str) -> Path:
     """The pool of all datasets together."""
     return GLOBAL_POOLS / f"mbeir_union_{split}_cand_pool.jsonl"
+
+
+def kept_tasks(tasks: Sequence[int], excluded: Sequence[int]) -> tuple[int, ...]:
+    """`tasks` (all when empty) without the excluded ones, as readers take them: empty for all.
+
+    Raises:
+        InputError: an excluded id is no task of M-BEIR, or no task is left.
+    """
+    unknown = [task for task in excluded if task not in TASKS]
+    if unknown:
+        raise InputError(f"task {unknown[0]} can't be excluded: tasks are {', '.join(map(str, TASKS))}")
+    if not excluded:
+        return tuple(tasks)
+    kept = tuple(task for task in tasks or TASKS if task not in excluded)
+    if not kept:
+        raise InputError(f"tasks {list(tasks or TASKS)} without {list(excluded)} are none: exclude fewer")
+    return kept
 
 
 def find_tasks(root: Path, split: str) -> list[TaskName]:

@@ -28,6 +28,7 @@ from elva.data.qrels import Qrels, read_qrels
 from elva.data.reading import read_pool, read_queries
 from elva.data.records import Candidate, NearMiss, Query
 from elva.data.rows import Rows
+from elva.data.stored import Stored
 from elva.data.train_set import TrainSet, read_train_set
 from elva.data.writing import (
     write_instructions,
@@ -63,7 +64,7 @@ Scope = Literal["local", "global"]
 
 @dataclass(frozen=True)
 class MBeir:
-    """An M-BEIR tree. Files are read when asked for, and anew each time.
+    """An M-BEIR tree. Files are read when asked for; rows are held as places in them, not as objects.
 
     Attributes:
         root: the folder; image paths in the files are relative to it.
@@ -94,17 +95,16 @@ class MBeir:
             if (not datasets or name.dataset in datasets) and (not task_ids or name.task in task_ids)
         ]
 
-    def queries(self, name: TaskName) -> list[Query]:
-        """The queries of a task, in file order.
+    def queries(self, name: TaskName) -> Sequence[Query]:
+        """The queries of a task, in file order; each is parsed whenever it is asked for.
 
         Raises:
             DataErrors: every bad row or repeated qid, unless bad rows are skipped.
         """
-        path = self.root / name.query_path
-        return [query for _, query in read_queries(path, name.task, self.rows)]
+        return read_queries(self.root / name.query_path, name.task, self.rows)
 
-    def pool(self, name: TaskName, scope: Scope = "local") -> list[Candidate]:
-        """The candidates of a task, in file order.
+    def pool(self, name: TaskName, scope: Scope = "local") -> Stored[Candidate]:
+        """The candidates of a task, in file order; each is parsed whenever it is asked for.
 
         Args:
             name: the task.
@@ -143,6 +143,10 @@ class MBeir:
         """The ids of those of these datasets that are known: from the instructions, else from the fixed table."""
         known = {**DATASETS, **self._instructions[1]}
         return frozenset(known[name] for name in datasets if name in known)
+
+    def dataset_name(self, number: int) -> str:
+        """The name of a dataset id, the other way round; "dataset7" where none is known."""
+        return self._dataset_names.get(number, f"dataset{number}")
 
     def instruction(self, query: Query, choice: Choice = 0) -> str | None:
         """The instruction that goes with a query, if its data set has any.
@@ -225,6 +229,10 @@ class MBeir:
     def _instructions(self) -> tuple[dict[Key, Prompts], dict[str, int]]:
         path = self.root / INSTRUCTIONS
         return read_instructions(path, self.rows) if path.is_file() else ({}, {})
+
+    @cached_property
+    def _dataset_names(self) -> dict[int, str]:
+        return {number: name for name, number in {**DATASETS, **self._instructions[1]}.items()}
 
     def _image(self, path: str | None) -> Path | None:
         return None if path is None else (self.root / path).absolute()

@@ -177,7 +177,10 @@ def cell(row: Mapping[str, Any], column: str, default: Any) -> Any:
 def _text(row: Mapping[str, Any], column: str) -> str:
     value = cell(row, column, None)
     text = str(value) if isinstance(value, int) else value
-    if not isinstance(text, str) or not text.strip():
+    if not isinstance(text, str | None):
+        fix = "name the field inside, by a dot; pictures must be files, named by their paths"
+        raise RowProblem(column, f"a {type(text).__name__} instead of a text", fix)
+    if text is None or not text.strip():
         raise RowProblem(column, "empty", "fill it, or drop the row")
     return text.strip()
 

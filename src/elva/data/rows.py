@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from elva.data.records import RowProblem
+from elva.data.stored import Index, Scan, Stored
 from elva.errors import DataError, DataErrors
 
 Record = TypeVar("Record")
@@ -23,11 +24,13 @@ class Rows:
     Attributes:
         skip_bad: leave bad rows out and count them, instead of raising.
         known_bad: file -> lines to leave out unread (what a validation found).
+        indexed: file -> where its good rows lie: found by a validation, or at the first reading.
         skipped: file -> number of rows left out so far.
     """
 
     skip_bad: bool = False
     known_bad: Mapping[Path, frozenset[int]] = field(default_factory=dict)
+    indexed: dict[Path, Index] = field(default_factory=dict)
     skipped: dict[Path, int] = field(default_factory=dict)
 
     def read(self, path: Path, parse: Callable[[str], Record]) -> list[Record]:
@@ -37,17 +40,45 @@ class Rows:
             DataErrors: every bad line, unless bad rows are skipped.
             DataError: the file can't be read at all.
         """
-        return [record for _, record in self.read_numbered(path, parse)]
-
-    def read_numbered(self, path: Path, parse: Callable[[str], Record]) -> list[tuple[int, Record]]:
-        """As `read`, each record with its 1-based line."""
         errors: list[DataError] = []
         known = self.known_bad.get(path, frozenset())
         with _collector_paused():
-            records = [pair for pair in parsed_lines(path, parse, errors) if pair[0] not in known]
+            records = [record for line, record in parsed_lines(path, parse, errors) if line not in known]
         self.skipped[path] = len(known)
         self.leave_out([error for error in errors if error.line not in known])
         return records
+
+    def stored(self, path: Path, parse: Callable[[str], Record], name: str, *, repeats: bool = False) -> Stored[Record]:
+        """The records of a file, each read when it is asked for; all are parsed once, to find the bad rows.
+
+        Args:
+            path: the file.
+            parse: a line -> its record.
+            name: the attribute that is its id, unique in the file.
+            repeats: the same record may come several times.
+
+        Raises:
+            DataErrors: every bad line and every id that comes twice, unless bad rows are skipped.
+            DataError: the file can't be read at all.
+        """
+        known = self.known_bad.get(path, frozenset())
+        if path not in self.indexed:
+            self.skipped[path] = len(known)
+            self.indexed[path] = self._index(path, parse, name, repeats, known)
+        self.skipped.setdefault(path, len(known))
+        return Stored(path, self.indexed[path], parse)
+
+    def _index(
+        self, path: Path, parse: Callable[[str], Record], name: str, repeats: bool, known: Collection[int]
+    ) -> Index:
+        errors: list[DataError] = []
+        scan = Scan()
+        for line, offset, record in located_lines(path, parse, errors):
+            scan.add(line, offset, getattr(record, name), hash(record) if repeats else 0)
+        twice = scan.twice(repeats)
+        errors += repeated(path, scan, twice, parse, name)
+        self.leave_out(sorted((e for e in errors if e.line not in known), key=lambda error: error.line or 0))
+        return scan.index([*twice, *(row for row, line in enumerate(scan.lines) if line in known)])
 
     def leave_out(self, errors: Sequence[DataError]) -> None:
         """Count rows that are left out as bad; DataErrors unless bad rows are skipped."""
@@ -65,23 +96,45 @@ def parsed_lines(path: Path, parse: Callable[[str], Record], errors: list[DataEr
     Raises:
         DataError: the file can't be opened.
     """
+    return ((line, record) for line, _, record in located_lines(path, parse, errors))
+
+
+def located_lines(
+    path: Path, parse: Callable[[str], Record], errors: list[DataError]
+) -> Iterator[tuple[int, int, Record]]:
+    """As `parsed_lines`, with the line's first byte: (line, offset, record)."""
     try:
         file = path.open("rb")
     except OSError as error:
         fix = "check the data folder"
         raise DataError(path, None, None, f"can't be read ({error.strerror})", fix) from error
     with file:
+        stop = 0
         for number, raw in enumerate(file, start=1):
+            start, stop = stop, stop + len(raw)
             try:
                 line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
                 if not line.isspace() and line:
-                    yield number, parse(line)
+                    yield number, start, parse(line)
             except UnicodeDecodeError as error:
                 found = f"byte {error.start + 1} is not UTF-8"
                 errors.append(DataError(path, number, None, found, "save the file as UTF-8"))
             except RowProblem as problem:
                 parts = (problem.field, problem.found, problem.fix)
                 errors.append(DataError(path, number, *parts))
+
+
+def repeated(
+    path: Path, scan: Scan, twice: Sequence[int], parse: Callable[[str], Record], name: str
+) -> list[DataError]:
+    """The errors of the rows of a scan whose id came before."""
+    stored = Stored(path, scan.index(), parse)
+    return [
+        DataError(
+            path, scan.lines[row], name, f"{getattr(stored.at(row), name)} comes twice", "give every row its own id"
+        )
+        for row in twice
+    ]
 
 
 def parse_object(line: str) -> dict[str, Any]:

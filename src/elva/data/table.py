@@ -1,4 +1,4 @@
-"""A user's table as rows: CSV or TSV with a header line, or JSONL with one object per line."""
+"""A user's table as rows: CSV or TSV with a header line, JSONL with one object per line, or Parquet."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from typing import Any, BinaryIO, TextIO
 
 from elva.data.records import RowProblem, check_encoding
 from elva.data.rows import parse_object, parsed_lines
-from elva.errors import DataError
+from elva.errors import DataError, MissingExtra
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = (".jsonl", ".ndjson", ".json")
+PARQUET = (".parquet", ".pq")
 LONGEST_CELL = 10_000_000
 LONGEST_RECORD = 200
 """Lines of one row: line breaks inside quotes are fine, and so many of them are a quote left open."""
+ROWS_PER_BATCH = 1024
 
 NumberedRow = tuple[int, dict[str, Any]]
 
@@ -25,10 +27,12 @@ NumberedRow = tuple[int, dict[str, Any]]
 def table_rows(path: Path, errors: list[DataError]) -> Iterator[NumberedRow]:
     """Yield (1-based line, column -> value) for the good rows and append the bad ones to `errors`.
 
-    Cells of a CSV are strings, empty ones too; no word is taken for a missing value.
+    Cells of a CSV are strings, empty ones too; no word is taken for a missing value. The lines of a Parquet file are
+    its rows, read a batch at a time.
 
     Raises:
         DataError: the file can't be opened, has no header, a quote is left open, or it is of another kind.
+        MissingExtra: the file is Parquet and pyarrow isn't installed.
     """
     suffix = path.suffix.lower()
     if suffix in SEPARATORS or suffix in JSON_LINES:
@@ -37,8 +41,26 @@ def table_rows(path: Path, errors: list[DataError]) -> Iterator[NumberedRow]:
         return parsed_lines(path, parse_object, errors)
     if suffix in SEPARATORS:
         return _separated(path, SEPARATORS[suffix], errors)
-    fix = "give a .csv, .tsv or .jsonl file"
+    if suffix in PARQUET:
+        return _parquet(path)
+    fix = "give a .csv, .tsv, .jsonl or .parquet file"
     raise DataError(path, None, None, f"unknown kind of table {path.suffix!r}", fix)
+
+
+def _parquet(path: Path) -> Iterator[NumberedRow]:
+    try:
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
+    except ImportError as error:
+        raise MissingExtra("pyarrow", "parquet") from error
+    try:
+        with ParquetFile(path) as file:
+            batches = file.iter_batches(ROWS_PER_BATCH)
+            yield from enumerate((row for batch in batches for row in batch.to_pylist()), start=1)
+    except (ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            path, None, None, f"no readable Parquet ({error})", "check the path, or save it again"
+        ) from error
 
 
 def _check_utf8(path: Path) -> None:

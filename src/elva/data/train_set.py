@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from elva.data.layout import (
     GLOBAL_POOLS,
@@ -19,13 +21,11 @@ from elva.data.layout import (
 )
 from elva.data.reading import read_pool, read_queries
 from elva.data.records import Candidate, Query
+from elva.data.stored import Joined, Lookup, Stored
 from elva.errors import DataError
 
 if TYPE_CHECKING:
     from elva.data.mbeir import MBeir
-
-Placed = tuple[Path, int, Query]
-"""A query with the file and line it came from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,14 @@ class TrainSet:
     """What a training run reads.
 
     Attributes:
-        queries: every query, each with a known task and candidates that all exist.
+        queries: every query, each with a known task and candidates that all exist; parsed when asked for.
         candidates: did -> candidate, for every did that the queries or the caller name.
+        names: dataset id -> name: by the query files or, where these mix data sets, by instructions and fixed table.
     """
 
-    queries: tuple[Query, ...]
+    queries: Sequence[Query]
     candidates: Mapping[str, Candidate]
+    names: Mapping[int, str]
 
 
 def read_train_set(
@@ -50,18 +52,41 @@ def read_train_set(
 ) -> TrainSet:
     """See `MBeir.train_examples`."""
     files = chosen_files(data, split, datasets, task_ids)
-    placed = [entry for entry in _placed_queries(data, files, datasets) if _kept(entry[2], task_ids)]
-    wanted = {did for _, _, query in placed for did in named_candidates(query)}.union(also)
-    candidates = _find(data, wanted, own_pools(data, split, files))
-    complete = _complete(data, placed, candidates)
-    queries = tuple(query for query in complete if _kept(query, task_ids))
-    if not queries:
+    ids = data.dataset_ids(datasets)
+    found = Finding(data, own_pools(data, split, files))
+    found.look_for(also)
+    parts: list[tuple[str, Stored[Query]]] = []
+    for path, dataset, task in files:
+        stored = read_queries(path, task, data.rows)
+        of_these = not datasets or bool(dataset)
+        kept = []
+        for row, query in enumerate(stored):
+            if (of_these or query.dataset_id in ids) and _kept(query.task, task_ids):
+                found.look_for(named_candidates(query))
+                kept.append(row)
+        parts.append((dataset, stored.only(kept)))
+    candidates = found.finish()
+    errors: list[DataError] = []
+    names: dict[int, str] = {}
+    queries: list[Stored[Query]] = []
+    for dataset, stored in parts:
+        rows = []
+        for place, query in enumerate(stored):
+            error = _incomplete(stored.path, stored.line(place), query, candidates)
+            if error is not None:
+                errors.append(error)
+            elif _kept(task_of(query, candidates), task_ids):
+                names[query.dataset_id] = dataset or data.dataset_name(query.dataset_id)
+                rows.append(place)
+        queries.append(stored.changed(rows, lambda query: replace(query, task=task_of(query, candidates))))
+    data.rows.leave_out(errors)
+    if not any(map(len, queries)):
         fix = "check the split, datasets and task_ids"
         raise DataError(data.root / QUERIES, None, None, f"no {split} queries for these", fix)
-    lost = sorted(set(also) - candidates.keys())
+    lost = sorted(did for did in set(also) if did not in candidates)
     if lost:
         raise DataError(data.root, None, "did", f"no pool holds {lost[0]}", "mine this data again")
-    return TrainSet(queries, candidates)
+    return TrainSet(Joined(queries), candidates, names)
 
 
 def named_candidates(query: Query) -> Iterator[str]:
@@ -126,40 +151,47 @@ def _named(stem: str) -> tuple[str, int | None]:
     return stem, None
 
 
-def _placed_queries(
-    data: MBeir, files: Sequence[tuple[Path, str, int | None]], datasets: Sequence[str]
-) -> Iterator[Placed]:
-    ids = data.dataset_ids(datasets)
-    for path, dataset, task in files:
-        for line, query in read_queries(path, task, data.rows):
-            if dataset or not datasets or query.dataset_id in ids:
-                yield path, line, query
+def _kept(task: int, task_ids: Sequence[int]) -> bool:
+    return not task_ids or task in (*task_ids, -1)
 
 
-def _kept(query: Query, task_ids: Sequence[int]) -> bool:
-    return not task_ids or query.task in (*task_ids, -1)
+class Finding:
+    """Candidates looked up by did: in the pools `first`, and what is in none of them in all others.
 
+    Held are the places of those that were looked for, not the candidates.
+    """
 
-def _find(data: MBeir, wanted: Collection[str], first: Sequence[Path]) -> dict[str, Candidate]:
-    """The wanted candidates: from the pools `first`, then from all others until none is missing."""
-    others = [path for folder in (LOCAL_POOLS, GLOBAL_POOLS) for path in sorted((data.root / folder).glob("*.jsonl"))]
-    found: dict[str, Candidate] = {}
-    for path in dict.fromkeys([*(path for path in first if path.is_file()), *others]):
-        if len(found) == len(wanted):
-            break
-        found.update((one.did, one) for one in read_pool(path, data.rows) if one.did in wanted)
-    return found
+    def __init__(self, data: MBeir, first: Sequence[Path] = ()) -> None:
+        folders = (LOCAL_POOLS, GLOBAL_POOLS)
+        others = [path for folder in folders for path in sorted((data.root / folder).glob("*.jsonl"))]
+        first = [path for path in first if path.is_file()]
+        self._data = data
+        self._others = [path for path in others if path not in first]
+        self._pools = [read_pool(path, data.rows) for path in first]
+        self._shown = [np.zeros(len(pool), bool) for pool in self._pools]
+        self._missing: set[str] = set()
 
+    def look_for(self, dids: Iterable[str]) -> None:
+        """Note dids that are wanted."""
+        lookup = Lookup(self._pools)
+        for did in dids:
+            place = lookup.place(did)
+            if place is None:
+                self._missing.add(did)
+            else:
+                self._shown[place[0]][place[1]] = True
 
-def _complete(data: MBeir, placed: Sequence[Placed], candidates: Mapping[str, Candidate]) -> Iterator[Query]:
-    errors: list[DataError] = []
-    for path, line, query in placed:
-        error = _incomplete(path, line, query, candidates)
-        if error is None:
-            yield replace(query, task=task_of(query, candidates))
-        else:
-            errors.append(error)
-    data.rows.leave_out(errors)
+    def finish(self) -> Lookup:
+        """The wanted ones that some pool holds."""
+        for path in self._others:
+            if not self._missing:
+                break
+            pool = read_pool(path, self._data.rows)
+            self._pools.append(pool)
+            self._shown.append(np.zeros(len(pool), bool))
+            missing, self._missing = self._missing, set()
+            self.look_for(missing)
+        return Lookup(self._pools, self._shown)
 
 
 def _incomplete(path: Path, line: int, query: Query, candidates: Mapping[str, Candidate]) -> DataError | None:

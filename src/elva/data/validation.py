@@ -6,30 +6,36 @@ when asked, opens it without them and says how many.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from elva.data.instructions import read_instructions
 from elva.data.layout import GLOBAL_POOLS, INSTRUCTIONS, LOCAL_POOLS, QUERIES, TRIPLES, TaskName
 from elva.data.mbeir import MBeir
 from elva.data.nli import read_triples
 from elva.data.qrels import parse_judgement
-from elva.data.reading import candidate_parser, query_parser
+from elva.data.reading import parse_candidate, query_parser
 from elva.data.records import Candidate, Query
-from elva.data.rows import Rows, parsed_lines
+from elva.data.rows import Rows, located_lines, parsed_lines, repeated
+from elva.data.stored import Index, Lookup, Scan, Stored
 from elva.data.train_set import chosen_files, named_candidates, own_pools, task_of, train_files
 from elva.encoding import Watch
 from elva.errors import DataError, DataErrors, InputError, MediaError
 from elva.media import DEFAULT_LIMITS, MediaLimits, load_image
+
+Record = TypeVar("Record")
 
 Progress = Callable[[int], None]
 """Called with the number of rows and images checked since the last call."""
 
 PROGRESS_EVERY = 256
 SPLITS = ("train", "val", "test")
+UNION_VAL = "union_val"
+"""A folder of the published tree: val's own files over again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +46,16 @@ class ValidationReport:
         errors: every bad place, file by file.
         counts: file -> number of good rows.
         images: number of different images that were opened and decoded.
+        indexed: file of queries or candidates -> where its good rows lie.
+        tasks: sub-task -> number of good queries, repeats counted, and of candidates in its pool; None for a task that
+            only files without a task in their name hold.
     """
 
     errors: tuple[DataError, ...]
     counts: Mapping[Path, int]
     images: int
+    indexed: Mapping[Path, Index]
+    tasks: Mapping[TaskName, tuple[int, int | None]]
 
     @property
     def bad_rows(self) -> dict[Path, frozenset[int]]:
@@ -90,14 +101,14 @@ def validate(
         DataError: the folder is no M-BEIR tree.
     """
     data = MBeir.open(root)
-    check = _Check(data.root, frozenset(files), limits if check_images else None, progress)
+    check = _Check(MBeir(data.root, Rows(skip_bad=True)), frozenset(files), limits if check_images else None, progress)
     found = {path.name for path in (data.root / QUERIES).iterdir() if path.is_dir()}
     check.pools()
-    for split in splits or sorted({"train" if name == "union_train" else name for name in found}):
+    for split in splits or sorted({"train" if name == "union_train" else name for name in found} - {UNION_VAL}):
         check.split(split)
     check.others()
     check.flush()
-    return ValidationReport(tuple(check.errors), check.counts, len(check.images))
+    return ValidationReport(tuple(check.errors), check.counts, len(check.images), check.indexed, check.sub_tasks())
 
 
 def open_checked(
@@ -129,7 +140,7 @@ def open_checked(
     whole_files = [error for error in report.errors if error.line is None]
     if whole_files or (report.errors and not skip_bad_rows):
         raise DataErrors(whole_files or report.errors)
-    return MBeir(Path(root), Rows(skip_bad_rows, report.bad_rows)), report
+    return MBeir(Path(root), Rows(skip_bad_rows, report.bad_rows, dict(report.indexed))), report
 
 
 def open_tasks(
@@ -190,116 +201,161 @@ def _require_known(
 
 @dataclass(slots=True)
 class _Check:
-    root: Path
+    data: MBeir
     files: frozenset[Path]
     limits: MediaLimits | None
     progress: Progress | None
     errors: list[DataError] = field(default_factory=list)
     counts: dict[Path, int] = field(default_factory=dict)
     images: dict[str, str | None] = field(default_factory=dict)
-    pool_dids: dict[Path, set[str]] = field(default_factory=dict)
-    candidates: dict[str, Candidate] = field(default_factory=dict)
-    queries_of: dict[Path, dict[str, int]] = field(default_factory=dict)  # of one split: qid -> hash of the query
+    pool_files: dict[Path, Stored[Candidate]] = field(default_factory=dict)
+    indexed: dict[Path, Index] = field(default_factory=dict)
+    tasks: Counter[TaskName] = field(default_factory=Counter)
     unreported: int = 0
+
+    @property
+    def candidates(self) -> Lookup:
+        """The good candidates of every pool."""
+        return Lookup([*self.pool_files.values()])
 
     def pools(self) -> None:
         """Read every pool first: queries are checked against the good candidates."""
-        everywhere = sorted((self.root / GLOBAL_POOLS).glob("*.jsonl"))
-        for path in [*sorted((self.root / LOCAL_POOLS).glob("*.jsonl")), *filter(self.is_wanted, everywhere)]:
-            dids = self.pool_dids[path] = set()
-            errors = self.errors if self.is_wanted(path) else []
-            for line, candidate in parsed_lines(path, candidate_parser(), errors):
-                self.told(1)
-                if self.is_one(path, line, candidate) and self.image_is_good(path, line, "img_path", candidate.image):
-                    dids.add(candidate.did)
-                    self.candidates[candidate.did] = candidate
-            self.counts[path] = len(dids)
-        if not self.pool_dids:
+        everywhere = sorted((self.data.root / GLOBAL_POOLS).glob("*.jsonl"))
+        for path in [*sorted((self.data.root / LOCAL_POOLS).glob("*.jsonl")), *filter(self.is_wanted, everywhere)]:
+            self.pool_files[path] = self.rows(
+                path,
+                parse_candidate,
+                "did",
+                lambda candidate: hash((candidate.text, candidate.image)),
+                partial(self.candidate_is_good, path),
+                [*self.pool_files],
+            )
+            self.counts[path] = len(self.pool_files[path])
+        if not self.pool_files:
             fix = "add cand_pool/local/mbeir_{dataset}_task{t}_cand_pool.jsonl"
-            self.add(self.root / LOCAL_POOLS, None, None, "no candidate pool", fix)
+            self.add(self.data.root / LOCAL_POOLS, None, None, "no candidate pool", fix)
 
-    def is_one(self, path: Path, line: int, candidate: Candidate) -> bool:
-        """Whether no other pool has another candidate under this did: the same one may lie in several."""
-        known = self.candidates.get(candidate.did)
-        if known is None or (known.text, known.image) == (candidate.text, candidate.image):
-            return True
-        other = next(file for file, dids in self.pool_dids.items() if candidate.did in dids)
-        if self.is_wanted(path) or self.is_wanted(other):
-            found = f"{candidate.did} is another candidate in {other}"
-            self.add(path, line, "did", found, "give every candidate its own id")
-        return False
+    def rows(
+        self,
+        path: Path,
+        parse: Callable[[str], Record],
+        name: str,
+        content: Callable[[Record], int],
+        is_good: Callable[[int, Record], bool],
+        earlier: Sequence[Path],
+        repeats: bool = False,
+    ) -> Stored[Record]:
+        """Check the rows of a file one by one, then their ids among themselves and against those of earlier files.
+
+        An id names one thing: the same row may lie in several files, another one under its id may not.
+        """
+        before, scan, bad = len(self.errors), Scan(), set[int]()
+        errors = self.errors if self.is_wanted(path) else []
+        for line, offset, record in located_lines(path, parse, errors):
+            self.told(1)
+            if not is_good(line, record):
+                bad.add(len(scan.lines))
+            scan.add(line, offset, getattr(record, name), content(record))
+        twice = scan.twice(repeats)
+        bad.update(twice)
+        found = repeated(path, scan, twice, parse, name) if errors is self.errors else []
+        everything = Stored(path, scan.index(), parse)
+        for other in earlier:
+            clashes = [row for row in scan.clashes(self.indexed[other]) if row not in bad]
+            bad.update(clashes)
+            for row in clashes if self.is_wanted(path) or self.is_wanted(other) else ():
+                what = {"did": "candidate", "qid": "query"}[name]
+                clash = f"{getattr(everything.at(row), name)} is another {what} in {other}"
+                found.append(DataError(path, scan.lines[row], name, clash, f"give every {what} its own id"))
+        # whose row it is comes before what else is wrong with it
+        lines = {error.line for error in found}
+        own = [error for error in self.errors[before:] if error.line not in lines]
+        self.errors[before:] = sorted([*own, *found], key=lambda error: error.line or 0)
+        self.indexed[path] = scan.index(bad)
+        return Stored(path, self.indexed[path], parse)
 
     def split(self, split: str) -> None:
         """Check the queries of a split and their judgements."""
-        self.queries_of.clear()
-        files = train_files(self.root, split)
+        earlier: list[Path] = []
+        files = train_files(self.data.root, split)
         if not files:
             fix = f"add {QUERIES}/{split}/mbeir_{{dataset}}_task{{t}}_{split}.jsonl"
-            self.add(self.root / QUERIES / split, None, None, f"no {split} queries", fix)
+            self.add(self.data.root / QUERIES / split, None, None, f"no {split} queries", fix)
         for path, dataset, task in filter(lambda file: self.is_wanted(file[0]), files):
             name = None if task is None else TaskName(dataset, task, split)
             if name is None and split in ("val", "test"):
                 fix = f"name it mbeir_{{dataset}}_task{{t}}_{split}.jsonl"
                 self.add(path, None, None, "the file name holds no known task", fix)
-            self.queries(path, name)
+            self.queries(path, dataset, split, name, earlier)
+            earlier.append(path)
 
-    def queries(self, path: Path, name: TaskName | None) -> None:
-        """Check one query file, `name` being None for files that mix tasks."""
+    def sub_tasks(self) -> dict[TaskName, tuple[int, int | None]]:
+        """What the report says of each sub-task."""
+        named = {name for name in self.tasks if (self.data.root / name.query_path).is_file()}
+        return {
+            name: (count, self.counts.get(self.data.pool_file(name)) if name in named else None)
+            for name, count in sorted(self.tasks.items())
+        }
+
+    def queries(self, path: Path, dataset: str, split: str, name: TaskName | None, earlier: Sequence[Path]) -> None:
+        """Check one query file: `name` is None where it mixes tasks, `dataset` empty where it mixes data sets."""
         pool = self.pool_of(path, name)
         judged = self.judgements(name, pool)
-        good = self.queries_of[path] = {}
-        self.counts[path] = 0
-        parse = query_parser(None if name is None else name.task)
-        for line, query in parsed_lines(path, parse, self.errors):
-            self.told(1)
-            problem = self.taken(query) or self.problem(query, pool, judged)
+        candidates = self.candidates
+        tasks: dict[int, Counter[int]] = defaultdict(Counter)  # dataset id -> task -> good queries
+
+        def is_good(line: int, query: Query) -> bool:
+            task = task_of(query, candidates)
+            problem = self.problem(query, task, pool, candidates, judged)
             if problem is not None:
                 self.add(path, line, *problem)
-            elif self.image_is_good(path, line, "query_img_path", query.image):
-                good[query.qid] = hash(query)
-                self.counts[path] += 1
+                return False
+            tasks[query.dataset_id][task] += 1
+            return self.image_is_good(path, line, "query_img_path", query.image)
 
-    def pool_of(self, path: Path, name: TaskName | None) -> set[str]:
-        """The dids of a task's pool; those of all pools for files that mix tasks."""
+        parse = query_parser(None if name is None else name.task)
+        self.counts[path] = len(self.rows(path, parse, "qid", hash, is_good, earlier, repeats=name is None))
+        if name is not None:
+            self.tasks[name] = self.counts[path]
+        for number, count in tasks.items() if name is None else ():
+            of = dataset or self.data.dataset_name(number)
+            self.tasks.update({TaskName(of, task, split): good for task, good in count.items()})
+
+    def pool_of(self, path: Path, name: TaskName | None) -> Lookup:
+        """A task's pool; all pools for files that mix tasks."""
         if name is None:
-            return set(self.candidates)
-        pool = self.pool_dids.get(MBeir(self.root).pool_file(name))
+            return self.candidates
+        pool = self.pool_files.get(self.data.pool_file(name))
         if pool is None:
             self.add(path, None, None, f"{name} has no pool", f"add {name.pool_path}")
-            return set()
-        return pool
+        return Lookup([] if pool is None else [pool])
 
-    def taken(self, query: Query) -> tuple[str, str, str] | None:
-        """(field, found, fix) where the qid is another query's in another file of the split, or None."""
-        content = hash(query)
-        for path, known in self.queries_of.items():
-            if known.get(query.qid, content) != content:
-                return "qid", f"{query.qid} is another query in {path}", "give every query its own id"
-        return None
-
-    def problem(self, query: Query, pool: set[str], judged: Mapping[str, set[str]]) -> tuple[str, str, str] | None:
+    def problem(
+        self, query: Query, task: int, pool: Lookup, candidates: Lookup, judged: Mapping[str, set[str]]
+    ) -> tuple[str, str, str] | None:
         """(field, found, fix) of what is wrong with a query, or None."""
         for did in named_candidates(query):
-            if did not in self.candidates:
+            if did in pool:
+                continue
+            if did not in candidates:
                 fix = "add the candidate to a pool, or drop the row"
                 return _field(query, did), f"no pool holds {did}", fix
             # OVEN and InfoSeek share answers: theirs may lie in the other one's pool.
             shared = not did.startswith(f"{query.dataset_id}:")
-            if did in query.positives and did not in pool and not shared:
+            if did in query.positives and not shared:
                 fix = "add it to the task's pool, or drop the row"
                 return "pos_cand_list", f"positive {did} is not in the task's pool", fix
-        answers = pool.intersection((*query.positives, *judged.get(query.qid, ())))
-        if not answers:
+        if not any(did in pool for did in (*query.positives, *judged.get(query.qid, ()))):
             return "pos_cand_list", "no positive in the task's pool", "give one, or drop the row"
-        if task_of(query, self.candidates) == -1:
+        if task == -1:
             fix = "M-BEIR has no task of these modalities; drop the row"
             return "query_modality", f"{query.modality} has no task", fix
         return None
 
-    def judgements(self, name: TaskName | None, pool: set[str]) -> dict[str, set[str]]:
+    def judgements(self, name: TaskName | None, pool: Lookup) -> dict[str, set[str]]:
         """Check a task's qrels; returns qid -> dids judged relevant."""
         relevant: dict[str, set[str]] = defaultdict(set)
-        path = None if name is None else self.root / name.qrels_path
+        path = None if name is None else self.data.root / name.qrels_path
         if path is None or not path.is_file():
             return relevant
         for line, (qid, did, relevance) in parsed_lines(path, parse_judgement, self.errors):
@@ -313,11 +369,11 @@ class _Check:
 
     def others(self) -> None:
         """Check instructions, triples and the lexicon."""
-        path = self.root / INSTRUCTIONS
+        path = self.data.root / INSTRUCTIONS
         self.gather(lambda: read_instructions(path, Rows()) if path.is_file() else None)
-        for triples in () if self.files else sorted((self.root / TRIPLES).glob("*.*")):
+        for triples in () if self.files else sorted((self.data.root / TRIPLES).glob("*.*")):
             self.gather(partial(read_triples, triples))
-        self.gather(MBeir(self.root).lexicon)
+        self.gather(self.data.lexicon)
 
     def is_wanted(self, path: Path) -> bool:
         """Whether the rows of this file are checked, and not only read for what others name."""
@@ -332,12 +388,16 @@ class _Check:
         except DataError as error:
             self.errors.append(error)
 
+    def candidate_is_good(self, path: Path, line: int, candidate: Candidate) -> bool:
+        """A candidate is as good as its image."""
+        return self.image_is_good(path, line, "img_path", candidate.image)
+
     def image_is_good(self, path: Path, line: int, field: str, image: str | None) -> bool:
         """Decode an image, once however many rows name it; a bad one is an error of each row."""
         if image is None or self.limits is None or not self.is_wanted(path):
             return True
         if image not in self.images:
-            self.images[image] = _image_problem(self.root / image, self.limits)
+            self.images[image] = _image_problem(self.data.root / image, self.limits)
             self.told(1)
         problem = self.images[image]
         if problem is not None:

@@ -1,12 +1,13 @@
-"""Writing the M-BEIR layout. Every file appears whole or not at all."""
+"""Writing the M-BEIR layout. Every file and folder appears whole or not at all."""
 
 from __future__ import annotations
 
 import csv
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
@@ -14,6 +15,7 @@ from typing import Any, TextIO
 from elva.data.instructions import Key, Prompts, format_instructions
 from elva.data.layout import INSTRUCTIONS, TaskName, union_pool_path
 from elva.data.records import Candidate, Query, candidate_to_row, query_to_row
+from elva.errors import DataError
 
 
 def write_queries(root: Path, name: TaskName, queries: Iterable[Query]) -> Path:
@@ -45,20 +47,53 @@ def write_instructions(root: Path, prompts: Mapping[Key, Prompts], names: Mappin
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> Path:
     """Write a CSV file; returns it."""
-    with _appearing_whole(path) as file:
+    with _file_appearing_whole(path) as file:
         csv.writer(file, lineterminator="\n").writerows(chain([header], rows))
     return path
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> Path:
     """Write a text file, one line each; returns it."""
-    with _appearing_whole(path) as file:
+    with _file_appearing_whole(path) as file:
         file.writelines(line + "\n" for line in lines)
     return path
 
 
+def check_free(out: Path) -> None:
+    """DataError where a folder that is to be made holds something already."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        fix = "give a new folder, or remove this one"
+        raise DataError(out, None, None, "the folder holds something already", fix)
+
+
 @contextmanager
-def _appearing_whole(path: Path) -> Iterator[TextIO]:
+def appearing_whole(out: Path) -> Iterator[Path]:
+    """A folder that appears under its name when it is complete, and otherwise not at all; DataError as `check_free`."""
+    check_free(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = out.with_name(f".{out.name}.{os.getpid()}.part")
+    unfinished.mkdir()
+    try:
+        yield unfinished
+        if out.exists():
+            out.rmdir()
+        unfinished.rename(out)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def place_file(source: Path, path: Path, *, link: bool = False) -> None:
+    """Copy a file; with `link`, hard-link it where the disk allows that."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if link:
+        with suppress(OSError):
+            os.link(source.resolve(), path)
+            return
+    shutil.copyfile(source, path)
+
+
+@contextmanager
+def _file_appearing_whole(path: Path) -> Iterator[TextIO]:
     """A file written under a temporary name, synced, then renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")

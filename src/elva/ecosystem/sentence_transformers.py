@@ -22,13 +22,20 @@ from PIL import Image
 
 from elva.encoding import Vectors
 from elva.errors import CheckpointError, MissingExtra
-from elva.index.folder import published, write_json
+from elva.index.folder import Kind, published, write_json
 from elva.items import Item
 from elva.model.embedder import Embedder
 from elva.model.processor import IMAGE_PAD, Processor
 from elva.prompts import MODALITY_WORDS
 
 MODULES_FILE = "modules.json"
+EXPORT = Kind(
+    "export",
+    "config_sentence_transformers.json",
+    {"model_type": "SentenceTransformer"},
+    ("*.json", "*.safetensors", "*.jinja", "README.md", "1_Pooling/config.json", "2_Normalize/config.json"),
+    "elva export sentence-transformers",
+)
 TOLERANCE = 1e-4
 """Largest difference of a vector's component at which the export still counts as the same model."""
 PROBE_INSTRUCTION = "Find the matching picture."
@@ -80,7 +87,7 @@ def export_sentence_transformers(embedder: Embedder, out: Path, *, query_prompt:
             f"{embedder.name} reads its vectors behind a summary it writes, which stock modules can't; --one-word "
             "exports the vectors of its one-word prompt instead (judge them first: is it trained for that prompt?)"
         )
-    with published(out, MODULES_FILE) as folder:
+    with published(out, EXPORT) as folder:
         embedder.save(folder)
         _write_modules(folder, embedder, query_prompt)
         _write_processor(folder)
@@ -136,8 +143,8 @@ def _write_modules(folder: Path, embedder: Embedder, query_prompt: str) -> None:
     write_json(folder / "2_Normalize" / "config.json", {})
     prompts = {"query": query_prompt, "document": ""}
     write_json(
-        folder / "config_sentence_transformers.json",
-        {"model_type": "SentenceTransformer", "prompts": prompts, "similarity_fn_name": "cosine"},
+        folder / EXPORT.marker,
+        {**EXPORT.says, "prompts": prompts, "similarity_fn_name": "cosine"},
     )
 
 

@@ -84,7 +84,7 @@ class CaptionSet:
     """
 
     def __init__(self, recipe: Recipe, data: MBeir) -> None:
-        train = data.train_examples(recipe.data.split, recipe.data.datasets, recipe.data.tasks)
+        train = data.train_examples(recipe.data.split, recipe.data.datasets, recipe.data.kept_tasks())
         queries = some(train.queries, recipe.data.max_queries, recipe.seed)
         captions = {did: candidate.text for did, candidate in train.candidates.items() if candidate.text is not None}
         silent = [query for query in queries if query.positives[0] not in captions]

@@ -101,7 +101,7 @@ class QuerySource:
         self._recipe, self._data = recipe, data
         self._hard = read_negatives(recipe.data.file("negatives")) if recipe.contrast.hard_negatives else {}
         mined = {did for dids in self._hard.values() for did in dids}
-        train = data.train_examples(recipe.data.split, recipe.data.datasets, recipe.data.tasks, also=mined)
+        train = data.train_examples(recipe.data.split, recipe.data.datasets, recipe.data.kept_tasks(), also=mined)
         self.candidates: Mapping[str, Candidate] = train.candidates
         self.queries: Sequence[Query] = some(train.queries, recipe.data.max_queries, recipe.seed)
         self._by_task: dict[tuple[str, int], list[Query]] = defaultdict(list)

@@ -5,20 +5,24 @@ Only hard negatives make the rewards inside a group alike and the advantage vani
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from elva.data.mbeir import Candidate, Query, TaskName
+from elva.data.mbeir import Candidate, MBeir, Query, TaskName
+from elva.data.stored import distinct
 from elva.data.validation import open_tasks
-from elva.encoding import Encoder, Vectors
+from elva.encoding import Encoder, ModelIdentity, Vectors
 from elva.errors import DataError
 from elva.index.gallery import MICRO, Gallery, require_finite
 from elva.training.prepared import some
-from elva.training.rowfile import read_rowfile, require_rowfile, write_rowfile
+from elva.training.rowfile import read_rowfile, require_rowfile
+from elva.training.unfinished import BLOCK, Unfinished
 
 KEYS = ("qid", "candidates")
 
@@ -29,10 +33,12 @@ class Filter:
 
     Attributes:
         absolute: drop candidates above this cosine; the paper filters so and leaves the value open.
+        margin: drop candidates above the positive's cosine plus this.
         relative: drop candidates above the positive's cosine times this.
     """
 
     absolute: float | None = None
+    margin: float | None = None
     relative: float | None = None
 
     def keeps(self, similarity: Vectors, positive: float) -> np.ndarray:
@@ -40,6 +46,8 @@ class Filter:
         keep = np.ones(len(similarity), bool)
         if self.absolute is not None:
             keep &= similarity <= self.absolute
+        if self.margin is not None:
+            keep &= similarity <= positive + self.margin
         if self.relative is not None:
             keep &= similarity <= positive * self.relative
         return keep
@@ -52,10 +60,15 @@ class RightAnswers:
         candidates: among whom to look for identical ones.
     """
 
-    def __init__(self, candidates: Iterable[Candidate]) -> None:
+    def __init__(self, candidates: Collection[Candidate]) -> None:
+        contents = np.fromiter((hash((c.text, c.image)) for c in candidates), np.int64, len(candidates))
+        values, counts = np.unique(contents, return_counts=True)
+        twice = frozenset(values[counts > 1].tolist())
         groups: dict[tuple[str | None, str | None], list[str]] = defaultdict(list)
-        for candidate in candidates:
-            groups[candidate.text, candidate.image].append(candidate.did)
+        # few are: only these are held as objects
+        for content, candidate in zip(contents.tolist(), candidates, strict=True) if twice else ():
+            if content in twice:
+                groups[candidate.text, candidate.image].append(candidate.did)
         self._alike = {did: group for group in groups.values() if len(group) > 1 for did in group}
 
     def of(self, query: Query) -> frozenset[str]:
@@ -90,12 +103,13 @@ def mine(
 ) -> MiningReport:
     """Rank each task's pool for its queries and write the nearest wrong candidates with their cosines.
 
-    Positives, and candidates identical to one (same text and picture), are never written.
+    Positives, and candidates identical to one (same text and picture), are never written. What a killed process did
+    lies in `OUT.unfinished`; the same call goes on from it.
 
     Args:
         root: data in M-BEIR layout.
         encoder: the stage-2 model.
-        out: JSONL of {"qid", "candidates": [[did, cosine], ...]}, nearest first.
+        out: JSONL of {"qid", "candidates": [[did, cosine], ...], "filtered"}, nearest first.
         top: negatives per query.
         split: which queries.
         datasets: only these; all when empty.
@@ -107,41 +121,67 @@ def mine(
         progress: called with (done now, total).
 
     Raises:
-        InputError: no task fits the choice, or `out` holds anything but negatives.
+        InputError: no task fits the choice, `out` holds anything but negatives, or unfinished work of another command
+            lies beside it.
         DataErrors: every bad row, unless they are to be left out.
         VectorError: the encoder gives NaN.
     """
     require_rowfile(out, KEYS)
     data, names, skipped = open_tasks(root, split, datasets, task_ids, by_task=True, skip_bad_rows=skip_bad_rows)
+    filter = filter or Filter()
     everyone = [(name, query) for name in names for query in data.queries(name)]
-    asking: dict[TaskName, list[Query]] = {name: [] for name in names}
+    asking: dict[TaskName, list[Query]] = defaultdict(list)
     for name, query in some(everyone, queries, seed):
         asking[name].append(query)
-    tasks = [(asking[name], data.pool(name)) for name in names]
-    pool = {c.did: c for _, candidates in tasks for c in candidates}
-    total = len(pool) + sum(len(drawn) for drawn, _ in tasks)
+    pools = {name: data.pool(name) for name in asking}
+    candidates, numbers = distinct([*pools.values()])
+    total = len(candidates) + sum(map(len, asking.values()))
     tick = (lambda n: progress(n, total)) if progress else None
-    vectors = encoder.embed([data.candidate_item(c) for c in pool.values()], progress=tick).vectors
-    row = {did: i for i, did in enumerate(pool)}
-    right = RightAnswers(pool.values())
-    lines, filtered, short = [], 0, 0
-    for drawn, candidates in tasks:
-        if not drawn:
-            continue
-        asked = encoder.embed([data.query_item(q) for q in drawn], progress=tick).vectors
-        require_finite([query.qid for query in drawn], asked)
-        gallery = Gallery.of([c.did for c in candidates], vectors[[row[c.did] for c in candidates]])
-        for query, mined, dropped in _mined(drawn, asked, gallery, right, top, filter or Filter()):
-            filtered, short = filtered + dropped, short + (len(mined) < top)
-            lines.append({"qid": query.qid, "candidates": mined})
-    write_rowfile(out, lines)
-    return MiningReport(len(lines), filtered, short, skipped)
+    right = RightAnswers(candidates)
+    command = {
+        "model": ModelIdentity.of(encoder).to_row(),
+        "data": data.fingerprint(),
+        "tasks": [str(name) for name in asking],
+        "queries": [queries, seed],
+        "top": top,
+        "filter": asdict(filter),
+        "skip_bad_rows": skip_bad_rows,
+    }
+    lines: list[str] = []
+    with Unfinished(out, command) as work:
+        vectors = work.vectors(
+            "candidates",
+            len(candidates),
+            lambda start, stop: {c.did: data.candidate_item(c) for c in candidates[start:stop]},
+            encoder,
+            tick,
+        )
+        for (name, drawn), rows in zip(asking.items(), numbers, strict=True):
+            gallery = Gallery.of([c.did for c in pools[name]], vectors[rows])
+            for start in range(0, len(drawn), BLOCK):
+                block = drawn[start : start + BLOCK]
+                mining = partial(_mined, data, encoder, block, gallery, right, top, filter)
+                lines += work.part(f"{name}-{start:07d}", mining)
+                if tick:
+                    tick(len(block))
+        work.finish(lines)
+    mined = [json.loads(line) for line in lines]
+    short = sum(len(each["candidates"]) < top for each in mined)
+    return MiningReport(len(mined), sum(each["filtered"] for each in mined), short, skipped)
 
 
 def _mined(
-    queries: Sequence[Query], vectors: Vectors, gallery: Gallery, answers: RightAnswers, top: int, filter: Filter
-) -> Iterator[tuple[Query, list[tuple[str, float]], int]]:
-    """Each query, its nearest wrong candidates with their cosines, and how many the filter dropped."""
+    data: MBeir,
+    encoder: Encoder,
+    queries: Sequence[Query],
+    gallery: Gallery,
+    answers: RightAnswers,
+    top: int,
+    filter: Filter,
+) -> Iterator[str]:
+    """The line of each query: its nearest wrong candidates with their cosines, and how many the filter dropped."""
+    vectors = encoder.embed([data.query_item(query) for query in queries]).vectors
+    require_finite([query.qid for query in queries], vectors)
     column = {did: number for number, did in enumerate(gallery.ids)}
     for start, block in gallery.cosines(vectors):
         for number, cosines in enumerate(block, start):
@@ -154,7 +194,8 @@ def _mined(
                 vectors[number], np.where(left, cosines, np.float32(-np.inf)), min(top, int(left.sum()))
             )
             nearest = [(gallery.ids[at], each / MICRO) for at, each in zip(columns, micro.tolist(), strict=True)]
-            yield queries[number], nearest, int((wrong & ~keep).sum())
+            filtered = int((wrong & ~keep).sum())
+            yield json.dumps({"qid": queries[number].qid, "candidates": nearest, "filtered": filtered})
 
 
 def read_negatives(path: Path) -> dict[str, tuple[str, ...]]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 
+from elva.errors import InputError
 from elva.training.settings import Create, Recipe
 
 
 def contradictions(recipe: Recipe) -> list[str]:
     """Every contradiction as one sentence that names the keys and the cure; empty when sound."""
-    found = [*_budget(recipe), *_model(recipe), *_triples(recipe)]
+    found = [*_budget(recipe), *_model(recipe), *_triples(recipe), *_tasks(recipe)]
     if recipe.model.create is not None:
         found += _shape(recipe.model.create)
     if recipe.stage == "contrast":
@@ -55,6 +56,13 @@ def _shape(create: Create) -> Iterator[str]:
 def _triples(recipe: Recipe) -> Iterator[str]:
     if recipe.data.triples is not None and recipe.stage != "contrast":
         yield f"data.triples is for stage contrast, not {recipe.stage}; set it to null"
+
+
+def _tasks(recipe: Recipe) -> Iterator[str]:
+    try:
+        recipe.data.kept_tasks()
+    except InputError as error:
+        yield f"data.exclude_tasks: {error}"
 
 
 def _contrast(recipe: Recipe) -> Iterator[str]:

@@ -83,8 +83,7 @@ class RunLock:
             holder = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
             os.close(descriptor)
             raise CheckpointError(
-                f"{self._path.parent} is being trained by process {holder}; "
-                "wait for it, stop it, or choose another folder"
+                f"{self._path.parent} is in use by process {holder}; wait for it, stop it, or choose another folder"
             ) from error
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())

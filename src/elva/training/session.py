@@ -209,7 +209,7 @@ class Session:
                 data.folder(),
                 data.split,
                 data.datasets,
-                data.tasks,
+                data.kept_tasks(),
                 skip_bad_rows=data.skip_bad_rows,
                 watch=lambda *_: tick,
             )

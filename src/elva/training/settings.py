@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+from elva.data.layout import kept_tasks
 from elva.errors import RecipeError
 from elva.training.strict import Bounds
 
@@ -78,12 +79,17 @@ class Data:
     split: Annotated[str, "split to train on"] = "train"
     datasets: Annotated[tuple[str, ...], "only these data sets; empty: all"] = ()
     tasks: Annotated[tuple[int, ...], "only these M-BEIR task ids; empty: all", AT_LEAST_ZERO] = ()
+    exclude_tasks: Annotated[tuple[int, ...], "none of these M-BEIR task ids: held out of training", AT_LEAST_ZERO] = ()
     triples: Annotated[str | None, "NLI triples (csv or jsonl): the data of stage 1"] = None
     captions: Annotated[str | None, "captions.jsonl made by `elva caption`"] = None
     negatives: Annotated[str | None, "file of negatives made by `elva mine`"] = None
     max_queries: Annotated[int | None, "use at most this many queries", AT_LEAST_ONE] = None
     skip_bad_rows: Annotated[bool, "count and drop bad rows where they would be errors"] = False
     image_cache: Annotated[str | None, "folder that keeps vision features between runs"] = None
+
+    def kept_tasks(self) -> tuple[int, ...]:
+        """Task ids to read, as every reader takes them: empty for all."""
+        return kept_tasks(self.tasks, self.exclude_tasks)
 
     def folder(self) -> Path:
         """The data folder.

@@ -1,0 +1,96 @@
+"""`recipes/reproduce.sh` gives only commands that exist, in an order in which each finds what it needs."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from elva.cli.app import app
+from elva.training.recipe import load_recipe
+
+SCRIPT = Path(__file__).parents[2] / "recipes/reproduce.sh"
+STUB = r"""#!/usr/bin/env bash
+printf '%s\x1f' "$@" >> calls; echo >> calls
+while [ $# -gt 0 ]; do [ "$1" = --out ] && out=$2; shift; done
+case ${out-} in
+    "") ;;
+    *.jsonl) touch "$out" ;;
+    */eval) mkdir -p "$out"; echo "the table of $out" > "$out/table.md" ;;
+    runs/*) mkdir -p "$out/model" ;;
+    *) mkdir -p "$out" ;;
+esac
+"""
+
+
+def script(folder: Path) -> tuple[list[list[str]], str]:
+    """The `elva` commands that the script gives in a folder where everything is downloaded, and what it prints."""
+    for name in ("M-BEIR/query", "Qwen2-VL-2B-Instruct", "Qwen2-VL-7B-Instruct", "bin"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "M-BEIR/nli_for_simcse.csv").touch()
+    (folder / "bin/elva").write_text(STUB)
+    (folder / "bin/elva").chmod(0o755)
+    (folder / "calls").write_text("")
+    environment = {"PATH": f"{folder / 'bin'}:/usr/bin:/bin"}
+    done = subprocess.run(["bash", SCRIPT], cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    return [line.split("\x1f")[:-1] for line in (folder / "calls").read_text().splitlines()], done.stdout
+
+
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
+    return script(tmp_path_factory.mktemp("paper"))[0]
+
+
+def test_every_command_takes_its_options(calls: list[list[str]]) -> None:
+    for call in calls:
+        command, rest = get_command(app), call
+        context = command.make_context("elva", [], resilient_parsing=True)
+        while hasattr(command, "resolve_command"):
+            name, command, rest = command.resolve_command(context, rest)
+            context = command.make_context(
+                name,
+                rest if not hasattr(command, "resolve_command") else [],
+                context,
+                resilient_parsing=hasattr(command, "resolve_command"),
+            )
+
+
+def test_every_training_loads_and_begins_from_what_an_earlier_one_left(calls: list[list[str]]) -> None:
+    there = {"M-BEIR", "nli_for_simcse.csv", "Qwen2-VL-2B-Instruct", "Qwen2-VL-7B-Instruct"}
+    trained = []
+    for call in calls:
+        if call[0] == "train":
+            recipe = load_recipe(call[1], call[2 : call.index("--out")])
+            needs = {recipe.data.root, recipe.model.path, recipe.data.triples, recipe.data.negatives} - {None}
+            assert needs <= there, call
+            trained.append(recipe)
+        if "--model" in call:
+            assert call[call.index("--model") + 1] in there, call
+        if "--out" in call:
+            out = call[call.index("--out") + 1]
+            there |= {out, f"{out}/model"}
+    assert len(trained) == 2 * 3 + 2 + 7
+    assert len({recipe.model.path for recipe in trained}) == 7
+
+
+def test_a_second_run_makes_nothing_again_and_ends_with_the_tables(tmp_path: Path) -> None:
+    script(tmp_path)
+    again, shown = script(tmp_path)
+    assert [call[:2] for call in again] == [["data", "check"]]
+    assert shown.count("the table of runs/") == 2 * 2 + 2 + 7
+
+
+def test_the_numbers_of_the_paper() -> None:
+    for size in ("2b", "7b"):
+        one, two = (load_recipe(f"paper/{size}/stage{n}") for n in (1, 2))
+        three = load_recipe(f"paper/{size}/stage3", ["data.negatives=n.jsonl"])
+        assert (one.contrast.batch_size, one.optimizer.lr, one.budget.epochs) == (576, 4e-5, 2)
+        assert (two.contrast.batch_size, two.optimizer.lr, two.budget.epochs) == (960, 1e-4, 1)
+        assert (three.optimizer.lr, three.budget.epochs) == (1e-6, 1)
+        stage = three.reinforce
+        assert (stage.rollouts.group_size, stage.policy.kl_beta) == (8, 0.2)
+        assert (stage.hard_negatives, stage.random_negatives) == (50, 50)
+        assert (stage.reward.alpha, stage.reward.epsilon, stage.reward.shape) == (0.4, 0.6, "printed")
+        assert {each.model.trainable for each in (one, two, three)} == {"lora"}
