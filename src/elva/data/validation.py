@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from elva.data.instructions import read_instructions
-from elva.data.layout import GLOBAL_POOLS, INSTRUCTIONS, LOCAL_POOLS, QUERIES, TRIPLES, TaskName
+from elva.data.layout import GLOBAL_POOLS, INSTRUCTIONS, LOCAL_POOLS, QUERIES, TASKS, TRIPLES, TaskName
 from elva.data.mbeir import MBeir
 from elva.data.nli import read_triples
 from elva.data.qrels import parse_judgement
@@ -191,9 +191,10 @@ def open_tasks(
 def _require_known(
     there: Sequence[TaskName], root: Path, split: str, datasets: Sequence[str], tasks: Sequence[int]
 ) -> None:
-    """Raise InputError for a data set that the split doesn't have, or a task that M-BEIR doesn't: left out, it is missed.
+    """Raise InputError for a data set that the split doesn't have, or a task that M-BEIR doesn't.
 
-    A task of M-BEIR that these data happen not to have is no error: recipes name the tasks they are meant for.
+    Left out silently they would be missed. A task of M-BEIR that these data happen not to have is no error: recipes
+    name the tasks they are meant for.
     """
     for wanted, known in ((datasets, {name.dataset for name in there}), (tasks, set(TASKS))):
         unknown = [each for each in wanted if each not in known]
