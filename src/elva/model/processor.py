@@ -167,7 +167,7 @@ class Processor:
         if item.text is None:
             return None, False
         text = self._without_control(item.text)
-        if len(text) <= self.settings.max_text:  # a token covers at least one character
+        if len(text.encode()) <= self.settings.max_text:  # a token covers at least one byte
             return text, False
         ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         if len(ids) <= self.settings.max_text:
