@@ -155,3 +155,9 @@ def test_other_limits_are_obeyed(embedder: Embedder) -> None:
     encoding = embedder.embed([Item(text="a small red triangle")])
     assert encoding.truncated == 1
     assert len(embedder.processor.summary_ids(encoding.summaries[0])) <= 4
+
+
+def test_a_text_with_more_tokens_than_letters_is_cut() -> None:
+    text = "𝕤𝕧" * 30  # each letter takes up to four tokens
+    assert len(text) < SHARED.settings.max_text < len(SHARED.tokenizer(text, add_special_tokens=False)["input_ids"])
+    assert SHARED.tokens(Item(text=text), "generative").truncated
