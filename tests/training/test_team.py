@@ -79,7 +79,8 @@ def two_processes(recipe: str, given: list[str], out: Path) -> None:
     ]
     told = [process.communicate(timeout=300)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], "\n".join(told)
-    assert "steps/s" not in told[1], "one process speaks"
+    assert "is the trained model" in told[0]
+    assert not [line for line in told[1].splitlines() if "steps/s" in line or "model" in line], "one process speaks"
 
 
 @pytest.mark.parametrize("form", ["stage2", "elva_no_rollouts"])

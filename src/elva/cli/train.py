@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -76,6 +77,8 @@ def train(
     from elva.training.run import train as run
 
     result = run(loaded, out, resume=resume)
+    if os.environ.get("RANK", "0") != "0":
+        return  # of several processes one speaks
     if not result.finished:
         typer.echo(f"Stopped after {result.updates:,} updates; the same command with --resume goes on.")
         raise typer.Exit(STOPPED)
