@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from elva.errors import InputError
 from elva.model.embedder import Embedder
 from elva.training.captions import write_captions
 from elva.training.negatives import mine
@@ -29,11 +30,17 @@ FORMS = {
 """Batches of odd sizes, so that shares differ."""
 
 
-@pytest.mark.parametrize(("count", "shares"), [(5, [3, 2]), (4, [2, 2]), (1, [1, 0])])
+@pytest.mark.parametrize(("count", "shares"), [(9, [2, 2, 2, 3]), (5, [1, 1, 1, 2]), (4, [1, 1, 1, 1])])
 def test_shares_cover_everything_in_order(count: int, shares: list[int]) -> None:
-    found = [Team(rank, 2).share(count) for rank in range(2)]
+    found = [Team(rank, 4).share(count) for rank in range(4)]
     assert [len(share) for share in found] == shares
     assert [item for share in found for item in share] == list(range(count))
+
+
+def test_every_process_refuses_a_batch_that_leaves_one_idle() -> None:
+    for rank in range(4):
+        with pytest.raises(InputError, match="3 items can't be shared by 4 processes"):
+            Team(rank, 4).share(3)
 
 
 def test_a_team_of_one_does_nothing() -> None:

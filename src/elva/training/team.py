@@ -14,6 +14,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from elva.errors import InputError
+
 
 class Team:
     """The processes of one training; a single process is a team of one, for which everything here does nothing.
@@ -45,22 +47,30 @@ class Team:
         if self.size > 1:
             dist.barrier()
 
-    def share(self, count: int) -> range:
-        """The items of `count` that this process reads: consecutive, and of one size but for the last ones."""
-        each = -(-count // self.size)
-        return range(min(count, self.rank * each), min(count, (self.rank + 1) * each))
+    def share(self, count: int, rank: int | None = None) -> range:
+        """The items of `count` that this process (or another) reads: consecutive, the shares alike but for one item.
+
+        Raises:
+            InputError: there are fewer items than processes; all processes find that, so none waits for another.
+        """
+        if count < self.size:
+            raise InputError(
+                f"{count} items can't be shared by {self.size} processes; start fewer, or read larger batches"
+            )
+        rank = self.rank if rank is None else rank
+        return range(rank * count // self.size, (rank + 1) * count // self.size)
 
     def gather(self, own: Tensor, count: int) -> Tensor:
         """All rows (count, ...) of what every process has of its own share (n, ...), without a graph."""
         if self.size == 1:
             return own
-        each = -(-count // self.size)
+        shares = [len(self.share(count, rank)) for rank in range(self.size)]
         sent = torch.uint8 if own.dtype == torch.bool else own.dtype  # not every backend sends bool
-        padded = own.new_zeros((each, *own.shape[1:]), dtype=sent)
+        padded = own.new_zeros((max(shares), *own.shape[1:]), dtype=sent)
         padded[: len(own)] = own
         everyone = [torch.empty_like(padded) for _ in range(self.size)]
         dist.all_gather(everyone, padded)
-        return torch.cat(everyone)[:count].to(own.dtype)
+        return torch.cat([rows[:share] for rows, share in zip(everyone, shares, strict=True)]).to(own.dtype)
 
     def largest(self, value: float) -> float:
         """The largest of the values that the processes have: a time that all agree on, a flag that any has raised."""
