@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from elva.errors import MediaMissing, MediaTooLarge, MediaTooNarrow, MediaUnreadable
-from elva.media import MediaLimits, image_key, load_image
+from elva.media import MediaLimits, image_key, image_size, load_image
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
@@ -150,3 +152,27 @@ def test_loading_leaves_the_source_as_it_was() -> None:
     load_image(image)
     assert image.mode == "RGBA"
     assert image.getpixel((0, 0)) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_size_is_that_of_the_upright_picture(kind: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(Image.new("RGB", (8, 4)), kind, exif=exif)
+    assert image_size(data) == load_image(data).size
+
+
+def test_the_size_is_refused_where_the_picture_is(tmp_path: Path) -> None:
+    with pytest.raises(MediaMissing):
+        image_size(tmp_path / "gone.png")
+    with pytest.raises(MediaTooLarge, match="50 pixels, the limit is 49"):
+        image_size(Image.new("RGB", (10, 5)), MediaLimits(max_pixels=49))
+
+
+def test_many_threads_leave_the_warnings_as_they_were() -> None:
+    odd = encoded(Image.new("RGB", (8, 8)), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff")
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(load_image, [odd] * 200))
+    assert list(warnings.filters) == before

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import TypeVar
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from elva.errors import MediaMissing, MediaTooLarge, MediaTooNarrow, MediaUnreadable
 
 ImageSource = str | Path | bytes | Image.Image
 """A path, the encoded bytes of an image file, or a picture already in memory."""
 
+SIDEWAYS = (5, 6, 7, 8)
+"""EXIF orientations that exchange width and height."""
 SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
@@ -55,19 +60,58 @@ def load_image(source: ImageSource, limits: MediaLimits = DEFAULT_LIMITS) -> Ima
         MediaTooNarrow: one side is too long for the other; nothing was decoded.
         MediaUnreadable: truncated, damaged, or no image.
     """
+    return _opened(source, limits, _upright_rgb)
+
+
+def image_size(source: ImageSource, limits: MediaLimits = DEFAULT_LIMITS) -> tuple[int, int]:
+    """Width and height in pixels of the image that `load_image` would give, from its header where the format allows.
+
+    Raises:
+        MediaError: as `load_image`; damage behind the header is not seen.
+    """
+    return _opened(source, limits, _upright_size)
+
+
+class _Quiet:
+    """No warnings while any thread is inside; where threads overlap, `warnings.catch_warnings` alone leaves a mess."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+        self._before = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._before = warnings.catch_warnings()
+                self._before.__enter__()
+                warnings.simplefilter("ignore")
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._before.__exit__(None, None, None)
+
+
+_QUIET = _Quiet()
+Looked = TypeVar("Looked")
+
+
+def _opened(source: ImageSource, limits: MediaLimits, look: Callable[[Image.Image], Looked]) -> Looked:
+    """What `look` makes of the opened image; what goes wrong is told with the image's name."""
     name = describe(source)
     if isinstance(source, Image.Image):
         _check_size(source, limits, name)
-        return _upright_rgb(source)
+        return look(source)
     data = _read_bytes(source, limits, name)
     try:
         # Pillow's own bomb check only warns and knows one global limit: ours decides instead. Its other warnings
         # (odd metadata and the like) name no file, and what they are about is decoded all the same.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _QUIET:
             image = Image.open(BytesIO(data))
             _check_size(image, limits, name)
-            return _upright_rgb(image)
+            return look(image)
     except UnidentifiedImageError as error:
         raise MediaUnreadable(f"{name} is not an image; give a JPEG, PNG or the like") from error
     except Image.DecompressionBombError as error:
@@ -140,6 +184,11 @@ def _check_size(image: Image.Image, limits: MediaLimits, name: str) -> None:
             f"{name} is a strip of {image.width} x {image.height} pixels, its longer side may be at most "
             f"{limits.max_ratio} times the shorter; cut a part out"
         )
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    turned = image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS
+    return (image.height, image.width) if turned else image.size
 
 
 def _upright_rgb(image: Image.Image) -> Image.Image:

@@ -38,6 +38,12 @@ def pictures(tmp_path: Path) -> list[Path]:
     return paths
 
 
+def files(cache: Path) -> list[Path]:
+    """What lies in the folder of the one vision tower of a cache."""
+    (folder,) = cache.iterdir()
+    return sorted(folder.iterdir())
+
+
 def test_one_picture_twice_is_seen_once(embedder: Embedder, looks: list[int], pictures: list[Path]) -> None:
     features = VisionFeatures(embedder.backbone, embedder.processor)
     ticks: list[int] = []
@@ -87,7 +93,7 @@ def test_the_disk_gives_back_what_was_seen(
     for (tokens, grid), (again, grid_again) in zip(before, after, strict=True):
         assert torch.equal(tokens, again)
         assert torch.equal(grid, grid_again)
-    assert [path.suffix for path in folder.iterdir()] == [".safetensors"], "nothing half-written is left"
+    assert [path.suffix for path in files(folder)] == [".safetensors"], "nothing half-written is left"
 
 
 def test_nothing_new_is_not_written_again(embedder: Embedder, pictures: list[Path], tmp_path: Path) -> None:
@@ -96,13 +102,50 @@ def test_nothing_new_is_not_written_again(embedder: Embedder, pictures: list[Pat
     assert not (tmp_path / "cache").exists(), "nothing was seen"
     features.look(pictures[:1])
     features.save()
-    (file,) = (tmp_path / "cache").iterdir()
+    (file,) = files(tmp_path / "cache")
     stamp = file.stat().st_mtime_ns
     features.save()
-    assert file.stat().st_mtime_ns == stamp
     features.look(pictures)
     features.save()
-    assert file.stat().st_mtime_ns > stamp
+    assert len(files(tmp_path / "cache")) == 2, "what is new has a file of its own"
+    assert file.stat().st_mtime_ns == stamp
+
+
+def test_what_is_forgotten_comes_from_the_disk(
+    embedder: Embedder, looks: list[int], pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features = VisionFeatures(embedder.backbone, embedder.processor, tmp_path / "cache")
+    (before, _) = features.look(pictures)[0]
+    features.forget()
+    assert not (tmp_path / "cache").exists(), "a file for every step would be too many"
+    monkeypatch.setattr("elva.model.features.PENDING_BYTES", 10)
+    features.forget()
+    assert torch.equal(features.look(pictures)[0][0], before)
+    assert looks == [2]
+
+
+def test_two_processes_may_write_at_once(embedder: Embedder, looks: list[int], pictures: list[Path]) -> None:
+    cache = pictures[0].parent / "cache"
+    one, other = (VisionFeatures(embedder.backbone, embedder.processor, cache) for _ in range(2))
+    for features, shown in ((one, pictures[:1]), (other, pictures[1:2])):
+        features.look(shown)
+    one.save()
+    other.save()
+    later = VisionFeatures(embedder.backbone, embedder.processor, cache)
+    looks.clear()
+    later.look(pictures)
+    assert looks == []
+
+
+def test_the_grid_of_a_picture_needs_no_look(embedder: Embedder, looks: list[int], tmp_path: Path) -> None:
+    features = VisionFeatures(embedder.backbone, embedder.processor)
+    for width, height in ((64, 64), (40, 90), (130, 70), (9, 200)):
+        path = tmp_path / f"{width}.jpg"
+        Image.new("RGB", (width, height), "red").save(path)
+        grid = features.grid(path)
+        assert looks == []
+        assert torch.equal(grid, features.look([path])[0][1])
+        looks.clear()
 
 
 def test_another_vision_tower_never_reads_these_tokens(
@@ -130,15 +173,15 @@ def test_another_way_of_cutting_never_reads_these_tokens(
 
 
 def test_a_damaged_cache_is_told_and_made_again(
-    embedder: Embedder, pictures: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    embedder: Embedder, looks: list[int], pictures: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):
         features = VisionFeatures(embedder.backbone, embedder.processor, tmp_path / "cache")
         features.look(pictures)
         features.save()
-        (file,) = (tmp_path / "cache").iterdir()
-        assert len(VisionFeatures(embedder.backbone, embedder.processor, tmp_path / "cache")._seen) == 2
+        (file,) = files(tmp_path / "cache")
         file.write_bytes(file.read_bytes()[:200])
+    assert looks == [2, 2]
     assert "is damaged" in caplog.text
 
 

@@ -42,10 +42,17 @@ def test_visual_tokens_lie_where_the_pads_were(inputs: Inputs, items: list[Item]
     for row, one in enumerate(prepared):
         pads = one.ids == inputs.processor.image_pad_id
         shown = prefix.inputs[row, prefix.mask[row]][pads]
-        if one.visual is None:
+        if one.image is None:
             assert not pads.any()
         else:
             assert torch.equal(shown, one.visual)
+
+
+def test_pictures_may_be_looked_at_when_they_are_read(inputs: Inputs, items: list[Item]) -> None:
+    early, late = (inputs.prepare(items, "generative", look=look) for look in (True, False))
+    assert all(one.visual is None for one in late)
+    assert [len(one) for one in late] == [len(one) for one in early]
+    torch.testing.assert_close(inputs.collate(late).inputs, inputs.collate(early).inputs, atol=1e-6, rtol=0)
 
 
 def test_looking_live_shows_the_same_with_gradient(inputs: Inputs, items: list[Item]) -> None:

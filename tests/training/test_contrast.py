@@ -106,7 +106,7 @@ def test_too_few_triples_for_one_batch_are_refused(triples: Data) -> None:
 def test_every_text_of_the_triples_is_an_item(triples: Data) -> None:
     source = TripleSource(recipe(triples, 3))
     batch = source.batch(step(2))
-    assert {*batch.queries, *batch.candidates} <= set(source.items)
+    assert {*batch.queries, *batch.candidates} == set(batch.items) <= set(dict(source.items()))
 
 
 # -- queries -----------------------------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ def test_mined_negatives_are_drawn_though_no_query_names_them(queries: Data) -> 
     source = asking(recipe(replace(queries, negatives="n.jsonl", datasets=("world",)), 8, hard_negatives=1))
     drawn = {key for number in range(6) for key in source.batch(step(number)).candidates}
     assert candidate_key("101:90") in drawn
-    assert drawn <= set(source.items)
+    assert drawn <= set(dict(source.items()))
 
 
 def test_queries_are_chosen_by_the_seed_from_all_tasks(queries: Data) -> None:
@@ -236,6 +236,7 @@ def test_every_key_of_a_batch_is_an_item(world: Path) -> None:
     source = asking(recipe(Data(root=str(world), datasets=("world",)), 2))
     for number in range(source.batches_per_epoch):
         batch = source.batch(step(number))
-        assert {*batch.queries, *batch.candidates} <= set(source.items)
-        assert all(source.items[key].instruction for key in batch.queries)
-        assert not any(source.items[key].instruction for key in batch.candidates)
+        assert {*batch.queries, *batch.candidates} == set(batch.items)
+        assert batch.items.items() <= dict(source.items()).items()
+        assert all(batch.items[key].instruction for key in batch.queries)
+        assert not any(batch.items[key].instruction for key in batch.candidates)

@@ -184,6 +184,10 @@ def test_a_bad_line_of_negatives_is_named(tmp_path: Path, line: str) -> None:
         read_negatives(path)
 
 
+def pooled(*numbers: int, dataset: int = 100) -> list[Candidate]:
+    return [Candidate(f"{dataset}:{n}", f"text {n}", None, "text") for n in numbers]
+
+
 @given(
     hard=st.integers(0, 6),
     random=st.integers(0, 6),
@@ -194,7 +198,7 @@ def test_a_bad_line_of_negatives_is_named(tmp_path: Path, line: str) -> None:
 def test_balanced_draws_so_many_distinct_negatives(
     hard: int, random: int, mined_ones: list[int], positives: list[int], seed: int
 ) -> None:
-    pool = [f"100:{n}" for n in range(20)]
+    pool = pooled(*range(20))
     right = tuple(f"100:{n}" for n in positives)
     found = tuple(f"100:{n}" for n in mined_ones)
     asked = query(7, "red", right)
@@ -209,22 +213,20 @@ def test_balanced_draws_so_many_distinct_negatives(
 
 def test_a_small_pool_gives_what_it_has() -> None:
     asked = query(7, "red", ("100:0",))
-    balanced = Balanced({}, {NAME: ["100:0", "100:1", "100:2"]}, hard=3, random=3)
+    balanced = Balanced({}, {NAME: pooled(0, 1, 2)}, hard=3, random=3)
     assert sorted(balanced.draw(NAME, asked, frozenset({"100:0"}), np.random.default_rng(0))) == ["100:1", "100:2"]
 
 
 def test_a_pool_of_right_answers_gives_none() -> None:
-    pool = [f"100:{n}" for n in range(9)]
-    asked = query(7, "red", tuple(pool))
-    assert (
-        Balanced({asked.qid: pool[:3]}, {NAME: pool}, 2, 2).draw(NAME, asked, frozenset(pool), np.random.default_rng(0))
-        == []
-    )
+    dids = [f"100:{n}" for n in range(9)]
+    asked = query(7, "red", tuple(dids))
+    balanced = Balanced({asked.qid: dids[:3]}, {NAME: pooled(*range(9))}, 2, 2)
+    assert balanced.draw(NAME, asked, frozenset(dids), np.random.default_rng(0)) == []
 
 
 def test_what_equals_a_positive_is_no_negative_though_it_was_mined() -> None:
     asked = query(7, "red", ("100:0",))
-    balanced = Balanced({asked.qid: ["100:1", "100:2"]}, {NAME: [f"100:{n}" for n in range(4)]}, hard=2, random=2)
+    balanced = Balanced({asked.qid: ["100:1", "100:2"]}, {NAME: pooled(*range(4))}, hard=2, random=2)
     assert sorted(balanced.draw(NAME, asked, frozenset({"100:0", "100:1"}), np.random.default_rng(0))) == [
         "100:2",
         "100:3",
@@ -232,7 +234,7 @@ def test_what_equals_a_positive_is_no_negative_though_it_was_mined() -> None:
 
 
 def test_the_pool_is_not_scanned_for_each_query() -> None:
-    class Counting(list[str]):
+    class Counting(list[Candidate]):
         looked = 0
 
         def __getitem__(self, place):  # type: ignore[override]
@@ -242,7 +244,7 @@ def test_the_pool_is_not_scanned_for_each_query() -> None:
         def __iter__(self):
             pytest.fail("scanned")
 
-    pool = Counting(f"100:{n}" for n in range(50_000))
+    pool = Counting(pooled(*range(50_000)))
     asked = query(7, "red", ("100:0",))
     assert len(Balanced({}, {NAME: pool}, 3, 3).draw(NAME, asked, frozenset({"100:0"}), np.random.default_rng(0))) == 6
     assert pool.looked <= 7
@@ -250,15 +252,15 @@ def test_the_pool_is_not_scanned_for_each_query() -> None:
 
 def test_random_negatives_come_from_the_pool_of_the_query_s_own_data_set() -> None:
     other = TaskName("mrbench", NAME.task, "train")
-    balanced = Balanced({}, {NAME: ["100:0", "100:1", "100:2"], other: ["101:0", "101:1", "101:2"]}, hard=0, random=2)
+    balanced = Balanced({}, {NAME: pooled(0, 1, 2), other: pooled(0, 1, 2, dataset=101)}, hard=0, random=2)
     asked = query(7, "red", ("100:0",))
     assert sorted(balanced.draw(NAME, asked, frozenset({"100:0"}), np.random.default_rng(0))) == ["100:1", "100:2"]
 
 
 def test_all_mined_negatives_get_their_turn() -> None:
     asked = query(7, "red", ("100:0",))
-    balanced = Balanced({asked.qid: [f"100:{n}" for n in range(1, 9)]}, {NAME: ["100:0"]}, hard=2, random=0)
-    pool = Balanced(balanced.mined, {NAME: [f"100:{n}" for n in range(9)]}, 2, 0)
+    balanced = Balanced({asked.qid: [f"100:{n}" for n in range(1, 9)]}, {NAME: pooled(0)}, hard=2, random=0)
+    pool = Balanced(balanced.mined, {NAME: pooled(*range(9))}, 2, 0)
     seen = {
         did for seed in range(60) for did in pool.draw(NAME, asked, frozenset({"100:0"}), np.random.default_rng(seed))
     }

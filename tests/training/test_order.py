@@ -31,7 +31,7 @@ def candidate(did: str, text: str | None, image: str | None) -> Candidate:
 def order() -> GrainOrder:
     candidates = {did: candidate(did, None, f"{did}.png") for did in WORDS}
     captions = {candidate_key(did): words for did, words in WORDS.items()}
-    return GrainOrder(candidates, captions, lexicon(), other_offset=1.0)
+    return GrainOrder(candidates.values(), captions, lexicon(), other_offset=1.0)
 
 
 def test_one_grain_off_is_about_one_and_two_about_two(order: GrainOrder) -> None:
@@ -78,7 +78,7 @@ def test_a_text_speaks_for_itself_and_a_picture_through_its_caption() -> None:
         "100:3": Candidate("100:3", WORDS["100:3"], "3.png", "image,text"),
     }
     captions = {candidate_key("100:2"): WORDS["100:2"], candidate_key("100:3"): WORDS["100:1"]}
-    h = GrainOrder(candidates, captions, lexicon(), 0.0).candidates(list(candidates))
+    h = GrainOrder(candidates.values(), captions, lexicon(), 0.0).candidates(list(candidates))
     assert h[0, 1] > 0
     assert h[0, 2] == 0.0
 
@@ -87,7 +87,7 @@ def test_the_world_s_own_near_misses_are_nearer_than_the_rest(world: Path) -> No
     data = MBeir.open(world)
     (name,) = data.tasks("test", ("mrbench",), (3,))  # text candidates
     queries, pool = data.queries(name), {c.did: c for c in data.pool(name)}
-    order = GrainOrder(pool, {}, data.lexicon(), 1.0)
+    order = GrainOrder(pool.values(), {}, data.lexicon(), 1.0)
     right = torch.tensor([[did in query.positives for did in pool] for query in queries])
     h = order.queries([query.positives[0] for query in queries], list(pool), right)
     place = {did: column for column, did in enumerate(pool)}

@@ -30,7 +30,9 @@ def recipe(world: Path, objective: str, *settings: str) -> Recipe:
 @pytest.fixture
 def library(embedder: Embedder) -> PreparedItems:
     items = {key: Item(text=f"a red circle {number}") for number, key in enumerate(scene().keys)}
-    return PreparedItems(embedder, items, "generative", {key: "red circle" for key in items})
+    library = PreparedItems(embedder, "generative", {key: "red circle" for key in items})
+    library.take(items)
+    return library
 
 
 def step() -> Step:

@@ -121,7 +121,8 @@ def test_keys_are_items_queries_first(root: Path) -> None:
     found = source(root)
     now = scene(found, 0)
     assert now.keys[:2] == [f"query {query.qid}" for query in now.queries]
-    assert set(now.keys) <= set(found.items)
+    assert set(now.keys) == set(now.items)
+    assert now.items.items() <= dict(found.items()).items()
 
 
 def test_queries_are_limited_by_the_seed(root: Path) -> None:

@@ -287,6 +287,9 @@ def test_texts_that_were_cut_are_counted_and_said(
 ) -> None:
     embedder.processor.settings = replace(embedder.processor.settings, max_text=2)
     session = open_session(embedder, tmp_path)
-    library = session.prepare({"a": Item(text="red"), "b": Item(text="a large blue circle")}, None)
-    assert library.truncated == 1
-    assert "1 of 2 texts were cut to 2 tokens." in capsys.readouterr().err
+    items = {"a": Item(text="red"), "b": Item(text="a large blue circle")}
+    library = session.prepare(lambda: items.items(), None)
+    for _ in session.steps(1):
+        library.take(items)
+        learn(session)
+    assert "1 of the texts read were cut to 2 tokens." in capsys.readouterr().err

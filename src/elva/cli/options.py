@@ -89,19 +89,22 @@ def load_embedder(model: str, threads: int | None, device: str = "auto", image_c
         CheckpointError: see `Embedder.load`.
     """
     use_threads(threads)
-    import torch
-
+    device = chosen_device(device)
     from elva.model.embedder import Embedder
 
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    _check_device(device)
     return Embedder.load(model, device=device, image_cache=image_cache)
 
 
-def _check_device(device: str) -> None:
+def chosen_device(device: str, local_rank: int = 0) -> str:
+    """What `Device` means; "auto" is a GPU where there is one, that of this process where several train together.
+
+    Raises:
+        InputError: the device isn't there.
+    """
     import torch
 
+    if device == "auto":
+        device = f"cuda:{local_rank}" if torch.cuda.is_available() else "cpu"
     try:
         torch.empty(0, device=device)
         # "meta" and the like are devices too, and compute nothing
@@ -111,6 +114,7 @@ def _check_device(device: str) -> None:
     if not usable:
         there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
         raise InputError(f"--device {device}: torch can't compute there; use auto, or one of {', '.join(there)}")
+    return device
 
 
 class Watching:

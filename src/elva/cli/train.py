@@ -20,6 +20,7 @@ from elva.cli.options import (
     Tasks,
     Threads,
     Watching,
+    chosen_device,
     load_embedder,
     use_threads,
 )
@@ -46,6 +47,7 @@ def train(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder to write.", show_default=False)] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the newest checkpoint in --out.")] = False,
+    device: Device = "auto",
     threads: Threads = None,
     list_recipes: Annotated[
         bool, typer.Option("--list", help="List packaged recipes with their launch lines.")
@@ -74,9 +76,10 @@ def train(
     loaded = load_recipe(recipe, overrides or [])
     loaded.data.folder()  # before the seconds that importing torch takes
     use_threads(threads)
+    device = chosen_device(device, local_rank=int(os.environ.get("LOCAL_RANK", "0")))
     from elva.training.run import train as run
 
-    result = run(loaded, out, resume=resume)
+    result = run(loaded, out, resume=resume, device=device)
     if os.environ.get("RANK", "0") != "0":
         return  # of several processes one speaks
     if not result.finished:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import mmap
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, ValuesView
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
@@ -233,15 +233,29 @@ class Lookup(Mapping[str, Candidate]):
 
     def __iter__(self) -> Iterator[str]:
         """The dids."""
-        return (candidate.did for candidate in self._candidates())
+        return (candidate.did for candidate in self.candidates())
+
+    def values(self) -> ValuesView[Candidate]:
+        """The candidates, each row read once."""
+        return _Values(self)
 
     def __len__(self) -> int:
         """How many they are."""
         return sum(int(rows.sum()) for rows in self._shown) if self._shown else sum(map(len, self._pools))
 
-    def _candidates(self) -> Iterator[Candidate]:
+    def candidates(self) -> Iterator[Candidate]:
+        """One by one, pool after pool."""
         for number, pool in enumerate(self._pools):
             yield from pool.only(np.flatnonzero(self._shown[number])) if self._shown else pool
+
+
+class _Values(ValuesView[Candidate]):
+    """Without it, a look at all values would look every did up that it has just read."""
+
+    _mapping: Lookup
+
+    def __iter__(self) -> Iterator[Candidate]:
+        return self._mapping.candidates()
 
 
 def distinct(pools: Sequence[Stored[Record]]) -> tuple[Joined[Record], list[Numbers]]:

@@ -151,6 +151,7 @@ def open_tasks(
     *,
     by_task: bool = False,
     skip_bad_rows: bool = False,
+    check_images: bool = True,
     watch: Watch | None = None,
 ) -> tuple[MBeir, list[TaskName], int]:
     """Open a data root for the tasks that fit, after a look at every row and picture of theirs.
@@ -163,6 +164,7 @@ def open_tasks(
         by_task: leave out the files that mix tasks, such as the published union file: they belong to no task's name,
             and only `MBeir.train_examples` reads them.
         skip_bad_rows: open the tree without its bad rows.
+        check_images: decode every image that a row names, once.
         watch: told of the look.
 
     Returns:
@@ -184,7 +186,9 @@ def open_tasks(
     files = {path for path, _, _ in kept}.union(own_pools(bench, split, kept))
     files.update(root / name.qrels_path for name in names)
     progress = watch("checking rows and images", None) if watch else None
-    checked, report = open_checked(root, [split], files=files, skip_bad_rows=skip_bad_rows, progress=progress)
+    checked, report = open_checked(
+        root, [split], files=files, skip_bad_rows=skip_bad_rows, check_images=check_images, progress=progress
+    )
     return checked, names, report.skipped
 
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -50,21 +51,57 @@ class Deep:
     layers: tuple[Tensor, ...]
 
 
+class TokenRows(nn.Module):
+    """The rows of one token in the tables that read and write it, float32, as parameters of their own.
+
+    Two vectors train where the tables, hundreds of millions of numbers, are frozen.
+
+    Attributes:
+        token: its id.
+        read: (D,) its embedding.
+        write: (D,) its row of the head; the same parameter where the tables are tied.
+    """
+
+    def __init__(self, token: int, reading: Tensor, writing: Tensor) -> None:
+        super().__init__()
+        self.token = token
+        self.read = nn.Parameter(reading[token].detach().float().clone())
+        tied = reading is writing
+        self.write = self.read if tied else nn.Parameter(writing[token].detach().float().clone())
+
+
 class Backbone(nn.Module):
     """The model of one checkpoint folder.
 
     Attributes:
         hf: transformers' model, or peft's wrapper around it while a LoRA adapter is open.
+        rows: the rows of [RET] that train beside an adapter, while one is open.
+        compute_dtype: what matrices are multiplied in; weights that train stay float32 whatever it is.
     """
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.hf = model
+        self.rows: TokenRows | None = None
+        self.compute_dtype: torch.dtype = next(model.parameters()).dtype
+        self._recomputes = False
         self._text_positions = lru_cache(maxsize=4096)(self._positions)
 
     @classmethod
-    def load(cls, folder: Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Backbone:
+    def load(
+        cls,
+        folder: Path,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+        compute_dtype: torch.dtype | None = None,
+    ) -> Backbone:
         """Read a checkpoint folder in the hub's layout (config.json, *.safetensors).
+
+        Args:
+            folder: the checkpoint.
+            device: where the weights go.
+            dtype: what they are held in.
+            compute_dtype: what matrices are multiplied in; `dtype` by default.
 
         Raises:
             CheckpointError: no such folder, another family, missing or damaged weights, pickled weights.
@@ -88,7 +125,9 @@ class Backbone(nn.Module):
             )
         if lacks := _lacks(model):
             raise CheckpointError(_unsupported(folder, family, lacks))
-        return cls(model.to(device).eval())
+        backbone = cls(model.to(device).eval())
+        backbone.compute_dtype = compute_dtype or dtype
+        return backbone
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
@@ -107,6 +146,12 @@ class Backbone(nn.Module):
     def dimension(self) -> int:
         """Length of a hidden state, and so of an embedding."""
         return int(self.plain.config.text_config.hidden_size)
+
+    @property
+    def layers(self) -> Iterable[nn.Module]:
+        """The layers of the language model, first to last."""
+        layers: Iterable[nn.Module] = self.plain.model.language_model.layers
+        return layers
 
     @property
     def embedding_table(self) -> nn.Embedding:
@@ -135,28 +180,47 @@ class Backbone(nn.Module):
         if deep is not None:
             where = F.pad(deep.where, (0, inputs.shape[1] - deep.where.shape[1]))
             added = {"visual_pos_masks": where, "deepstack_visual_embeds": list(deep.layers)}
-        output = self.plain.model.language_model(
-            inputs_embeds=inputs,
-            position_ids=positions,
-            attention_mask=mask,
-            past_key_values=cache,
-            use_cache=cache is not None,
-            **added,
-        )
+        for layer in self.layers if self._recomputes else ():
+            layer.training = torch.is_grad_enabled() and cache is None  # transformers recomputes in training mode only
+        with self._precision():
+            output = self.plain.model.language_model(
+                inputs_embeds=inputs,
+                position_ids=positions,
+                attention_mask=mask,
+                past_key_values=cache,
+                use_cache=cache is not None,
+                **added,
+            )
         hidden: Tensor = output.last_hidden_state
         return hidden
 
+    def embed(self, ids: Tensor) -> Tensor:
+        """(..., D) embedded tokens."""
+        embedded: Tensor = self.embedding_table(ids)
+        if self.rows is None:
+            return embedded
+        return torch.where((ids == self.rows.token).unsqueeze(-1), self.rows.read.to(embedded.dtype), embedded)
+
     def logits(self, hidden: Tensor) -> Tensor:
         """(..., V) logits of the next token from (..., D) hidden states."""
-        scores: Tensor = self.plain.lm_head(hidden)
+        with self._precision():
+            scores: Tensor = self.plain.lm_head(hidden)
+            if self.rows is not None:
+                scores[..., self.rows.token] = hidden @ self.rows.write.to(hidden.dtype)
         return scores
+
+    def _precision(self) -> torch.autocast:
+        """Matrix products in `compute_dtype`, whatever the weights are held in."""
+        mixed = self.compute_dtype != torch.float32
+        return torch.autocast(self.device.type, self.compute_dtype if mixed else None, enabled=mixed)
 
     def see(self, pixels: Tensor, grid: Tensor) -> list[Tensor]:
         """Visual tokens, one (n_i, W) tensor per image, of patches and grids as `Processor.pixels` gives them.
 
         W is D, or (1 + L) D where the tower also feeds L layers of the language model: those follow the token itself.
         """
-        output = self.plain.model.get_image_features(pixels.to(self.device), grid.to(self.device), return_dict=True)
+        with self._precision():
+            output = self.plain.model.get_image_features(pixels.to(self.device), grid.to(self.device), return_dict=True)
         deep = getattr(output, "deepstack_features", None) or []
         return [torch.cat(parts, -1) for parts in zip(output.pooler_output, *deep, strict=True)]
 
@@ -200,21 +264,33 @@ class Backbone(nn.Module):
 
     # -- what trains ---------------------------------------------------------------------------------------------
 
-    def open_training(self, trainable: Trainable, lora: LoraConfig | None = None, token: int | None = None) -> None:
+    def open_training(
+        self,
+        trainable: Trainable,
+        lora: LoraConfig | None = None,
+        token: int | None = None,
+        recompute: bool = False,
+    ) -> None:
         """Freeze everything, then free what the recipe trains; the vision tower trains only under "all".
 
         Args:
             trainable: "language_model" (weights and head), "lora" (a new adapter on it), "all", or "none".
             lora: the adapter for "lora"; its targets must name modules of the language model only.
             token: an id whose rows train beside the adapter: [RET] is new to a published checkpoint.
+            recompute: hold no states inside the language model's layers for the backward pass, and compute them
+                again in it (gradient checkpointing): a layer's memory for a third more work.
         """
         self.hf.requires_grad_(False)
+        if recompute:
+            self.plain.model.language_model.activation_checkpointing_enable({"use_reentrant": False})
+            self._recomputes = True
         if trainable == "lora":
             assert lora is not None
             if token is not None:
-                tables = ["embed_tokens"] if self.plain.config.tie_word_embeddings else ["embed_tokens", "lm_head"]
-                lora.trainable_token_indices = {table: [token] for table in tables}
-            self.hf = get_peft_model(self.hf, lora)
+                self.rows = TokenRows(token, self.embedding_table.weight, self.plain.lm_head.weight)
+            with warnings.catch_warnings():  # peft asks transformers by a name that is on its way out
+                warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+                self.hf = get_peft_model(self.hf, lora)
         elif trainable == "language_model":
             self.plain.model.language_model.requires_grad_(True)
             self.plain.lm_head.requires_grad_(True)
@@ -229,13 +305,22 @@ class Backbone(nn.Module):
     @contextmanager
     def without_adapter(self) -> Iterator[Backbone]:
         """The model as it was before the adapter was opened: the reference of stage 3, at no cost of memory."""
-        with self.hf.disable_adapter():
-            yield self
+        rows, self.rows = self.rows, None
+        try:
+            with self.hf.disable_adapter():
+                yield self
+        finally:
+            self.rows = rows
 
     def merge_adapter(self) -> None:
         """Fold an open LoRA adapter into the weights, so that the next stage (or transformers) sees one model."""
         if self.has_adapter:
             self.hf = self.hf.merge_and_unload()
+        if self.rows is not None:
+            with torch.no_grad():
+                self.embedding_table.weight[self.rows.token] = self.rows.read
+                self.plain.lm_head.weight[self.rows.token] = self.rows.write
+            self.rows = None
 
     def trainable_parameters(self) -> dict[str, nn.Parameter]:
         """Name to parameter of all that trains: what a checkpoint must hold. Tied weights occur once."""
@@ -244,12 +329,12 @@ class Backbone(nn.Module):
     # -- identity ------------------------------------------------------------------------------------------------
 
     def fingerprint(self, part: Literal["all", "vision"] = "all") -> str:
-        """sha256 of the weights (first 16 hex digits): equal for equal models wherever they are stored."""
+        """sha256 of the weights (first 16 hex digits): equal for equal models, wherever and in whatever dtype."""
         module = self.plain if part == "all" else self.plain.model.visual
         digest = hashlib.sha256()
         for name, tensor in sorted(module.state_dict().items()):
             digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+            digest.update(tensor.detach().cpu().float().contiguous().view(torch.uint8).numpy())
         return digest.hexdigest()[:16]
 
 

@@ -74,6 +74,7 @@ class Embedder:
         *,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
+        compute_dtype: torch.dtype | None = None,
         image_cache: Path | None = None,
     ) -> Embedder:
         """Read a checkpoint folder of the hub's layout, or a packaged one by name.
@@ -82,17 +83,18 @@ class Embedder:
             path: the folder; one without ELVA's settings is a base model and gets [RET] and the paper's prompts.
             device: where to run.
             dtype: of the weights; vectors are float32 all the same.
+            compute_dtype: of matrix products; that of the weights by default.
             image_cache: folder that keeps visual tokens between runs.
 
         Raises:
             CheckpointError: see `Backbone.load` and `Processor.load`.
         """
         folder = checkpoint_folder(path)
-        backbone = Backbone.load(folder, device, dtype)
+        backbone = Backbone.load(folder, device, dtype, compute_dtype)
         processor = Processor.load(folder)
         if processor.add_ret():
             backbone.add_token(processor.ret_id)
-        features = VisionFeatures(backbone, processor, image_cache, keep=image_cache is not None)
+        features = VisionFeatures(backbone, processor, image_cache, keep=False)
         return cls(
             backbone,
             processor,

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-import os
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
-from PIL import Image
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from elva.errors import InputError
-from elva.media import ImageSource, image_key, load_image
+from elva.media import ImageSource, image_key, image_size, load_image
 from elva.model.backbone import Backbone
+from elva.model.feature_files import FeatureFiles, Seen
 from elva.model.processor import Processor
 
-LOG = logging.getLogger(__name__)
-
-Seen = tuple[Tensor, Tensor]
-"""Visual tokens (n, D) and the grid (3,) of one picture."""
+PENDING_BYTES = 256_000_000
+"""Of tokens that wait to be written to disk as one file."""
 
 
 class VisionFeatures:
@@ -32,8 +26,9 @@ class VisionFeatures:
     Args:
         backbone: whose vision tower looks.
         processor: whose image processor cuts patches.
-        folder: also keep them on disk here, one file per vision tower and way of cutting, written by `save`.
-        keep: remember what was seen; False computes each call anew, with bounded memory.
+        folder: also keep them on disk here; `save` writes.
+        keep: remember what was seen until `forget`; False computes each call anew, or reads it from disk, with bounded
+            memory.
 
     Raises:
         InputError: the folder is a file.
@@ -43,15 +38,14 @@ class VisionFeatures:
         self.backbone, self.processor, self.keep = backbone, processor, keep
         self._seen: dict[str, Seen] = {}
         self._keys: dict[str, str] = {}
-        if folder and folder.exists() and not folder.is_dir():
-            raise InputError(f"the image cache {folder} is a file; give a folder")
-        self._file = folder / f"vision-{self._identity()}.safetensors" if folder else None
-        self._saved = self._read()
+        self._pending: dict[str, Seen] = {}
+        self._files = FeatureFiles(folder, self._identity()) if folder else None
 
     def _identity(self) -> str:
         """What the tokens of a picture depend on: who looks, and how pictures are scaled and cut."""
         cutting = hashlib.sha256(self.processor.image_processor.to_json_string().encode()).hexdigest()
-        return f"{self.backbone.fingerprint('vision')}-{cutting[:8]}"
+        precision = str(self.backbone.compute_dtype).removeprefix("torch.")
+        return f"{self.backbone.fingerprint('vision')}-{cutting[:8]}-{precision}"
 
     def look(
         self, sources: Sequence[ImageSource], batch_size: int = 128, progress: Callable[[int], None] | None = None
@@ -64,56 +58,71 @@ class VisionFeatures:
         keys = [self._key(source) for source in sources]
         known = self._seen if self.keep else {}
         todo = {key: source for key, source in zip(keys, sources, strict=True) if key not in known}
-        pending = list(todo.items())
-        for start in range(0, len(pending), batch_size):
-            part = pending[start : start + batch_size]
-            known |= zip((key for key, _ in part), self._see([load_image(source) for _, source in part]), strict=True)
+        for key in [key for key in todo if self._files and key in self._files]:
+            known[key] = self._files.get(key)  # type: ignore[union-attr]
+            del todo[key]
+        for part, pixels, grids in self._cut(list(todo.items()), batch_size):
+            with torch.no_grad():
+                tokens = self.backbone.see(pixels, grids)
+            if self.keep:
+                tokens = [each.cpu() for each in tokens]  # there is more room than on a device
+            seen = dict(zip(part, zip(tokens, grids, strict=True), strict=True))
+            known |= seen
+            if self._files:
+                self._pending |= seen
+            if not self.keep:
+                self._write_if_much()
             if progress:
                 progress(len(part))
         return [known[key] for key in keys]
 
-    @torch.no_grad()
-    def _see(self, images: list[Image.Image]) -> list[Seen]:
-        pixels, grids = self.processor.pixels(images)
-        return list(zip(self.backbone.see(pixels, grids), grids, strict=True))
+    def _cut(
+        self, pictures: Sequence[tuple[str, ImageSource]], batch_size: int
+    ) -> Iterator[tuple[list[str], Tensor, Tensor]]:
+        """Batches of keys, patches and grids (n, 3); while the tower sees one, threads decode and cut the next."""
+
+        def cut(picture: tuple[str, ImageSource]) -> tuple[Tensor, Tensor]:
+            return self.processor.pixels([load_image(picture[1])])
+
+        batches = [pictures[start : start + batch_size] for start in range(0, len(pictures), batch_size)]
+        with ThreadPoolExecutor() as threads:
+            ahead = deque(threads.map(cut, batch) for batch in batches[:1])
+            for number, batch in enumerate(batches):
+                if number + 1 < len(batches):
+                    ahead.append(threads.map(cut, batches[number + 1]))
+                patches, grids = zip(*ahead.popleft(), strict=True)
+                yield [key for key, _ in batch], torch.cat(patches), torch.cat(grids)
+
+    def grid(self, source: ImageSource) -> Tensor:
+        """The grid (3,) of a picture, without looking at it.
+
+        Raises:
+            MediaError: a picture is missing, too large, or its header is damaged.
+        """
+        return self.processor.grid(image_size(source))
 
     def _key(self, source: ImageSource) -> str:
         if not isinstance(source, str | Path):
             return image_key(source)
+        if not self.keep:
+            return image_key(source)
         name = str(source)
-        if name not in self._keys or not self.keep:
+        if name not in self._keys:
             self._keys[name] = image_key(source)
         return self._keys[name]
 
+    def forget(self) -> None:
+        """Drop what was seen from memory; what waits to be written to disk is written when it is much."""
+        self._seen.clear()
+        self._keys.clear()
+        self._write_if_much()
+
+    def _write_if_much(self) -> None:
+        if sum(tokens.nbytes for tokens, _ in self._pending.values()) > PENDING_BYTES:
+            self.save()
+
     def save(self) -> None:
-        """Write what was seen to the folder, if there is one and anything is new.
-
-        A folder that can't be written is only told: the cache saves time, and what it served is not to be lost.
-        """
-        if self._file is None or len(self._seen) == self._saved:
-            return
-        tensors = {f"tokens/{key}": tokens.cpu().contiguous() for key, (tokens, _) in self._seen.items()}
-        tensors |= {f"grid/{key}": grid for key, (_, grid) in self._seen.items()}
-        partial = self._file.with_suffix(f".{os.getpid()}.partial")
-        try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            save_file(tensors, partial)
-            partial.replace(self._file)
-        except (OSError, SafetensorError) as error:
-            LOG.warning("the image cache %s can't be written (%s)", self._file, error)
-            with suppress(OSError):
-                partial.unlink()
-        self._saved = len(self._seen)
-
-    def _read(self) -> int:
-        if self._file is None or not self._file.is_file():
-            return 0
-        try:
-            with safe_open(self._file, framework="pt", device=str(self.backbone.device)) as stored:
-                keys = [name.removeprefix("grid/") for name in stored.keys() if name.startswith("grid/")]  # noqa: SIM118
-                self._seen = {
-                    key: (stored.get_tensor(f"tokens/{key}"), stored.get_tensor(f"grid/{key}").cpu()) for key in keys
-                }
-        except (OSError, SafetensorError) as error:
-            LOG.warning("the image cache %s is damaged (%s); its pictures are looked at again", self._file, error)
-        return len(self._seen)
+        """Write what is new to the folder, if there is one."""
+        if self._files and self._pending:
+            self._files.add(self._pending)
+            self._pending = {}

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 from transformers import AutoTokenizer
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil, smart_resize
 
 from elva.encoding import Extraction
 from elva.errors import CheckpointError
@@ -143,6 +143,19 @@ class Processor:
         """Patches (sum of t*h*w, C*T*P*P) float32 and grids (n, 3) int64 of RGB images."""
         batch = self.image_processor(images=images, return_tensors="pt")
         return batch["pixel_values"], batch["image_grid_thw"]
+
+    def grid(self, size: tuple[int, int]) -> Tensor:
+        """The (3,) int64 grid that `pixels` gives an image of this (width, height) in pixels."""
+        images = self.image_processor
+        width, height = size
+        sides = smart_resize(
+            height,
+            width,
+            images.patch_size * images.merge_size,
+            min_pixels=images.size["shortest_edge"],
+            max_pixels=images.size["longest_edge"],
+        )
+        return torch.tensor([1, *(side // images.patch_size for side in sides)])
 
     def visual_tokens(self, grid: Tensor) -> int:
         """Number of image-pad tokens of one image with this (3,) grid."""

@@ -129,7 +129,7 @@ def sample(
             [prefix.mask[:, None, :].expand(-1, groups, -1), own.repeat(1, step + 1).expand(batch, -1, -1)], -1
         )
         where = (prefix.next_position + step)[None, :, None].expand(3, -1, groups)
-        state = backbone.language(backbone.embedding_table(chosen), where, seen.unsqueeze(1), cache)
+        state = backbone.language(backbone.embed(chosen), where, seen.unsqueeze(1), cache)
         ended = live & (chosen == processor.ret_id)
         embeddings = torch.where(ended.unsqueeze(-1), state.float(), embeddings)
         done = done | ended
@@ -162,7 +162,7 @@ def replay(
     step = torch.arange(steps, device=written.device).repeat_interleave(groups)
     where = (prefix.next_position[:, None] + step)[None].expand(3, -1, -1)
     hidden = backbone.language(
-        torch.cat([prefix.inputs, backbone.embedding_table(written)], 1),
+        torch.cat([prefix.inputs, backbone.embed(written)], 1),
         torch.cat([prefix.positions, where], 2),
         _packed_mask(prefix.mask, groups, steps),
         deep=prefix.deep,

@@ -11,8 +11,10 @@
 
 from __future__ import annotations
 
+import math
+from array import array
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,33 +24,45 @@ from torch import Tensor
 
 from elva.data.mbeir import Candidate, MBeir, Query
 from elva.data.nli import read_triples
+from elva.data.stored import Numbers
 from elva.errors import RecipeError
 from elva.items import Item
 from elva.model.rollout import read_one_word, replay
 from elva.objectives.contrastive import info_nce
 from elva.training.negatives import RightAnswers, read_negatives
 from elva.training.parts import PartwiseForward
-from elva.training.prepared import candidate_key, query_key, read_captions, some
+from elva.training.prepared import PreparedItems, candidate_key, query_key, read_captions, some
 from elva.training.recipe import Recipe
 from elva.training.session import Session, Step
+
+COLDEST = 0.01
+"""The lowest temperature that is learned: CLIP's bound, below which a batch's gradient is that of one pair."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Keys of Q queries and C candidates, each query's positive (Q,), and pairs that are no negatives (Q, C)."""
+    """Queries and what they rank.
+
+    Attributes:
+        queries: keys of Q queries.
+        candidates: keys of C candidates.
+        positive: (Q,) int64, each query's positive among the candidates.
+        ignore: (Q, C) bool, pairs that are no negatives.
+        items: what the keys stand for.
+    """
 
     queries: list[str]
     candidates: list[str]
     positive: Tensor
     ignore: Tensor
+    items: Mapping[str, Item]
 
 
 class Source(Protocol):
     """Where batches come from."""
 
-    @property
-    def items(self) -> Mapping[str, Item]:
-        """Every item that may occur, by key."""
+    def items(self) -> Iterable[tuple[str, Item]]:
+        """Key and item of everything that may occur, made one by one."""
 
     @property
     def batches_per_epoch(self) -> int:
@@ -72,8 +86,11 @@ class TripleSource:
         self._follows: dict[str, set[str]] = defaultdict(set)
         for row in self._triples:
             self._follows[row.anchor].add(row.positive)
+
+    def items(self) -> Iterator[tuple[str, Item]]:
+        """Every text, as its own key."""
         texts = {t for row in self._triples for t in (row.anchor, row.positive, row.negative) if t is not None}
-        self.items = {text: Item(text=text) for text in sorted(texts)}
+        return ((text, Item(text=text)) for text in sorted(texts))
 
     def batch(self, step: Step) -> Batch:
         """Distinct triples; a text that follows from an anchor is no negative of it, whichever row says so."""
@@ -86,7 +103,9 @@ class TripleSource:
             candidates += [row.negative for row in rows if row.negative is not None]
         right = [self._right(row.anchor) for row in rows]
         ignore = torch.tensor([[text in own for text in candidates] for own in right])
-        return Batch([row.anchor for row in rows], candidates, torch.arange(len(rows)), ignore)
+        anchors = [row.anchor for row in rows]
+        items = {text: Item(text=text) for text in (*anchors, *candidates)}
+        return Batch(anchors, candidates, torch.arange(len(rows)), ignore, items)
 
     def _right(self, anchor: str) -> set[str]:
         """The anchor, what follows from it, and what follows from that: an anchor may be another row's positive."""
@@ -95,7 +114,10 @@ class TripleSource:
 
 
 class QuerySource:
-    """Instructed queries with their positives, and mined hard negatives where the recipe wants them."""
+    """Instructed queries with their positives, and mined hard negatives where the recipe wants them.
+
+    Held are places in the files, four bytes a query; rows are read when a batch has them.
+    """
 
     def __init__(self, recipe: Recipe, data: MBeir) -> None:
         self._recipe, self._data = recipe, data
@@ -104,40 +126,48 @@ class QuerySource:
         train = data.train_examples(recipe.data.split, recipe.data.datasets, recipe.data.kept_tasks(), also=mined)
         self.candidates: Mapping[str, Candidate] = train.candidates
         self.queries: Sequence[Query] = some(train.queries, recipe.data.max_queries, recipe.seed)
-        self._by_task: dict[tuple[str, int], list[Query]] = defaultdict(list)
-        for query in self.queries:
-            self._by_task[query.qid.split(":")[0], query.task].append(query)
+        by_task: dict[tuple[int, int], array[int]] = defaultdict(lambda: array("I"))
+        for place, query in enumerate(self.queries):
+            by_task[query.dataset_id, query.task].append(place)
+        self._by_task = [np.asarray(places) for places in by_task.values()]
         self._size = recipe.contrast.batch_size
-        self.batches_per_epoch = sum(len(group) // self._size for group in self._by_task.values())
+        self.batches_per_epoch = sum(len(group) // self._size for group in self._by_task)
         if not self.batches_per_epoch:
             raise RecipeError(f"no sub-task has {self._size} queries; lower contrast.batch_size")
         self._right = RightAnswers(self.candidates.values())
-        self._epoch = (-1, list[list[Query]]())
-        self.items = {query_key(q.qid): self._data.query_item(q) for q in self.queries}
-        self.items |= {candidate_key(c.did): self._data.candidate_item(c) for c in self.candidates.values()}
+        self._epoch = (-1, list[Numbers]())
+
+    def items(self) -> Iterator[tuple[str, Item]]:
+        """Queries, then candidates."""
+        yield from ((query_key(query.qid), self._data.query_item(query)) for query in self.queries)
+        yield from ((candidate_key(c.did), self._data.candidate_item(c)) for c in self.candidates.values())
 
     def batch(self, step: Step) -> Batch:
         """One sub-task's queries, a positive each, drawn among their positives."""
         epoch, place = divmod(step.number, self.batches_per_epoch)
         if self._epoch[0] != epoch:
             self._epoch = (epoch, self._shuffled(epoch))
-        queries = self._epoch[1][place]
+        queries = [self.queries[each] for each in self._epoch[1][place].tolist()]
         chosen = [query.positives[step.rng.integers(len(query.positives))] for query in queries]
         dids = [*dict.fromkeys([*chosen, *self._hard_negatives(queries, step)])]
         places = {did: i for i, did in enumerate(dids)}
         right = [self._right.of(query) for query in queries]
+        items = {query_key(query.qid): self._data.query_item(query) for query in queries}
+        items |= {candidate_key(did): self._data.candidate_item(self.candidates[did]) for did in dids}
         return Batch(
             [query_key(query.qid) for query in queries],
             [candidate_key(did) for did in dids],
             torch.tensor([places[did] for did in chosen]),
             torch.tensor([[did in own for did in dids] for own in right]),
+            items,
         )
 
-    def _shuffled(self, epoch: int) -> list[list[Query]]:
+    def _shuffled(self, epoch: int) -> list[Numbers]:
+        """The places of each batch of an epoch."""
         rng = np.random.default_rng([self._recipe.seed, epoch])
         batches = []
-        for group in self._by_task.values():
-            order = [group[i] for i in rng.permutation(len(group))]
+        for group in self._by_task:
+            order = group[rng.permutation(len(group))]
             batches += [order[i : i + self._size] for i in range(0, len(order) - self._size + 1, self._size)]
         return [batches[i] for i in rng.permutation(len(batches))]
 
@@ -152,54 +182,71 @@ class QuerySource:
 
 def train_contrast(session: Session) -> None:
     """Run the loop until the budget is spent."""
-    recipe, embedder = session.recipe, session.embedder
-    contrast = recipe.contrast
+    recipe, contrast = session.recipe, session.recipe.contrast
     source: Source = TripleSource(recipe) if recipe.data.triples else QuerySource(recipe, session.data()[0])
-    captions = _captions(session, source.items) if recipe.extraction == "generative" else None
+    generative = recipe.extraction == "generative"
+    captions = read_captions(recipe.data.file("captions")) if generative and recipe.data.captions else None
     library = session.prepare(source.items, captions)
-
-    def forward(keys: list[str]) -> tuple[PartwiseForward, Tensor]:
-        """The reading of these items, and the mean language-model loss of their captions."""
-        if captions is None:
-            reader = PartwiseForward(
-                lambda part: [read_one_word(embedder.backbone, library.prefix(keys[part]))],
-                len(keys),
-                contrast.items_per_forward,
-                team=session.team,
-            )
-            return reader, torch.zeros(())
-        written = library.captions(keys)
-
-        def read(part: slice) -> tuple[Tensor, Tensor]:
-            fresh = replay(embedder.backbone, embedder.processor, library.prefix(keys[part]), written.rows(part))
-            return fresh.embeddings[:, 0], fresh.logprobs
-
-        reader = PartwiseForward(read, len(keys), contrast.items_per_forward, team=session.team)
-        return reader, -reader.outputs[1].sum() / written.credit.sum()
-
+    if generative and captions is None:
+        with session.progress("captions", None) as tick:
+            library.write_captions(source.items(), tick)
+    log_scale = session.learn("log_scale", -math.log(contrast.temperature)) if contrast.learn_temperature else None
     for step in session.steps(source.batches_per_epoch):
         batch = source.batch(step)
-        asked, query_lm = forward(batch.queries)
-        answers, candidate_lm = forward(batch.candidates)
-        queries, candidates = asked.outputs[0], answers.outputs[0]
+        library.take(batch.items)
+        asked, answers = (Reader(session, library, keys) for keys in (batch.queries, batch.candidates))
+        temperature = contrast.temperature if log_scale is None else (-log_scale).exp().clamp(min=COLDEST)
+        ignore = batch.ignore.to(session.device)
         ranking = info_nce(
-            queries, candidates, batch.positive, contrast.temperature, ignore=batch.ignore, symmetric=contrast.symmetric
+            asked.vectors,
+            answers.vectors,
+            batch.positive.to(session.device),
+            temperature,
+            ignore=ignore,
+            symmetric=contrast.symmetric,
         )
-        writing = 0.5 * (query_lm + candidate_lm)
+        writing = 0.5 * (asked.lm_loss + answers.lm_loss)
         (ranking + contrast.lm_weight * writing).backward()  # type: ignore[no-untyped-call]
         asked.backward()
         answers.backward()
-        with torch.no_grad():
-            cosines = (queries @ candidates.T).masked_fill(batch.ignore, -1.0)
-            own = (queries * candidates[batch.positive]).sum(-1)
-            right = (own > cosines.scatter(1, batch.positive[:, None], -1.0).amax(-1)).float().mean()
-        session.update({"loss": ranking.item(), "lm_loss": writing.item(), "in_batch_accuracy": right.item()})
+        metrics = {"loss": ranking.item(), "lm_loss": writing.item()}
+        metrics["in_batch_accuracy"] = _accuracy(asked.vectors, answers.vectors, batch.positive, ignore)
+        if isinstance(temperature, Tensor):
+            metrics["temperature"] = temperature.item()
+        session.update(metrics)
 
 
-def _captions(session: Session, items: Mapping[str, Item]) -> dict[str, str]:
-    """The captions file of the recipe, or what the model itself writes before it trains."""
-    if session.recipe.data.captions:
-        return read_captions(session.recipe.data.file("captions"))
-    with session.progress("captions", len(items)) as tick:
-        encoding = session.embedder.embed(list(items.values()), extraction="generative", progress=tick)
-    return dict(zip(items, encoding.summaries, strict=True))
+class Reader(PartwiseForward):
+    """Reads the items of some keys.
+
+    Attributes:
+        vectors: (n, D) unit vectors, in the order of the keys.
+        lm_loss: mean language-model loss of their summaries; 0 where none are read.
+    """
+
+    def __init__(self, session: Session, library: PreparedItems, keys: Sequence[str]) -> None:
+        backbone, processor = session.embedder.backbone, session.embedder.processor
+        filled = session.team.filled(keys)
+        written = library.captions(filled) if session.recipe.extraction == "generative" else None
+
+        def read(part: slice) -> tuple[Tensor, ...]:
+            prefix = library.prefix(filled[part])
+            if written is None:
+                return (read_one_word(backbone, prefix),)
+            fresh = replay(backbone, processor, prefix, written.rows(part))
+            return fresh.embeddings[:, 0], fresh.logprobs
+
+        super().__init__(read, len(filled), session.recipe.contrast.items_per_forward, team=session.team)
+        self.vectors = self.outputs[0][: len(keys)]
+        self.lm_loss = torch.zeros((), device=session.device)
+        if written is not None:
+            self.lm_loss = -self.outputs[1][: len(keys)].sum() / written.credit[: len(keys)].sum()
+
+
+@torch.no_grad()
+def _accuracy(queries: Tensor, candidates: Tensor, positive: Tensor, ignore: Tensor) -> float:
+    """Share of queries whose positive is nearer than every negative of the batch."""
+    positive = positive.to(queries.device)
+    cosines = (queries @ candidates.T).masked_fill(ignore, -1.0)
+    own = (queries * candidates[positive]).sum(-1)
+    return (own > cosines.scatter(1, positive[:, None], -1.0).amax(-1)).float().mean().item()

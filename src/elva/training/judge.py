@@ -41,19 +41,21 @@ def judge(
         order: h between candidates, where listwise or regression need it.
         max_new_tokens: longest summary that could be sampled.
     """
-    stage, weights = recipe.reinforce, recipe.reinforce.weights
+    stage, weights, device = recipe.reinforce, recipe.reinforce.weights, read.embeddings.device
+    sets, ignore = scene.sets.to(device), scene.ignore.to(device)
     asked = len(scene.queries)
     queries, candidates = read.embeddings[:asked], read.embeddings[asked:]
     groups = stage.rollouts.group_size
     ranked = _cosines(scene, first)[: groups or None]
-    own = ranked.gather(2, scene.sets.expand(len(ranked), -1, -1)).transpose(0, 1)  # (Q, G, 1 + N)
+    own = ranked.gather(2, sets.expand(len(ranked), -1, -1)).transpose(0, 1)  # (Q, G, 1 + N)
     reward = reward_total(own, **_reward_settings(recipe))
     metrics = _ranking_metrics(own, reward)
     if groups:
         metrics |= _writing_metrics(first.mask[:, :groups], first.forced[:, :groups])
-    loss = torch.zeros(())
+    loss = torch.zeros((), device=device)
     if weights.policy:
-        pairs = torch.cat([torch.arange(asked)[:, None], asked + scene.sets], 1)  # (Q, M = 2 + N) summaries per query
+        # (Q, M = 2 + N) summaries per query
+        pairs = torch.cat([torch.arange(asked, device=device)[:, None], asked + sets], 1)
         frozen = None if reference is None else reference[pairs][:, :, :groups]
         policy = policy_loss(
             read.logprobs[pairs][:, :, :groups],
@@ -76,7 +78,7 @@ def judge(
         if stage.order.anchors == "all":
             h = torch.cat([h, order.candidates(scene.dids)])
             similarity = torch.cat([similarity, torch.einsum("agd,cgd->gac", candidates, candidates)], 1)
-        h = h.expand(len(similarity), -1, -1)
+        h = h.to(device).expand(len(similarity), -1, -1)
         listwise = listwise_reward(similarity, h, stage.order.grain_temperature, stage.order.temperature).mean()
         regression = regression_loss(similarity, h, stage.order.slope)
         loss = loss - weights.listwise * listwise + weights.regression * regression
@@ -84,7 +86,7 @@ def judge(
     if weights.infonce:
         contrast = torch.stack(
             [
-                info_nce(q, c, scene.sets[:, 0], stage.infonce_temperature, ignore=scene.ignore)
+                info_nce(q, c, sets[:, 0], stage.infonce_temperature, ignore=ignore)
                 for q, c in zip(queries.unbind(1), candidates.unbind(1), strict=True)
             ]
         ).mean()

@@ -220,13 +220,13 @@ class Balanced:
 
     Attributes:
         mined: qid to dids, nearest first.
-        pools: task (of a data set, as in mining) to the dids of its pool, each once.
+        pools: task (of a data set, as in mining) to the candidates of its pool, each once.
         hard: mined negatives per query.
         random: random negatives per query; they also fill up where too few were mined.
     """
 
     mined: Mapping[str, Sequence[str]]
-    pools: Mapping[TaskName, Sequence[str]]
+    pools: Mapping[TaskName, Sequence[Candidate]]
     hard: int
     random: int
 
@@ -241,5 +241,5 @@ class Balanced:
         wanted = self.hard + self.random
         # Among so many distinct ones enough are neither right nor taken, if the pool holds enough at all.
         drawn = rng.choice(len(pool), min(len(pool), wanted + len(right)), replace=False)
-        taken += [did for did in (pool[i] for i in drawn.tolist()) if did not in right and did not in taken]
+        taken += [did for did in (pool[i].did for i in drawn.tolist()) if did not in right and did not in taken]
         return taken[:wanted]

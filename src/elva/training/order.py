@@ -7,7 +7,7 @@ differ. A text candidate speaks for itself. No label is used but the query's pos
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -23,23 +23,23 @@ class GrainOrder:
     """h between queries and candidates, in grains.
 
     Args:
-        candidates: every candidate that may occur, by did.
+        candidates: every candidate that may occur.
         captions: what the base wrote about them, by library key.
         lexicon: parses captions.
         other_offset: grains added for every candidate but a query's right answers: what the query's label knows.
     """
 
     def __init__(
-        self, candidates: Mapping[str, Candidate], captions: Mapping[str, str], lexicon: Lexicon, other_offset: float
+        self, candidates: Iterable[Candidate], captions: Mapping[str, str], lexicon: Lexicon, other_offset: float
     ) -> None:
         if not lexicon.kinds:
             raise InputError(
                 "the data root has no grains.json, so captions can't be parsed into grains; add one (docs/formats.md), "
                 "or set reinforce.weights.listwise and regression to 0"
             )
-        self._row = {did: row for row, did in enumerate(candidates)}
-        words = [c.text if c.image is None and c.text else captions[candidate_key(c.did)] for c in candidates.values()]
-        self._table = FactTable.encode([lexicon.parse(text) for text in words], lexicon)
+        once = {c.did: c.text if c.image is None and c.text else captions[candidate_key(c.did)] for c in candidates}
+        self._row = {did: row for row, did in enumerate(once)}
+        self._table = FactTable.encode([lexicon.parse(text) for text in once.values()], lexicon)
         self._offset = other_offset
 
     def candidates(self, dids: Sequence[str]) -> Tensor:

@@ -26,7 +26,7 @@ class PartwiseForward:
 
     Args:
         read: the forward of some of the items. It may draw random numbers (dropout): a part draws the same again.
-        count: how many items.
+        count: how many items; the size of the team divides it (`Team.filled`).
         size: items per forward; all in one when None.
         learns: whether a gradient is wanted at all.
         team: who shares the work.
@@ -51,7 +51,7 @@ class PartwiseForward:
                 fresh.append(read(part))
         self._graph = fresh[0] if len(fresh) == 1 else None
         columns = [torch.cat([one.detach() for one in column]) for column in zip(*fresh, strict=True)]
-        self.outputs = [team.gather(column, count).requires_grad_(learns) for column in columns]
+        self.outputs = [team.gather(column).requires_grad_(learns) for column in columns]
 
     def backward(self) -> None:
         """Carry the gradient that the outputs have collected into the weights."""

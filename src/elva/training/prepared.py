@@ -5,19 +5,26 @@ Queries and candidates live side by side under keys, since one id may name one o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from elva.data.records import RowProblem
+from elva.data.rows import Rows, parse_object
+from elva.data.stored import Stored
 from elva.encoding import Extraction
-from elva.errors import DataError, InputError
+from elva.errors import InputError
 from elva.items import Item
+from elva.media import ImageSource
 from elva.model.embedder import Embedder
 from elva.model.inputs import Inputs, Prefix, Prepared
 from elva.model.rollout import Rollouts, given
-from elva.training.rowfile import read_rowfile, write_rowfile
+from elva.training.rowfile import write_rowfile
 
 
 def query_key(qid: str) -> str:
@@ -32,6 +39,13 @@ def candidate_key(did: str) -> str:
 
 Row = TypeVar("Row")
 
+PROBED = 64
+"""Pictures that tell what one takes in memory."""
+HELD = 65_536
+"""Items that stay prepared: some hundred megabytes of token ids and positions."""
+WRITTEN_AT_ONCE = 4096
+"""Items whose summaries are written in one call."""
+
 CAPTION_KEYS = ("key", "caption")
 
 
@@ -43,36 +57,104 @@ def some(rows: Sequence[Row], count: int | None, seed: int) -> Sequence[Row]:
 
 
 class PreparedItems:
-    """Prepared items by key.
+    """The items of each step, prepared: tokens, and the summary to be read after each item where the run needs one.
+
+    Pictures are looked at before the first step where all that they show fits into memory; otherwise each step looks
+    at its own. Either way what a step reads is a function of the step, to the last bit, wherever a run was taken up.
 
     Args:
         embedder: the model that will read them.
-        items: what to prepare.
         extraction: which prompt they get.
-        captions: the summary to be read after each item, where the run needs one.
-        progress: called with the number of items just prepared.
+        captions: the summaries by key, or None.
     """
 
-    def __init__(
-        self,
-        embedder: Embedder,
-        items: Mapping[str, Item],
-        extraction: Extraction,
-        captions: Mapping[str, str] | None = None,
-        progress: Callable[[int], None] | None = None,
-    ) -> None:
-        self._embedder = embedder
+    def __init__(self, embedder: Embedder, extraction: Extraction, captions: Mapping[str, str] | None = None) -> None:
+        self._embedder, self._extraction, self._captions = embedder, extraction, captions
         self._inputs = Inputs(embedder.backbone, embedder.processor, embedder.features)
-        missing = [key for key in items if key not in captions] if captions is not None else []
+        self._prepared: dict[str, Prepared] = {}
+        self._cut: set[str] = set()
+        self._all_seen = False
+
+    def survey(self, items: Iterable[tuple[str, Item]], memory: float) -> list[ImageSource] | None:
+        """Go through all items that may occur, before the first step.
+
+        Args:
+            items: keys and items.
+            memory: bytes that the visual tokens of their pictures may take.
+
+        Returns:
+            Their pictures, for `look`; None where the tokens of all would take more memory.
+
+        Raises:
+            InputError: items have no caption.
+            MediaError: one of the first pictures is missing, damaged or too large.
+        """
+        pictures, missing, count, most = dict[ImageSource, None](), list[str](), 0, math.inf
+        for key, item in items:
+            count += 1
+            if self._captions is not None and key not in self._captions:
+                missing.append(key)
+            if item.image is not None and len(pictures) <= most:
+                pictures[item.image] = None
+                if len(pictures) == PROBED:
+                    most = memory / self._bytes_each([*pictures])
+            if len(pictures) > most and self._captions is None:
+                break  # nothing more to find out
         if missing:
             raise InputError(
-                f"{len(missing)} of {len(items)} items have no caption, {missing[0]} for one; "
+                f"{len(missing)} of {count} items have no caption, {missing[0]} for one; "
                 "write data.captions again with `elva caption` on this data and split"
             )
-        prepared = self._inputs.prepare(list(items.values()), extraction, progress)
-        self._prepared: dict[str, Prepared] = dict(zip(items, prepared, strict=True))
-        self._summaries = {key: embedder.processor.summary_ids(captions[key]) for key in items} if captions else {}
-        self.truncated = sum(one.truncated for one in prepared)
+        return [*pictures] if len(pictures) <= most else None
+
+    def _bytes_each(self, pictures: Sequence[ImageSource]) -> float:
+        return sum(tokens.nbytes for tokens, _ in self._embedder.features.look(pictures)) / len(pictures)
+
+    def look(self, pictures: Sequence[ImageSource], progress: Callable[[int], None] | None = None) -> None:
+        """Look at all pictures of the run, so that no step needs to.
+
+        Args:
+            pictures: what `survey` found.
+            progress: called with the number of pictures just looked at.
+
+        Raises:
+            MediaError: a picture is missing, damaged or too large.
+        """
+        self._embedder.features.look(pictures, progress=progress)
+        self._embedder.features.save()
+        self._all_seen = True
+
+    def write_captions(self, items: Iterable[tuple[str, Item]], progress: Callable[[int], None] | None = None) -> None:
+        """Let the model, as it is now, write the summaries of all items.
+
+        Args:
+            items: keys and items.
+            progress: called with the number of items just done.
+        """
+        captions: dict[str, str] = {}
+        rest = iter(items)
+        while block := dict(islice(rest, WRITTEN_AT_ONCE)):
+            encoding = self._embedder.embed([*block.values()], extraction="generative", progress=progress)
+            captions |= zip(block, encoding.summaries, strict=True)
+            if not self._all_seen:
+                self._embedder.features.forget()
+        self._captions = captions
+
+    def take(self, items: Mapping[str, Item]) -> None:
+        """Prepare the items of a step, by key; `prefix`, `captions` and `by_length` know these."""
+        if not self._all_seen:
+            self._embedder.features.forget()
+        if len(self._prepared) > HELD:
+            self._prepared.clear()
+        new = {key: item for key, item in items.items() if key not in self._prepared}
+        prepared = self._inputs.prepare([*new.values()], self._extraction, look=self._all_seen)
+        self._prepared |= zip(new, prepared, strict=True)
+        self._cut.update(key for key, one in zip(new, prepared, strict=True) if one.truncated)
+
+    @property
+    def truncated(self) -> int:
+        """How many of the items taken so far had their text cut."""
+        return len(self._cut)
 
     def prefix(self, keys: Sequence[str]) -> Prefix:
         """The batch that the language model reads before it writes."""
@@ -80,8 +162,10 @@ class PreparedItems:
 
     def captions(self, keys: Sequence[str]) -> Rollouts:
         """The captions of these items as given rollouts (G = 1)."""
-        backbone = self._embedder.backbone
-        return given([self._summaries[key] for key in keys], backbone.dimension, backbone.device)
+        assert self._captions is not None
+        backbone, processor = self._embedder.backbone, self._embedder.processor
+        summaries = [processor.summary_ids(self._captions[key]) for key in keys]
+        return given(summaries, backbone.dimension, backbone.device)
 
     def by_length(self, keys: Iterable[str]) -> list[str]:
         """The keys without repeats, shortest item first: rows of one length waste no padding."""
@@ -93,15 +177,54 @@ def write_caption_rows(path: Path, captions: Mapping[str, str]) -> None:
     write_rowfile(path, ({"key": key, "caption": caption} for key, caption in captions.items()))
 
 
-def read_captions(path: Path) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """A line of a captions file: the key of an item, and what was written about it."""
+
+    key: str
+    caption: str
+
+    @classmethod
+    def of_line(cls, line: str) -> Caption:
+        """Parse a line; RowProblem where it is none."""
+        row = parse_object(line)
+        for field in CAPTION_KEYS:
+            if not isinstance(row.get(field), str):
+                fix = "write the file again with `elva caption`"
+                raise RowProblem(field, repr(row.get(field)), fix)
+        return cls(row["key"], row["caption"])
+
+
+class Captions(Mapping[str, str]):
+    """Key to caption; the captions lie in their file until they are asked for."""
+
+    def __init__(self, rows: Stored[Caption]) -> None:
+        self._rows = rows
+
+    def __getitem__(self, key: str) -> str:
+        """The caption; KeyError for an unknown key."""
+        row = self._rows.places.row(key)
+        if row is None:
+            raise KeyError(key)
+        return self._rows.at(row).caption
+
+    def __contains__(self, key: object) -> bool:
+        """Whether there is one; the row itself is not read."""
+        return isinstance(key, str) and self._rows.places.row(key) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        """The keys."""
+        return (row.key for row in self._rows)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._rows)
+
+
+def read_captions(path: Path) -> Captions:
     """What `elva caption` wrote.
 
     Raises:
-        DataError: a line is not such a row.
+        DataErrors: every line that is not such a row.
     """
-    captions = {}
-    for number, row in read_rowfile(path, CAPTION_KEYS, "elva caption"):
-        if not isinstance(row["caption"], str):
-            raise DataError(path, number, "caption", repr(row["caption"]), "write the file again with `elva caption`")
-        captions[row["key"]] = row["caption"]
-    return captions
+    return Captions(Rows().stored(path, Caption.of_line, "key"))

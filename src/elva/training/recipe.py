@@ -71,6 +71,19 @@ __all__ = [
 ]
 
 COMMAND_LINE = "command line"
+NOT_LEARNED = (
+    "name",
+    "checkpoint.",
+    "log.",
+    # how much memory it takes changes what is learned by rounding only: a run that ran out of it can go on with less
+    "model.gradient_checkpointing",
+    "model.shard",
+    "data.check_images",
+    "data.image_cache",
+    "data.picture_memory",
+    "contrast.items_per_forward",
+)
+"""Settings that a resumed run may change."""
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -108,7 +121,7 @@ def dump_recipe(recipe: Recipe) -> str:
 
 
 def recipe_hash(recipe: Recipe) -> str:
-    """SHA-256 of all settings that change what is learned: not the name, checkpoints or logs."""
+    """SHA-256 of all settings that change what is learned: not the name, checkpoints, logs, or how memory is saved."""
     lines = sorted(f"{key}={value!r}" for key, value in _learning_settings(asdict(recipe)))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -199,8 +212,7 @@ def _plain(value: Any) -> Any:
 
 
 def _learning_settings(recipe: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    ignored = ("name", "checkpoint.", "log.")
-    return ((key, value) for key, value in _flat(_plain(recipe)) if not key.startswith(ignored))
+    return ((key, value) for key, value in _flat(_plain(recipe)) if not key.startswith(NOT_LEARNED))
 
 
 def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

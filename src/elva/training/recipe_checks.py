@@ -40,6 +40,8 @@ def _model(recipe: Recipe) -> Iterator[str]:
             f"model.trainable is all, but stage {recipe.stage} freezes the vision tower; "
             "set it to language_model or lora"
         )
+    if recipe.model.shard and recipe.stage == "base":
+        yield "model.shard spreads layers over processes, but the base stage trains in one; set it to false"
 
 
 def _shape(create: Create) -> Iterator[str]:
@@ -101,6 +103,11 @@ def _policy(recipe: Recipe) -> Iterator[str]:
         yield (
             "reinforce.rollouts.group_size is below 2: such a group has no advantage; "
             "set it to 2 or more, or reinforce.weights.policy to 0"
+        )
+    if recipe.model.shard and recipe.model.trainable != "lora" and recipe.reinforce.policy.kl_beta:
+        yield (
+            "model.shard needs model.trainable lora for the KL term: the reference is then the model without its "
+            "adapter, where otherwise every process would hold a whole copy; or set reinforce.policy.kl_beta to 0"
         )
 
 

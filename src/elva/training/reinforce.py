@@ -39,6 +39,7 @@ from elva.training.parts import PartwiseForward
 from elva.training.prepared import PreparedItems, read_captions
 from elva.training.scenes import SceneSource
 from elva.training.session import Session, Step
+from elva.training.sharding import put_together
 
 EXPLANATION = (
     "A policy loss near 0 is no bug: the first update after sampling has ratio 1 and advantages that sum to 0 in "
@@ -54,20 +55,23 @@ def train_reinforce(session: Session) -> None:
     captions = read_captions(recipe.data.file("captions")) if recipe.data.captions else None
     library = session.prepare(data.items, captions)
     order = None
-    if captions and (stage.weights.listwise or stage.weights.regression):
-        order = GrainOrder(data.candidates, captions, root.lexicon(), stage.order.other_offset)
+    if captions is not None and (stage.weights.listwise or stage.weights.regression):
+        order = GrainOrder(data.candidates.values(), captions, root.lexicon(), stage.order.other_offset)
     longest = stage.rollouts.max_new_tokens or embedder.processor.settings.max_summary
     reference = _reference(embedder.backbone, needed=stage.weights.policy > 0 and stage.policy.kl_beta > 0)
     if stage.weights.policy > 0:
         session.say(EXPLANATION)
     for step in session.steps(data.scenes_per_epoch, stage.policy.updates_per_rollout):
         scene = data.scene(step)
-        keys = library.by_length(scene.keys)
+        library.take(scene.items)
+        keys = session.team.filled(library.by_length(scene.keys))
         written = _write(session, library, keys, step)
         with reference(embedder.backbone) as frozen:
             before = Reader(frozen, session, library, keys, written, learns=False).rollouts.logprobs if frozen else None
         place = {key: row for row, key in enumerate(keys)}
-        rows = torch.tensor([place[key] for key in scene.keys])  # from reading order to the scene's
+        rows = torch.tensor(
+            [place[key] for key in scene.keys], device=session.device
+        )  # from reading order to the scene's
         frozen_logprobs = None if before is None else before[rows]
         first: Rollouts | None = None
         for _ in range(step.updates):
@@ -97,7 +101,7 @@ class Reader(PartwiseForward):
         learns: bool = True,
     ) -> None:
         stage = session.recipe.reinforce
-        temperatures = torch.full((written.tokens.shape[1],), stage.rollouts.temperature)
+        temperatures = torch.full((written.tokens.shape[1],), stage.rollouts.temperature, device=written.tokens.device)
         if stage.rollouts.own_caption:
             temperatures[-1] = 1.0  # it was not sampled, and its loss is that of an ordinary language model
 
@@ -128,21 +132,22 @@ def _sampled(session: Session, library: PreparedItems, keys: Sequence[str], step
     generator = step.generator.manual_seed(step.generator.initial_seed() + team.rank)
     own = team.share(len(keys))
     size = stage.items_per_forward or len(own)
-    parts = [
-        sample(
-            embedder.backbone,
-            embedder.processor,
-            library.prefix(keys[start : min(start + size, own.stop)]),
-            group_size=stage.rollouts.group_size,
-            temperature=stage.rollouts.temperature,
-            max_tokens=stage.rollouts.max_new_tokens,
-            generator=generator,
-        )
-        for start in range(own.start, own.stop, size)
-    ]
+    with put_together(embedder.backbone):
+        parts = [
+            sample(
+                embedder.backbone,
+                embedder.processor,
+                library.prefix(keys[start : min(start + size, own.stop)]),
+                group_size=stage.rollouts.group_size,
+                temperature=stage.rollouts.temperature,
+                max_tokens=stage.rollouts.max_new_tokens,
+                generator=generator,
+            )
+            for start in range(own.start, own.stop, size)
+        ]
     mine = Rollouts.stack(parts)
     wide = mine.widened(int(team.largest(mine.tokens.shape[-1])))
-    return Rollouts(*(team.gather(getattr(wide, name), len(keys)) for name in Rollouts.__slots__))
+    return Rollouts(*(team.gather(getattr(wide, name)) for name in Rollouts.__slots__))
 
 
 Reference = Callable[[Backbone], AbstractContextManager[Backbone | None]]

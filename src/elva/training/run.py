@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Literal
 
 import torch
 from peft import LoraConfig
+from torch import Tensor
 
 from elva.data.mbeir import MBeir
 from elva.errors import CheckpointError, InputError
@@ -21,6 +23,7 @@ from elva.training.recipe import Recipe, changed_settings
 from elva.training.reinforce import train_reinforce
 from elva.training.running import RunLock
 from elva.training.session import Session
+from elva.training.sharding import shard, whole
 from elva.training.team import Team
 from elva.training.trackers import check_trackers
 
@@ -38,7 +41,7 @@ class RunResult:
     finished: bool
 
 
-def train(recipe: Recipe, out: Path, resume: bool = False) -> RunResult:
+def train(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu") -> RunResult:
     """Train, and leave RUN/recipe.yaml, metrics.jsonl, checkpoints/, run.json and model/.
 
     Args:
@@ -46,6 +49,7 @@ def train(recipe: Recipe, out: Path, resume: bool = False) -> RunResult:
         out: the run's folder.
         resume: go on from the newest checkpoint; without one, start from the beginning. Nothing is done where the
             run is finished.
+        device: where to compute; a process of a team on one machine's GPUs takes "cuda:{local rank}".
 
     Raises:
         CheckpointError: the folder holds another run, one of other inputs or something else, or one is going on in it.
@@ -62,22 +66,35 @@ def train(recipe: Recipe, out: Path, resume: bool = False) -> RunResult:
         return finished
     if team.size > 1 and recipe.stage == "base":
         raise InputError("the base stage trains in one process; start it without torchrun")
+    if recipe.model.shard and team.size == 1:
+        raise InputError(
+            "model.shard spreads the layers over processes; start several with torchrun, or set it to false"
+        )
     check_trackers(recipe)
     data = MBeir.open(recipe.data.folder())
-    embedder = _embedder(recipe)
+    embedder = _embedder(recipe, device)
     inputs = _inputs(recipe, data, embedder)
     _open_training(recipe, embedder)
+    if recipe.model.shard:
+        shard(embedder.backbone, team)
     with RunLock(out) if team.leads else nullcontext():
         session = Session(recipe, embedder, out, inputs, resume, team)
         LOOPS[recipe.stage](session)
         result = RunResult(out / "model", session.steps_done, session.seconds, not session.stopped)
-        if not team.leads:
-            return result
-        if result.finished:
-            _finish(embedder, recipe).save(result.model)
-        row = {"updates": result.updates, "train_seconds": round(result.train_seconds, 2), "finished": result.finished}
-        (out / "run.json").write_text(json.dumps(row) + "\n", "utf-8")
+        trained = {name: whole(each.detach()) for name, each in embedder.backbone.trainable_parameters().items()}
+        if team.leads:
+            _publish(recipe, result, embedder, trained)
+    team.leave()
     return result
+
+
+def _publish(recipe: Recipe, result: RunResult, embedder: Embedder, trained: Mapping[str, Tensor]) -> None:
+    """Write run.json and, when the run is finished, the model with its trained weights."""
+    if result.finished:
+        embedder = _put_together(recipe, trained) if recipe.model.shard else embedder
+        _finish(embedder, recipe).save(result.model)
+    row = {"updates": result.updates, "train_seconds": round(result.train_seconds, 2), "finished": result.finished}
+    result.model.with_name("run.json").write_text(json.dumps(row) + "\n", "utf-8")
 
 
 def _check_out(recipe: Recipe, out: Path, resume: bool) -> None:
@@ -117,12 +134,27 @@ def _finished(recipe: Recipe, out: Path) -> RunResult | None:
     return result
 
 
-def _embedder(recipe: Recipe) -> Embedder:
+def _embedder(recipe: Recipe, device: str) -> Embedder:
+    """The model that training starts from; weights that don't train are held in the precision of the arithmetic."""
+    compute = torch.bfloat16 if recipe.model.precision == "bfloat16" else torch.float32
     if recipe.model.create is not None:
-        return create_embedder(recipe)
+        embedder = create_embedder(recipe)
+        embedder.backbone.to(device).compute_dtype = compute
+        return embedder
     cache = Path(recipe.data.image_cache) if recipe.data.image_cache else None
-    embedder = Embedder.load(recipe.model.path, image_cache=cache)
+    held = compute if recipe.model.trainable == "lora" else torch.float32
+    embedder = Embedder.load(recipe.model.path, device=device, dtype=held, compute_dtype=compute, image_cache=cache)
     embedder.features.keep = True
+    return embedder
+
+
+def _put_together(recipe: Recipe, trained: Mapping[str, Tensor]) -> Embedder:
+    """The start model with whole trained weights in it: what a team has spread can't be merged where it lies."""
+    embedder = _embedder(recipe, "cpu")
+    _open_training(recipe, embedder)
+    with torch.no_grad():
+        for name, parameter in embedder.backbone.trainable_parameters().items():
+            parameter.copy_(trained[name])
     return embedder
 
 
@@ -145,7 +177,9 @@ def _open_training(recipe: Recipe, embedder: Embedder) -> None:
     scale: Any = lora.alpha  # peft's annotation says int, but it only divides by the rank
     adapter = LoraConfig(r=lora.rank, lora_alpha=scale, lora_dropout=lora.dropout, target_modules=targets)
     torch.manual_seed(recipe.seed)  # an adapter starts from random numbers
-    embedder.backbone.open_training(recipe.model.trainable, adapter, embedder.processor.ret_id)
+    embedder.backbone.open_training(
+        recipe.model.trainable, adapter, embedder.processor.ret_id, recipe.model.gradient_checkpointing
+    )
 
 
 def _finish(embedder: Embedder, recipe: Recipe) -> Embedder:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from elva.data.mbeir import Candidate, MBeir, Query, TaskName
+from elva.data.stored import Lookup, Stored, distinct
 from elva.errors import RecipeError
+from elva.items import Item
 from elva.training.negatives import Balanced, RightAnswers, read_negatives
 from elva.training.prepared import candidate_key, query_key, some
 from elva.training.recipe import Recipe
@@ -26,12 +28,14 @@ class Scene:
         dids: C distinct candidates of the step.
         sets: (Q, 1 + N) int64 into `dids`: each query's own candidates, its positive first.
         ignore: (Q, C) bool: right answers of the query, the positive among them: they are no negatives.
+        items: what `keys` stand for.
     """
 
     queries: list[Query]
     dids: list[str]
     sets: Tensor
     ignore: Tensor
+    items: Mapping[str, Item] = field(default_factory=dict)
 
     @property
     def keys(self) -> list[str]:
@@ -47,7 +51,7 @@ class SceneSource:
     """
 
     def __init__(self, recipe: Recipe, data: MBeir, names: Sequence[TaskName]) -> None:
-        self._recipe, stage = recipe, recipe.reinforce
+        self._recipe, self._data, stage = recipe, data, recipe.reinforce
         mined = read_negatives(recipe.data.file("negatives"))
         asked = [(name, query) for name in names for query in data.queries(name) if query.qid in mined]
         if not asked:
@@ -56,15 +60,18 @@ class SceneSource:
                 "mine this data and split with `elva mine`"
             )
         self._asked = some(asked, recipe.data.max_queries, recipe.seed)
-        pools = {name: {candidate.did: candidate for candidate in data.pool(name)} for name in names}
-        self.candidates = {did: candidate for pool in pools.values() for did, candidate in pool.items()}
-        self._right = RightAnswers(self.candidates.values())
-        dids = {name: list(pool) for name, pool in pools.items()}
-        self._negatives = Balanced(mined, dids, stage.hard_negatives, stage.random_negatives)
+        pools = {name: data.pool(name) for name in names}
+        self.candidates: Mapping[str, Candidate] = Lookup([*pools.values()])
+        self._once, _ = distinct([*pools.values()])  # pools may share candidates
+        self._right = RightAnswers(self._once)
+        self._negatives = Balanced(mined, pools, stage.hard_negatives, stage.random_negatives)
         self._check_mined(mined)
         self._check_room(pools)
-        self.items = {query_key(query.qid): data.query_item(query) for _, query in self._asked}
-        self.items |= {candidate_key(did): data.candidate_item(c) for did, c in self.candidates.items()}
+
+    def items(self) -> Iterator[tuple[str, Item]]:
+        """Key and item of everything that may occur: queries, then candidates, made one by one."""
+        yield from ((query_key(query.qid), self._data.query_item(query)) for _, query in self._asked)
+        yield from ((candidate_key(c.did), self._data.candidate_item(c)) for c in self._once)
 
     def _check_mined(self, mined: Mapping[str, Sequence[str]]) -> None:
         """Every mined candidate must be there: the file may be of older data."""
@@ -76,13 +83,13 @@ class SceneSource:
                     f"{name}, which no pool of these tasks holds; mine this data again with `elva mine`"
                 )
 
-    def _check_room(self, pools: Mapping[TaskName, Mapping[str, Candidate]]) -> None:
+    def _check_room(self, pools: Mapping[TaskName, Stored[Candidate]]) -> None:
         """Every query must get its full number of negatives: a reward compares sets of one size."""
         stage = self._recipe.reinforce
         wanted = stage.hard_negatives + stage.random_negatives
         short = []
         for name, query in self._asked:
-            right = sum(did in pools[name] for did in self._right.of(query))
+            right = sum(pools[name].places.row(did) is not None for did in self._right.of(query))
             if len(pools[name]) - right < wanted:
                 short.append((name, query, right))
         if short:
@@ -111,11 +118,14 @@ class SceneSource:
         ]
         dids = [*dict.fromkeys(did for own_set in sets for did in own_set)]
         place_of = {did: i for i, did in enumerate(dids)}
+        items = {query_key(query.qid): self._data.query_item(query) for _, query in asked}
+        items |= {candidate_key(did): self._data.candidate_item(self.candidates[did]) for did in dids}
         return Scene(
             [query for _, query in asked],
             dids,
             torch.tensor([[place_of[did] for did in own_set] for own_set in sets]),
             torch.tensor([[did in own for did in dids] for own in right]),
+            items,
         )
 
     def _positive(self, query: Query, rng: np.random.Generator) -> str:

@@ -10,7 +10,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +30,12 @@ from elva.training.prepared import PreparedItems
 from elva.training.progress import MetricsLog, ProgressBar
 from elva.training.recipe import Optimizer, Recipe, dump_recipe
 from elva.training.running import StopSignal
+from elva.training.sharding import clip_gradients, is_spread, spread_like, whole
 from elva.training.team import Team
 from elva.training.trackers import open_trackers
+
+COUNTED_AT_ONCE = 1000
+"""Items between two ticks of the bar that counts them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +85,30 @@ class Session:
     ) -> None:
         self.recipe, self.embedder, self.team = recipe, embedder, team or Team()
         self._out, self._inputs = out, inputs
-        self._trained = embedder.backbone.trainable_parameters()
-        self._optimizer = make_optimizer(list(self._trained.values()), recipe.optimizer)
+        self._trained: dict[str, nn.Parameter] = embedder.backbone.trainable_parameters()
+        self._common: list[nn.Parameter] = []
+        self._library: PreparedItems | None = None
         self._voice = sys.stderr if self.team.leads else open(os.devnull, "w")  # noqa: SIM115  # for the whole run
         self._console = Console(file=self._voice)
         self._log: MetricsLog | None = None
         self.steps_done, self.seconds, self.stopped = 0, 0.0, False
         newest = latest_checkpoint(self._checkpoints) if resume else None
         self._checkpoint = load_checkpoint(newest, recipe, inputs) if newest else None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return self.embedder.backbone.device
+
+    def learn(self, name: str, start: float) -> nn.Parameter:
+        """A number of the objective that trains beside the model; before `steps`.
+
+        All processes of a team compute the same loss, so each has its whole gradient.
+        """
+        parameter = nn.Parameter(torch.tensor(start, device=self.device))
+        self._trained[name] = parameter
+        self._common.append(parameter)
+        return parameter
 
     @property
     def _checkpoints(self) -> Path:
@@ -100,6 +120,7 @@ class Session:
         Until here the model is the one the recipe starts from: what a loop derives from it (its own captions, the
         frozen reference) is the same in a resumed run.
         """
+        self._optimizer = make_optimizer(list(self._trained.values()), self.recipe.optimizer)
         if self._checkpoint is not None:
             self._restore(self._checkpoint)
         if self.team.leads:
@@ -111,8 +132,13 @@ class Session:
     def _restore(self, checkpoint: Checkpoint) -> None:
         with torch.no_grad():
             for name, parameter in self._trained.items():
-                parameter.copy_(checkpoint.tensors[name])
-        self._optimizer.load_state_dict(checkpoint.optimizer)
+                parameter.copy_(spread_like(checkpoint.tensors[name], parameter))
+        ordered = [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
+        state = {
+            number: {name: spread_like(each, ordered[number]) if each.ndim else each for name, each in entries.items()}
+            for number, entries in checkpoint.optimizer["state"].items()
+        }
+        self._optimizer.load_state_dict({**checkpoint.optimizer, "state": state})
         self.steps_done, self.seconds = checkpoint.progress.step, checkpoint.progress.seconds
 
     def steps(self, steps_per_epoch: int, updates: int = 1) -> Iterator[Step]:
@@ -136,7 +162,10 @@ class Session:
             while not self.stopped and self._spent < self._budget:
                 spent, number = self._spent, self.steps_done // updates
                 left = updates if self._total is None else self._total - self.steps_done
-                yield Step(number, *_generators(self.recipe.seed, number), min(updates, left))
+                rng, seed = _randomness(self.recipe.seed, number)
+                torch.manual_seed(seed + self.team.rank)  # dropout
+                generator = torch.Generator(self.device).manual_seed(seed)
+                yield Step(number, rng, generator, min(updates, left))
                 self.seconds = self.team.largest(before + time.perf_counter() - started)
                 self._bar.advance(self._spent - spent)
                 self.stopped = bool(self.team.largest(stop.requested))
@@ -146,6 +175,9 @@ class Session:
             if saved < self.steps_done:
                 self._save()
         self.embedder.backbone.eval()
+        if self._library is not None and self._library.truncated:
+            longest = self.embedder.processor.settings.max_text
+            self.say(f"{self._library.truncated} of the texts read were cut to {longest} tokens.")
 
     @property
     def _budget(self) -> float:
@@ -166,8 +198,10 @@ class Session:
         rate = self.recipe.optimizer.lr * schedule(self._spent / self._budget, self.recipe.optimizer)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        self.team.add_gradients(self._trained.values())
-        norm = float(nn.utils.clip_grad_norm_(list(self._trained.values()), self.recipe.optimizer.clip_norm))
+        for parameter in self._common if not self.team.leads else ():
+            parameter.grad = None  # one of them counts
+        self.team.add_gradients(each for each in self._trained.values() if not is_spread(each))
+        norm = clip_gradients(self._trained.values(), self.recipe.optimizer.clip_norm, self.team)
         if not math.isfinite(norm):
             raise TrainingError(self._diverged(norm))
         self._optimizer.step()
@@ -185,15 +219,24 @@ class Session:
             f"Start a new run in another folder with a lower optimizer.lr (it is {self.recipe.optimizer.lr:g})"
         )
 
-    def prepare(self, items: Mapping[str, Item], captions: Mapping[str, str] | None) -> PreparedItems:
-        """Prepare the run's items, with a bar; texts that had to be cut are counted and said."""
-        pictures = len({item.image for item in items.values() if item.image is not None})
-        with self.progress("pictures", pictures) as tick:
-            library = PreparedItems(self.embedder, items, self.recipe.extraction, captions, tick)
-        self.embedder.features.save()
-        if library.truncated:
-            longest = self.embedder.processor.settings.max_text
-            self.say(f"{library.truncated} of {len(items)} texts were cut to {longest} tokens.")
+    def prepare(
+        self, items: Callable[[], Iterable[tuple[str, Item]]], captions: Mapping[str, str] | None
+    ) -> PreparedItems:
+        """Go through the run's items, with a bar, and look at their pictures where all fit into memory.
+
+        Args:
+            items: gives keys and items, each time anew.
+            captions: what is read after each item; None where nothing is, or where the model is to write it.
+        """
+        self._library = library = PreparedItems(self.embedder, self.recipe.extraction, captions)
+        memory = self.recipe.data.picture_memory
+        with self.progress("going through the items", None) as tick:
+            pictures = library.survey(_counted(items(), tick), memory * 2**30)
+        if pictures is None:
+            self.say(f"The pictures need more than {memory:g} GiB (data.picture_memory): each step looks at its own.")
+            return library
+        with self.progress("pictures", len(pictures)) as tick:
+            library.look(pictures, tick)
         return library
 
     def data(self) -> tuple[MBeir, list[TaskName]]:
@@ -211,6 +254,7 @@ class Session:
                 data.datasets,
                 data.kept_tasks(),
                 skip_bad_rows=data.skip_bad_rows,
+                check_images=data.check_images,
                 watch=lambda *_: tick,
             )
         if skipped:
@@ -228,21 +272,34 @@ class Session:
         self._console.print(sentence)
 
     def _save(self) -> None:
+        state = self._optimizer.state_dict()
+        tensors = {name: whole(parameter.detach()) for name, parameter in self._trained.items()}
+        moments = {
+            number: {name: whole(each) for name, each in entries.items()} for number, entries in state["state"].items()
+        }
+        self.embedder.features.save()
         if not self.team.leads:
             return
         save_checkpoint(
             self._checkpoints,
-            tensors=self._trained,
-            optimizer=self._optimizer.state_dict(),
+            tensors=tensors,
+            optimizer={**state, "state": moments},
             progress=Progress(self.steps_done, self.seconds),
             recipe=self.recipe,
             inputs=self._inputs,
         )
 
 
-def _generators(seed: int, step: int) -> tuple[np.random.Generator, torch.Generator]:
+def _randomness(seed: int, step: int) -> tuple[np.random.Generator, int]:
     rng = np.random.default_rng([seed, step])
-    return rng, torch.Generator().manual_seed(int(rng.integers(2**62)))
+    return rng, int(rng.integers(2**62))
+
+
+def _counted(items: Iterable[tuple[str, Item]], tick: Callable[[int], None]) -> Iterator[tuple[str, Item]]:
+    for number, item in enumerate(items, 1):
+        yield item
+        if number % COUNTED_AT_ONCE == 0:
+            tick(COUNTED_AT_ONCE)
 
 
 def schedule(share: float, optimizer: Optimizer) -> float:
@@ -257,7 +314,9 @@ def schedule(share: float, optimizer: Optimizer) -> float:
 def make_optimizer(parameters: list[nn.Parameter], optimizer: Optimizer) -> torch.optim.AdamW:
     """AdamW; matrices are decayed, norms and biases are not."""
     groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": optimizer.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p for p in parameters if is_spread(p) == spread and (p.ndim >= 2) == matrix], "weight_decay": decay}
+        for spread in (False, True)  # the two kinds can't be updated in one call
+        for matrix, decay in ((True, optimizer.weight_decay), (False, 0.0))
     ]
-    return torch.optim.AdamW(groups, lr=optimizer.lr, betas=optimizer.betas, fused=True)
+    used = [group for group in groups if group["params"]]
+    return torch.optim.AdamW(used, lr=optimizer.lr, betas=optimizer.betas, fused=True)

@@ -67,6 +67,12 @@ class Model:
         Literal["language_model", "lora", "all"],
         "the language model itself, LoRA adapters on it, or everything with the vision tower",
     ] = "language_model"
+    precision: Annotated[
+        Literal["float32", "bfloat16"],
+        "of matrix products, and of weights that don't train beside LoRA; what trains stays float32",
+    ] = "float32"
+    gradient_checkpointing: Annotated[bool, "compute layers again in the backward pass, to hold less memory"] = False
+    shard: Annotated[bool, "spread the layers over the processes (FSDP), for a model too large for one device"] = False
     lora: Lora = Lora()
     create: Annotated[Create | None, "null: start from path; else a new model, base stage"] = None
 
@@ -85,7 +91,11 @@ class Data:
     negatives: Annotated[str | None, "file of negatives made by `elva mine`"] = None
     max_queries: Annotated[int | None, "use at most this many queries", AT_LEAST_ONE] = None
     skip_bad_rows: Annotated[bool, "count and drop bad rows where they would be errors"] = False
+    check_images: Annotated[bool, "open every picture before the first step; False: `elva data check` did"] = True
     image_cache: Annotated[str | None, "folder that keeps vision features between runs"] = None
+    picture_memory: Annotated[
+        float, "GiB for vision features; where all need more, each step looks at its own pictures", AT_LEAST_ZERO
+    ] = 4.0
 
     def kept_tasks(self) -> tuple[int, ...]:
         """Task ids to read, as every reader takes them: empty for all."""
@@ -161,6 +171,7 @@ class Contrast:
 
     batch_size: Annotated[int, "queries in one step", Bounds(2)] = 64
     temperature: Annotated[float, "temperature of the softmax over cosines", POSITIVE] = 0.05
+    learn_temperature: Annotated[bool, "the temperature trains too, from that value, and is at least 0.01"] = False
     hard_negatives: Annotated[int, "mined negatives per query", AT_LEAST_ZERO] = 0
     triple_negatives: Annotated[bool, "use the contradictions of data.triples"] = True
     symmetric: Annotated[bool, "also rank the queries for each candidate"] = True

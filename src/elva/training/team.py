@@ -8,13 +8,14 @@ own outputs into its copy of the weights, and the sum over processes is the grad
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from elva.errors import InputError
+T = TypeVar("T")
 
 
 class Team:
@@ -39,45 +40,55 @@ class Team:
         if size == 1:
             return cls()
         if not dist.is_initialized():
-            dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+            # Tensors on the CPU, such as flags and counts, travel by gloo in any case.
+            dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
         return cls(dist.get_rank(), size)
 
     def wait(self) -> None:
         """Until every process is here."""
+        self.largest(0.0)
+
+    def leave(self) -> None:
+        """End the connection, once every process has come so far."""
         if self.size > 1:
-            dist.barrier()
+            self.wait()
+            dist.destroy_process_group()
 
-    def share(self, count: int, rank: int | None = None) -> range:
-        """The items of `count` that this process (or another) reads: consecutive, the shares alike but for one item.
+    def filled(self, rows: Sequence[T]) -> list[T]:
+        """The rows with the last one repeated until all processes have equal shares.
 
-        Raises:
-            InputError: there are fewer items than processes; all processes find that, so none waits for another.
+        Equal shares are equal numbers of forwards: where weights are sharded, a process that makes one more waits for
+        the others for ever.
         """
-        if count < self.size:
-            raise InputError(
-                f"{count} items can't be shared by {self.size} processes; start fewer, or read larger batches"
-            )
-        rank = self.rank if rank is None else rank
-        return range(rank * count // self.size, (rank + 1) * count // self.size)
+        return [*rows, *[rows[-1]] * (-len(rows) % self.size)]
 
-    def gather(self, own: Tensor, count: int) -> Tensor:
+    def share(self, count: int) -> range:
+        """The items that this process reads: consecutive ones of `count`, which the size of the team divides."""
+        each = count // self.size
+        return range(self.rank * each, (self.rank + 1) * each)
+
+    def gather(self, own: Tensor) -> Tensor:
         """All rows (count, ...) of what every process has of its own share (n, ...), without a graph."""
         if self.size == 1:
             return own
-        shares = [len(self.share(count, rank)) for rank in range(self.size)]
-        sent = torch.uint8 if own.dtype == torch.bool else own.dtype  # not every backend sends bool
-        padded = own.new_zeros((max(shares), *own.shape[1:]), dtype=sent)
-        padded[: len(own)] = own
-        everyone = [torch.empty_like(padded) for _ in range(self.size)]
-        dist.all_gather(everyone, padded)
-        return torch.cat([rows[:share] for rows, share in zip(everyone, shares, strict=True)]).to(own.dtype)
+        sent = own.to(torch.uint8) if own.dtype == torch.bool else own.contiguous()  # not every backend sends bool
+        everyone = [torch.empty_like(sent) for _ in range(self.size)]
+        dist.all_gather(everyone, sent)
+        return torch.cat(everyone).to(own.dtype)
 
     def largest(self, value: float) -> float:
         """The largest of the values that the processes have: a time that all agree on, a flag that any has raised."""
+        return self._reduced(value, dist.ReduceOp.MAX)
+
+    def sum(self, value: float) -> float:
+        """The sum of the values that the processes have."""
+        return self._reduced(value, dist.ReduceOp.SUM)
+
+    def _reduced(self, value: float, how: dist.ReduceOp.RedOpType) -> float:
         if self.size == 1:
             return value
         shared = torch.tensor(value, dtype=torch.float64)
-        dist.all_reduce(shared, dist.ReduceOp.MAX)
+        dist.all_reduce(shared, how)
         return float(shared)
 
     def add_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
