@@ -237,6 +237,13 @@ def test_splits_may_number_their_queries_alike(tmp_path: Path) -> None:
     assert validate(root).errors == ()
 
 
+def test_sub_tasks_count_each_good_query_of_the_union_file_once(tmp_path: Path) -> None:
+    root = union_tree(tmp_path, query(0), query(1), query(0), query(0), query(2), query(2, query_txt="another thing"))
+    spoil(root / PICTURES[1], "missing")
+    assert len(validate(root).errors) == 3, "the picture, its query, and the id of another query"
+    assert validate(root).tasks == {TaskName("dataset1000", 0, "train"): (2, None)}
+
+
 def test_a_repeated_qid_of_the_union_file_must_be_the_same_query(tmp_path: Path) -> None:
     error = only_error(union_tree(tmp_path, query(0), query(0, query_txt="another thing")))
     assert (error.line, error.field) == (2, "qid")

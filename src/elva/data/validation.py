@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
+
+import numpy as np
 
 from elva.data.instructions import read_instructions
 from elva.data.layout import GLOBAL_POOLS, INSTRUCTIONS, LOCAL_POOLS, QUERIES, TRIPLES, TaskName
@@ -45,8 +48,8 @@ class ValidationReport:
         counts: file -> number of good rows.
         images: number of different images that were opened and decoded.
         indexed: file of queries or candidates -> where its good rows lie.
-        tasks: sub-task -> number of good queries, repeats counted, and of candidates in its pool; None for a task that
-            only files without a task in their name hold.
+        tasks: sub-task -> number of different good queries, and of candidates in its pool; None for a task that only
+            files without a task in their name hold.
     """
 
     errors: tuple[DataError, ...]
@@ -212,7 +215,7 @@ class _Check:
         pool = self.pool_of(path, name)
         judged = self.judgements(name, pool)
         candidates = self.candidates
-        tasks: dict[int, Counter[int]] = defaultdict(Counter)  # dataset id -> task -> good queries
+        asked: dict[tuple[int, int], array[int]] = defaultdict(lambda: array("q"))  # (dataset id, task) -> hashed qids
 
         def is_good(line: int, query: Query) -> bool:
             task = task_of(query, candidates)
@@ -220,16 +223,18 @@ class _Check:
             if problem is not None:
                 self.add(path, line, *problem)
                 return False
-            tasks[query.dataset_id][task] += 1
+            asked[query.dataset_id, task].append(hash(query.qid))
             return self.image_is_good(path, line, "query_img_path", query.image)
 
         parse = query_parser(None if name is None else name.task)
-        self.counts[path] = len(self.rows(path, parse, "qid", hash, is_good, earlier, repeats=name is None))
+        good = self.rows(path, parse, "qid", hash, is_good, earlier, repeats=name is None)
+        self.counts[path] = len(good)
         if name is not None:
-            self.tasks[name] = self.counts[path]
-        for number, count in tasks.items() if name is None else ():
+            self.tasks[name] = len(good)
+        for (number, task), qids in asked.items() if name is None else ():
             of = dataset or self.data.dataset_name(number)
-            self.tasks.update({TaskName(of, task, split): good for task, good in count.items()})
+            # the published union file repeats the queries of small data sets
+            self.tasks[TaskName(of, task, split)] += len(np.intersect1d(qids, good.places.keys))
 
     def pool_of(self, path: Path, name: TaskName | None) -> Lookup:
         """A task's pool; all pools for files that mix tasks."""
