@@ -11,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 # Nothing here downloads models or data.
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test check test-long test-gpu
+.PHONY: demo test check test-long test-gpu docs
 
 demo: $(STAMP)
 	$(BIN)/elva demo --out demo
@@ -31,6 +31,10 @@ test-long: $(STAMP)
 
 test-gpu: $(STAMP)
 	$(BIN)/python -m pytest -q -m gpu
+
+# The commands and settings, from the code; a test compares.
+docs: $(STAMP)
+	$(BIN)/python -m elva.cli.reference > docs/cli.md
 
 # Installs again only when the dependencies changed.
 $(STAMP): pyproject.toml constraints.txt

@@ -32,7 +32,7 @@ done
 
 # --- Data ---------------------------------------------------------------------------------------------------------
 
-elva data check "$DATA" --no-images # counts per sub-task; drop the option once, to open every picture
+elva data check "$DATA" --no-images # counts beside the published ones; drop the option once, to open every picture
 [ -d "$RL" ] || elva data subset "$DATA" --out "$RL" --share 0.01 --seed 0
 
 # --- What each run is made of -------------------------------------------------------------------------------------

@@ -10,8 +10,10 @@ from click.testing import Result
 from PIL import Image
 from typer.testing import CliRunner
 
+from data.published import SUB_TASKS, published
 from elva.cli import judge, search, train
 from elva.cli.app import app
+from elva.data import published_counts
 from judging import FakeEncoder, write_root
 
 
@@ -79,11 +81,33 @@ def test_import_then_check(tmp_path: Path) -> None:
 
 def test_check_counts_sub_tasks_and_a_subset_is_sound(root: Path, tmp_path: Path) -> None:
     shown = run("data", "check", root).stdout
-    assert "32         32  mrbench_task0_test" in shown
+    assert "32         32  mrbench_task0_test\n" in shown
+    assert "published" not in shown
+    assert "M-BEIR" not in shown
     drawn = run("data", "subset", root, "--split", "test", "--share", 0.25, "--out", tmp_path / "part").stdout
     assert "mrbench_task0_test: 8 of 32 queries, 32 candidates" in drawn
     assert "16 queries" in drawn
     assert "8         32  mrbench_task3_test" in run("data", "check", tmp_path / "part").stdout
+
+
+def test_check_sets_mbeir_s_counts_beside_the_published_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = published(tmp_path)
+    shown = run("data", "check", root, "--no-images").stdout
+    assert "2         11  cirr_task7_test  differs from the published 4,170, pool 21,551\n" in shown
+    assert "4          -  oven_task6_train  differs from the published 150K\n" in shown
+    assert "0 of 48 sub-tasks have the published counts; a subset, or an incomplete download?\n" in shown
+    assert "not here" not in shown
+    monkeypatch.setattr(
+        published_counts, "COUNTS", {name: ("4", "2", "2", "3" if "mscoco" in name else "11") for name in SUB_TASKS}
+    )
+    shown = run("data", "check", root, "--no-images").stdout
+    assert "2         11  cirr_task7_test  published: 2, pool 11\n" in shown
+    assert "48 of 48 sub-tasks have the published counts\n" in shown
+    (root / "query/val/mbeir_cirr_task7_val.jsonl").unlink()
+    (root / "query/train/mbeir_nights_train.jsonl").unlink()
+    shown = run("data", "check", root, "--no-images", "--split", "train", "--split", "val").stdout
+    assert "30 of 30 sub-tasks have the published counts\n" in shown
+    assert "M-BEIR's sub-tasks that are not here: nights_task4_train, cirr_task7_val\n" in shown
 
 
 def test_check_reports_every_bad_row(root: Path) -> None:

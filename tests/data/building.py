@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from elva.data.layout import TaskName
+from elva.data.layout import UNION_TRAIN, TaskName, union_pool_path
 from elva.data.mbeir import Candidate, Query, write_instructions, write_pool, write_queries
 
 TEST = TaskName("shop", 0, "test")
@@ -21,6 +22,20 @@ def picture(path: Path, shade: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (6, 8), (shade, 10, 20)).save(path)
     return path
+
+
+def spoil(path: Path, how: str) -> None:
+    """Make a picture a bad one: missing, truncated, a bomb of pixels, or no picture at all."""
+    if how == "missing":
+        path.unlink()
+    elif how == "truncated":
+        file = BytesIO()
+        Image.effect_noise((64, 64), 90).save(file, "JPEG")
+        path.write_bytes(file.getvalue()[:-400])
+    elif how == "bomb":
+        Image.new("1", (13_000, 13_000)).save(path)
+    else:
+        path.write_bytes(b"no picture")
 
 
 def rows(path: Path, *lines: Mapping[str, Any] | str | bytes) -> Path:
@@ -66,6 +81,15 @@ def tree(root: Path, queries: Iterable[Any] = (), pool: Iterable[Any] = ()) -> P
         picture(root / path, 40 * number)
     rows(root / TEST.query_path, *(queries or [query(n) for n in range(3)]))
     rows(root / TEST.pool_path, *(pool or [candidate(n) for n in range(4)]))
+    return root
+
+
+def union_tree(root: Path, *queries: dict[str, Any] | str) -> Path:
+    """Nothing but what is published for training: the union file and the union pool."""
+    rows(root / UNION_TRAIN, *queries)
+    rows(root / union_pool_path("train"), *(candidate(n) for n in range(4)))
+    for number, path in enumerate(PICTURES):
+        picture(root / path, 40 * number)
     return root
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from data.published import SUB_TASKS, published
 from elva.data.mbeir import MBeir, TaskName
-from elva.data.validation import open_tasks, validate
+from elva.data.opening import open_tasks
+from elva.data.validation import validate
 
 
 @pytest.fixture(scope="module")

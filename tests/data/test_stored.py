@@ -10,8 +10,8 @@ import pytest
 from data.building import TEST, TRAIN, candidate, query, rows, tree
 from elva.data.layout import TaskName
 from elva.data.mbeir import Candidate, MBeir
+from elva.data.opening import open_checked, open_tasks
 from elva.data.stored import Joined, Lookup, distinct
-from elva.data.validation import open_checked, open_tasks
 from elva.errors import DataError
 
 

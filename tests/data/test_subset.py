@@ -9,8 +9,9 @@ import pytest
 from data.building import PICTURES, TEST, candidate, query, rows, tree
 from data.published import SUB_TASKS, published
 from elva.data.mbeir import MBeir, TaskName
+from elva.data.opening import open_tasks
 from elva.data.subset import draw_subset
-from elva.data.validation import open_tasks, validate
+from elva.data.validation import validate
 from elva.errors import DataError, DataErrors, InputError
 
 

@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
-from data.building import PICTURES, TEST, TRAIN, candidate, picture, query, rows, text_to_image, tree
+from data.building import PICTURES, TEST, TRAIN, candidate, query, rows, spoil, text_to_image, tree, union_tree
 from elva.data.layout import UNION_TRAIN, TaskName, union_pool_path
-from elva.data.validation import open_checked, open_tasks, validate
-from elva.errors import DataError, DataErrors, InputError
+from elva.data.opening import open_tasks
+from elva.data.validation import validate
+from elva.errors import DataError, DataErrors
 from elva.media import MediaLimits
 
 POOL_AND_QUERY = (TEST.pool_path, TEST.query_path)
@@ -38,19 +37,6 @@ def test_progress_adds_up_to_rows_and_images(tmp_path: Path) -> None:
     validate(tree(tmp_path, pool=pool), progress=seen.append)
     assert len(seen) > 1
     assert sum(seen) == 600 + 3 + len(PICTURES)
-
-
-def spoil(path: Path, how: str) -> None:
-    if how == "missing":
-        path.unlink()
-    elif how == "truncated":
-        file = BytesIO()
-        Image.effect_noise((64, 64), 90).save(file, "JPEG")
-        path.write_bytes(file.getvalue()[:-400])
-    elif how == "bomb":
-        Image.new("1", (13_000, 13_000)).save(path)
-    else:
-        path.write_bytes(b"no picture")
 
 
 @pytest.mark.parametrize(
@@ -251,23 +237,11 @@ def test_splits_may_number_their_queries_alike(tmp_path: Path) -> None:
     assert validate(root).errors == ()
 
 
-def union_tree(root: Path, *queries: dict[str, Any] | str) -> Path:
-    """Nothing but what is published for training: the union file and the union pool."""
-    rows(root / UNION_TRAIN, *queries)
-    rows(root / union_pool_path("train"), *(candidate(n) for n in range(4)))
-    for number, path in enumerate(PICTURES):
-        picture(root / path, 40 * number)
-    return root
-
-
-def test_training_opens_a_root_that_has_the_union_file_only(tmp_path: Path) -> None:
-    root = union_tree(tmp_path, query(0), query(1), query(0))
-    data, names, skipped = open_tasks(root, "train", tasks=[0])
-    assert (names, skipped) == ([], 0)
-    train = data.train_examples(task_ids=[0])
-    assert [one.qid for one in train.queries] == ["1000:0", "1000:1", "1000:0"], "it is published upsampled"
-    assert set(train.candidates) == {"1000:0", "1000:1"}
-    assert validate(root).counts == {root / union_pool_path("train"): 4, root / UNION_TRAIN: 3}
+def test_sub_tasks_count_each_good_query_of_the_union_file_once(tmp_path: Path) -> None:
+    root = union_tree(tmp_path, query(0), query(1), query(0), query(0), query(2), query(2, query_txt="another thing"))
+    spoil(root / PICTURES[1], "missing")
+    assert len(validate(root).errors) == 3, "the picture, its query, and the id of another query"
+    assert validate(root).tasks == {TaskName("dataset1000", 0, "train"): (2, None)}
 
 
 def test_a_repeated_qid_of_the_union_file_must_be_the_same_query(tmp_path: Path) -> None:
@@ -275,63 +249,6 @@ def test_a_repeated_qid_of_the_union_file_must_be_the_same_query(tmp_path: Path)
     assert (error.line, error.field) == (2, "qid")
 
 
-def test_bad_rows_of_the_union_file_and_its_pool_stop_the_training_or_are_left_out(tmp_path: Path) -> None:
-    root = union_tree(tmp_path, query(0), query(1), "{half", query(2))
-    spoil(root / PICTURES[2], "missing")
-    with pytest.raises(DataErrors, match="3 bad places"):
-        open_tasks(root, "train")
-    data, _, skipped = open_tasks(root, "train", skip_bad_rows=True)
-    assert skipped == 3
-    assert [one.qid for one in data.train_examples().queries] == ["1000:0", "1000:1"]
-
-
-def test_training_opens_train_files_without_a_task_in_their_name(tmp_path: Path) -> None:
-    root = tree(tmp_path)
-    rows(root / "query/train/mbeir_shop_train.jsonl", query(1))
-    rows(root / "query/train/mbeir_mall_train.jsonl", "{half")
-    data, names, _ = open_tasks(root, "train", ["shop"])
-    assert names == []
-    assert [one.qid for one in data.train_examples("train", ["shop"]).queries] == ["1000:1"]
-    with pytest.raises(DataErrors, match="mbeir_mall_train"):
-        open_tasks(root, "train")
-
-
-def test_what_works_task_by_task_wants_files_named_by_task(tmp_path: Path) -> None:
-    root = union_tree(tmp_path, query(0))
-    with pytest.raises(InputError, match=r"no train task that fits .*union_up_train\.jsonl mixes tasks: split it into"):
-        open_tasks(root, "train", by_task=True)
-
-
-def test_a_data_set_that_is_nowhere_fits_nothing(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no train task that fits datasets=\['shop'\]"):
-        open_tasks(union_tree(tmp_path, query(0)), "train", ["shop"])
-
-
-def test_bad_rows_stop_the_opening_or_are_left_out_and_counted(tmp_path: Path) -> None:
-    root = tree(tmp_path, [query(0), query(1, pos_cand_list=["1000:9"]), query(2), query(3)])
-    spoil(root / PICTURES[3], "missing")
-    with pytest.raises(DataErrors, match="3 bad places"):
-        open_checked(root)
-    data, report = open_checked(root, skip_bad_rows=True)
-    assert report.skipped == 3
-    assert [one.qid for one in data.queries(TEST)] == ["1000:0", "1000:2"]
-    assert [one.did for one in data.pool(TEST)] == ["1000:0", "1000:1", "1000:2"]
-    assert sum(data.rows.skipped.values()) == 3
-
-
-def test_what_no_row_can_be_blamed_for_is_never_skipped(tmp_path: Path) -> None:
-    root = tree(tmp_path)
-    (root / TEST.pool_path).unlink()
-    with pytest.raises(DataErrors, match="no candidate pool"):
-        open_checked(root, skip_bad_rows=True)
-
-
 def test_a_written_tree_is_sound(tmp_path: Path) -> None:
     text_to_image(tmp_path, TEST)
     assert validate(tmp_path).errors == ()
-
-
-@pytest.mark.parametrize(("datasets", "tasks", "named"), [(("world", "wrld"), (), "'wrld'"), ((), (0, 99), "99")])
-def test_a_data_set_or_task_that_is_not_there_is_named(world: Path, datasets: Any, tasks: Any, named: str) -> None:
-    with pytest.raises(InputError, match=f"has no test task of {named}; it has .*world_task0_test"):
-        open_tasks(world, "test", datasets, tasks)

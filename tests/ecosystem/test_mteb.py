@@ -16,6 +16,7 @@ from mteb.results.task_result import TaskError
 from mteb.types import PromptType
 from PIL import Image
 
+from elva.data.published_counts import COUNTS
 from elva.ecosystem import mteb as adapter
 from elva.ecosystem.mteb import EMPTY, MtebEncoder, mbeir_tasks, table
 from elva.encoding import Extraction, Vectors
@@ -127,6 +128,17 @@ def test_mteb_registers_all_sixteen_tasks_of_mbeir() -> None:
     names = [task.metadata.name for task in mbeir_tasks()]
     assert len(names) == 16
     assert {"CIRRIT2IRetrieval", "NIGHTSI2IRetrieval", "WebQAT2TRetrieval", "InfoSeekIT2ITRetrieval"} <= set(names)
+
+
+def test_the_published_counts_of_test_splits_and_pools_are_those_of_mteb() -> None:
+    counted = {}
+    for task in mbeir_tasks():
+        dataset, _, number = task.metadata.dataset["path"].partition("/mbeir_")[2].partition("_task")
+        there = task.metadata.descriptive_stats["test"]
+        counted[(dataset, int(number)) if number else ("infoseek", 8)] = (there["num_queries"], there["num_documents"])
+    assert counted == {
+        name: (int(test.replace(",", "")), int(pool.replace(",", ""))) for name, (_, _, test, pool) in COUNTS.items()
+    }
 
 
 def test_a_checkpoint_is_loaded_by_its_folder(embedder: Embedder, tmp_path: Path) -> None:

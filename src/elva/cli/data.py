@@ -12,6 +12,9 @@ import typer
 from elva.cli.options import Datasets, Root, SkipBadRows, Watching
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from elva.data.layout import TaskName
     from elva.data.validation import ValidationReport
 
 
@@ -70,7 +73,8 @@ def check(
 ) -> None:
     """Look at every row of a data folder and report each bad one: file, line, field, what to do.
 
-    Exit code 2 when there is a bad row.
+    Exit code 2 when there is a bad row. The counts of M-BEIR's own data sets are compared with the published ones; a
+    difference is told and is no error.
 
     Example:
 
@@ -140,11 +144,27 @@ def _report(root: Path, report: ValidationReport) -> None:
         rows[file.relative_to(root).parts[0]] += count
     for folder, count in rows.items():
         typer.echo(f"{count:>9,} good rows in {folder}/")
-    typer.echo(f"{'queries':>9} {'pool':>10}  sub-task")
-    for name, (queries, pool) in report.tasks.items():
-        typer.echo(f"{queries:>9,} {'-' if pool is None else format(pool, ','):>10}  {name}")
+    _tell_counts(report.tasks)
     if report.errors:
         from elva.errors import DataErrors
 
         raise DataErrors(report.errors)
     typer.echo(f"{root} is sound; {report.images:,} images were opened")
+
+
+def _tell_counts(tasks: Mapping[TaskName, tuple[int, int | None]]) -> None:
+    """The counts of each sub-task, those of M-BEIR beside the published ones."""
+    from elva.data.published_counts import lacking, published_counts
+
+    published = {name: found for name in tasks if (found := published_counts(name)) is not None}
+    whole = {name for name, found in published.items() if found.fit(*tasks[name])}
+    typer.echo(f"{'queries':>9} {'pool':>10}  sub-task")
+    for name, (queries, pool) in tasks.items():
+        note = "  published: " if name in whole else "  differs from the published "
+        beside = f"{note}{published[name]}" if name in published else ""
+        typer.echo(f"{queries:>9,} {'-' if pool is None else format(pool, ','):>10}  {name}{beside}")
+    if published:
+        doubt = "" if len(whole) == len(published) else "; a subset, or an incomplete download?"
+        typer.echo(f"{len(whole)} of {len(published)} sub-tasks have the published counts{doubt}")
+    if missing := lacking(tasks):
+        typer.echo(f"M-BEIR's sub-tasks that are not here: {', '.join(missing)}")

@@ -1,11 +1,11 @@
 """Find every bad row of an M-BEIR tree before any work is done with it.
 
-`validate` reports; `open_checked` is the door for commands: it refuses a tree with bad rows or,
-when asked, opens it without them and says how many.
+`validate` reports; opening.py acts on the report.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,8 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
 from elva.data.instructions import read_instructions
-from elva.data.layout import GLOBAL_POOLS, INSTRUCTIONS, LOCAL_POOLS, QUERIES, TASKS, TRIPLES, TaskName
+from elva.data.layout import GLOBAL_POOLS, INSTRUCTIONS, LOCAL_POOLS, QUERIES, TRIPLES, TaskName
 from elva.data.mbeir import MBeir
 from elva.data.nli import read_triples
 from elva.data.qrels import parse_judgement
@@ -22,9 +24,8 @@ from elva.data.reading import parse_candidate, query_parser
 from elva.data.records import Candidate, Query
 from elva.data.rows import Rows, located_lines, parsed_lines, repeated
 from elva.data.stored import Index, Lookup, Scan, Stored
-from elva.data.train_set import chosen_files, named_candidates, own_pools, task_of, train_files
-from elva.encoding import Watch
-from elva.errors import DataError, DataErrors, InputError, MediaError
+from elva.data.train_set import named_candidates, task_of, train_files
+from elva.errors import DataError, DataErrors, MediaError
 from elva.media import DEFAULT_LIMITS, MediaLimits, load_image
 
 Record = TypeVar("Record")
@@ -47,8 +48,8 @@ class ValidationReport:
         counts: file -> number of good rows.
         images: number of different images that were opened and decoded.
         indexed: file of queries or candidates -> where its good rows lie.
-        tasks: sub-task -> number of good queries, repeats counted, and of candidates in its pool; None for a task that
-            only files without a task in their name hold.
+        tasks: sub-task -> number of different good queries, and of candidates in its pool; None for a task that only
+            files without a task in their name hold.
     """
 
     errors: tuple[DataError, ...]
@@ -109,102 +110,6 @@ def validate(
     check.others()
     check.flush()
     return ValidationReport(tuple(check.errors), check.counts, len(check.images), check.indexed, check.sub_tasks())
-
-
-def open_checked(
-    root: Path | str,
-    splits: Sequence[str] = (),
-    *,
-    files: Collection[Path] = (),
-    skip_bad_rows: bool = False,
-    check_images: bool = True,
-    limits: MediaLimits = DEFAULT_LIMITS,
-    progress: Progress | None = None,
-) -> tuple[MBeir, ValidationReport]:
-    """Validate a tree, then open it.
-
-    Args:
-        root: the tree.
-        splits: as in `validate`.
-        files: as in `validate`.
-        skip_bad_rows: open the tree without its bad rows; the report counts them.
-        check_images: as in `validate`.
-        limits: as in `validate`.
-        progress: as in `validate`.
-
-    Raises:
-        DataErrors: there are bad rows and they aren't to be skipped, or something is wrong with a
-            file as a whole.
-    """
-    report = validate(root, splits, files=files, check_images=check_images, limits=limits, progress=progress)
-    whole_files = [error for error in report.errors if error.line is None]
-    if whole_files or (report.errors and not skip_bad_rows):
-        raise DataErrors(whole_files or report.errors)
-    return MBeir(Path(root), Rows(skip_bad_rows, report.bad_rows, dict(report.indexed))), report
-
-
-def open_tasks(
-    root: Path,
-    split: str,
-    datasets: Sequence[str] = (),
-    tasks: Sequence[int] = (),
-    *,
-    by_task: bool = False,
-    skip_bad_rows: bool = False,
-    check_images: bool = True,
-    watch: Watch | None = None,
-) -> tuple[MBeir, list[TaskName], int]:
-    """Open a data root for the tasks that fit, after a look at every row and picture of theirs.
-
-    Args:
-        root: the tree.
-        split: the split of the tasks.
-        datasets: names to keep; all when empty.
-        tasks: task ids to keep; all when empty.
-        by_task: leave out the files that mix tasks, such as the published union file: they belong to no task's name,
-            and only `MBeir.train_examples` reads them.
-        skip_bad_rows: open the tree without its bad rows.
-        check_images: decode every image that a row names, once.
-        watch: told of the look.
-
-    Returns:
-        The data, the names of the tasks, and how many bad rows their files hold.
-
-    Raises:
-        InputError: no task fits.
-        DataErrors: every bad row of these tasks, unless they are to be left out.
-    """
-    bench = MBeir.open(root, skip_bad_rows=skip_bad_rows)
-    names = bench.tasks(split, datasets, tasks)
-    _require_known(bench.tasks(split), root, split, datasets, tasks)
-    chosen = chosen_files(bench, split, datasets, tasks)
-    kept = [file for file in chosen if file[2] is not None] if by_task else chosen
-    if not kept:
-        unfit = f"{root} holds no {split} task that fits datasets={list(datasets)} tasks={list(tasks)}"
-        split_it = f"split it into mbeir_{{dataset}}_task{{t}}_{split}.jsonl"
-        raise InputError(f"{unfit}; {chosen[0][0]} mixes tasks: {split_it}" if chosen else unfit)
-    files = {path for path, _, _ in kept}.union(own_pools(bench, split, kept))
-    files.update(root / name.qrels_path for name in names)
-    progress = watch("checking rows and images", None) if watch else None
-    checked, report = open_checked(
-        root, [split], files=files, skip_bad_rows=skip_bad_rows, check_images=check_images, progress=progress
-    )
-    return checked, names, report.skipped
-
-
-def _require_known(
-    there: Sequence[TaskName], root: Path, split: str, datasets: Sequence[str], tasks: Sequence[int]
-) -> None:
-    """Raise InputError for a data set that the split doesn't have, or a task that M-BEIR doesn't.
-
-    Left out silently they would be missed. A task of M-BEIR that these data happen not to have is no error: recipes
-    name the tasks they are meant for.
-    """
-    for wanted, known in ((datasets, {name.dataset for name in there}), (tasks, set(TASKS))):
-        unknown = [each for each in wanted if each not in known]
-        if there and unknown:
-            have = ", ".join(map(str, there))
-            raise InputError(f"{root} has no {split} task of {', '.join(map(repr, unknown))}; it has {have}")
 
 
 @dataclass(slots=True)
@@ -310,7 +215,7 @@ class _Check:
         pool = self.pool_of(path, name)
         judged = self.judgements(name, pool)
         candidates = self.candidates
-        tasks: dict[int, Counter[int]] = defaultdict(Counter)  # dataset id -> task -> good queries
+        asked: dict[tuple[int, int], array[int]] = defaultdict(lambda: array("q"))  # (dataset id, task) -> hashed qids
 
         def is_good(line: int, query: Query) -> bool:
             task = task_of(query, candidates)
@@ -318,16 +223,18 @@ class _Check:
             if problem is not None:
                 self.add(path, line, *problem)
                 return False
-            tasks[query.dataset_id][task] += 1
+            asked[query.dataset_id, task].append(hash(query.qid))
             return self.image_is_good(path, line, "query_img_path", query.image)
 
         parse = query_parser(None if name is None else name.task)
-        self.counts[path] = len(self.rows(path, parse, "qid", hash, is_good, earlier, repeats=name is None))
+        good = self.rows(path, parse, "qid", hash, is_good, earlier, repeats=name is None)
+        self.counts[path] = len(good)
         if name is not None:
-            self.tasks[name] = self.counts[path]
-        for number, count in tasks.items() if name is None else ():
+            self.tasks[name] = len(good)
+        for (number, task), qids in asked.items() if name is None else ():
             of = dataset or self.data.dataset_name(number)
-            self.tasks.update({TaskName(of, task, split): good for task, good in count.items()})
+            # the published union file repeats the queries of small data sets
+            self.tasks[TaskName(of, task, split)] += len(np.intersect1d(qids, good.places.keys))
 
     def pool_of(self, path: Path, name: TaskName | None) -> Lookup:
         """A task's pool; all pools for files that mix tasks."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from elva.data.mbeir import Choice, MBeir, TaskName
-from elva.data.validation import open_tasks
+from elva.data.opening import open_tasks
 from elva.encoding import Encoder, ModelIdentity, Watch
 from elva.evaluation.store import VectorStore
 from elva.index.folder import VECTORS, require_free

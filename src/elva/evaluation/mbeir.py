@@ -19,7 +19,7 @@ from statistics import fmean
 from typing import Any
 
 from elva.data.mbeir import Choice, MBeir, Query, TaskName
-from elva.data.validation import open_tasks
+from elva.data.opening import open_tasks
 from elva.encoding import Encoder, ModelIdentity, Watch
 from elva.errors import InputError
 from elva.evaluation.embed import embed_tasks

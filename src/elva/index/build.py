@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elva.data.mbeir import Candidate, MBeir
-from elva.data.validation import open_checked
+from elva.data.opening import open_checked
 from elva.encoding import Encoder, ModelIdentity, Watch
 from elva.errors import DataError, InputError
 from elva.index.exact import ExactIndex

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from elva.data.mbeir import MBeir, Query, TaskName
-from elva.data.validation import open_tasks
+from elva.data.opening import open_tasks
 from elva.grains import Facts, Lexicon
 from elva.items import Item
 from elva.model.embedder import Embedder

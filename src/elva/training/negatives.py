@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from elva.data.mbeir import Candidate, MBeir, Query, TaskName
+from elva.data.opening import open_tasks
 from elva.data.stored import distinct
-from elva.data.validation import open_tasks
 from elva.encoding import Encoder, ModelIdentity, Vectors
 from elva.errors import DataError
 from elva.index.gallery import MICRO, Gallery, require_finite

@@ -21,7 +21,7 @@ from rich.console import Console
 from torch import nn
 
 from elva.data.mbeir import MBeir, TaskName
-from elva.data.validation import open_tasks
+from elva.data.opening import open_tasks
 from elva.errors import TrainingError
 from elva.items import Item
 from elva.model.embedder import Embedder

@@ -1,0 +1,114 @@
+"""The door for commands: a tree is looked at row by row before it is opened.
+
+A tree with bad rows is refused or, when asked, opened without them; how many there were is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from elva.data.layout import TASKS, TaskName
+from elva.data.mbeir import MBeir
+from elva.data.rows import Rows
+from elva.data.train_set import chosen_files, own_pools
+from elva.data.validation import Progress, ValidationReport, validate
+from elva.encoding import Watch
+from elva.errors import DataErrors, InputError
+from elva.media import DEFAULT_LIMITS, MediaLimits
+
+
+def open_checked(
+    root: Path | str,
+    splits: Sequence[str] = (),
+    *,
+    files: Collection[Path] = (),
+    skip_bad_rows: bool = False,
+    check_images: bool = True,
+    limits: MediaLimits = DEFAULT_LIMITS,
+    progress: Progress | None = None,
+) -> tuple[MBeir, ValidationReport]:
+    """Validate a tree, then open it.
+
+    Args:
+        root: the tree.
+        splits: as in `validate`.
+        files: as in `validate`.
+        skip_bad_rows: open the tree without its bad rows; the report counts them.
+        check_images: as in `validate`.
+        limits: as in `validate`.
+        progress: as in `validate`.
+
+    Raises:
+        DataErrors: there are bad rows and they aren't to be skipped, or something is wrong with a
+            file as a whole.
+    """
+    report = validate(root, splits, files=files, check_images=check_images, limits=limits, progress=progress)
+    whole_files = [error for error in report.errors if error.line is None]
+    if whole_files or (report.errors and not skip_bad_rows):
+        raise DataErrors(whole_files or report.errors)
+    return MBeir(Path(root), Rows(skip_bad_rows, report.bad_rows, dict(report.indexed))), report
+
+
+def open_tasks(
+    root: Path,
+    split: str,
+    datasets: Sequence[str] = (),
+    tasks: Sequence[int] = (),
+    *,
+    by_task: bool = False,
+    skip_bad_rows: bool = False,
+    check_images: bool = True,
+    watch: Watch | None = None,
+) -> tuple[MBeir, list[TaskName], int]:
+    """Open a data root for the tasks that fit, after a look at every row and picture of theirs.
+
+    Args:
+        root: the tree.
+        split: the split of the tasks.
+        datasets: names to keep; all when empty.
+        tasks: task ids to keep; all when empty.
+        by_task: leave out the files that mix tasks, such as the published union file: they belong to no task's name,
+            and only `MBeir.train_examples` reads them.
+        skip_bad_rows: open the tree without its bad rows.
+        check_images: decode every image that a row names, once.
+        watch: told of the look.
+
+    Returns:
+        The data, the names of the tasks, and how many bad rows their files hold.
+
+    Raises:
+        InputError: no task fits.
+        DataErrors: every bad row of these tasks, unless they are to be left out.
+    """
+    bench = MBeir.open(root, skip_bad_rows=skip_bad_rows)
+    names = bench.tasks(split, datasets, tasks)
+    _require_known(bench.tasks(split), root, split, datasets, tasks)
+    chosen = chosen_files(bench, split, datasets, tasks)
+    kept = [file for file in chosen if file[2] is not None] if by_task else chosen
+    if not kept:
+        unfit = f"{root} holds no {split} task that fits datasets={list(datasets)} tasks={list(tasks)}"
+        split_it = f"split it into mbeir_{{dataset}}_task{{t}}_{split}.jsonl"
+        raise InputError(f"{unfit}; {chosen[0][0]} mixes tasks: {split_it}" if chosen else unfit)
+    files = {path for path, _, _ in kept}.union(own_pools(bench, split, kept))
+    files.update(root / name.qrels_path for name in names)
+    progress = watch("checking rows and images", None) if watch else None
+    checked, report = open_checked(
+        root, [split], files=files, skip_bad_rows=skip_bad_rows, check_images=check_images, progress=progress
+    )
+    return checked, names, report.skipped
+
+
+def _require_known(
+    there: Sequence[TaskName], root: Path, split: str, datasets: Sequence[str], tasks: Sequence[int]
+) -> None:
+    """Raise InputError for a data set that the split doesn't have, or a task that M-BEIR doesn't.
+
+    Left out silently they would be missed. A task of M-BEIR that these data happen not to have is no error: recipes
+    name the tasks they are meant for.
+    """
+    for wanted, known in ((datasets, {name.dataset for name in there}), (tasks, set(TASKS))):
+        unknown = [each for each in wanted if each not in known]
+        if there and unknown:
+            have = ", ".join(map(str, there))
+            raise InputError(f"{root} has no {split} task of {', '.join(map(repr, unknown))}; it has {have}")
