@@ -12,7 +12,7 @@ from PIL import Image
 from elva.encoding import Encoder, Encoding, ModelIdentity
 from elva.errors import CheckpointError, MediaError
 from elva.items import Item
-from elva.model.embedder import Embedder, checkpoint_folder
+from elva.model.embedder import Embedder, checkpoint_folder, stored_dtype
 from elva.prompts import RET
 
 
@@ -221,3 +221,12 @@ def test_only_a_checkpoint_is_replaced(embedder: Embedder, tmp_path: Path) -> No
     with pytest.raises(CheckpointError, match="no checkpoint"):
         embedder.save(tmp_path / "letters")
     assert (tmp_path / "letters/dear.txt").read_text() == "dear"
+
+
+@pytest.mark.parametrize(("dtype", "said"), [(torch.float32, "float32"), (torch.bfloat16, "bfloat16")])
+def test_a_checkpoint_says_what_its_weights_are_stored_in(
+    embedder: Embedder, tmp_path: Path, dtype: torch.dtype, said: str
+) -> None:
+    embedder.backbone.plain.to(dtype)
+    embedder.save(tmp_path / "model")
+    assert stored_dtype(tmp_path / "model") == said

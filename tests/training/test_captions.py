@@ -23,7 +23,7 @@ class Writer(FakeEncoder):
     """The fake encoder, which also counts what it was asked to write about."""
 
     def embed(self, items, **options) -> Encoding:
-        self.asked = list(items)
+        self.asked = [*getattr(self, "asked", []), *items]
         return super().embed(items, **options)
 
 
@@ -48,7 +48,7 @@ def test_captions_are_of_the_item_and_not_of_its_instruction(world: Path, tmp_pa
     write_captions(world, writer, tmp_path / "c.jsonl")
     assert all(item.instruction is None for item in writer.asked)
     data = MBeir.open(world)
-    items = split_items(data, data.tasks("train"))
+    items = dict(split_items(data, data.tasks("train")))
     assert any(item.instruction for item in items.values())
     captions = read_captions(tmp_path / "c.jsonl")
     for key, item in items.items():
@@ -83,6 +83,31 @@ def test_what_is_asked_twice_is_written_once(tmp_path: Path) -> None:
     assert report.captions == 4
     assert writer.asked == [Item(text="red circle")]
     assert set(read_captions(tmp_path / "c.jsonl").values()) == {"red circle"}
+
+
+def test_a_killed_captioning_goes_on_where_it_was(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_captions(world, Writer(), tmp_path / "whole.jsonl")
+    monkeypatch.setattr("elva.training.captions.BLOCK", 20)
+
+    class Killed(Writer):
+        def embed(self, items, **options) -> Encoding:
+            if len(getattr(self, "asked", [])) >= 40:
+                raise KeyboardInterrupt
+            return super().embed(items, **options)
+
+    with pytest.raises(KeyboardInterrupt):
+        write_captions(world, Killed(), tmp_path / "c.jsonl")
+    assert not (tmp_path / "c.jsonl").exists()
+    with pytest.raises(InputError, match="unfinished work with another tasks"):
+        write_captions(world, Writer(), tmp_path / "c.jsonl", split="test")
+    writer, ticks = Writer(), list[int]()
+    report = write_captions(world, writer, tmp_path / "c.jsonl", progress=lambda done, total: ticks.append(done))
+    assert (tmp_path / "c.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    assert sum(ticks) == len(writer.asked) + 40, "what was done already counts as done"
+    everything = Writer()
+    assert report == write_captions(world, everything, tmp_path / "again.jsonl")
+    assert len(everything.asked) == len(writer.asked) + 40
+    assert not (tmp_path / "c.jsonl.unfinished").exists()
 
 
 def test_naming_counts_each_value_as_often_as_it_is_said() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from PIL import Image
 from elva.errors import DataErrors, InputError
 from elva.items import Item
 from elva.model.embedder import Embedder
-from elva.training.prepared import PreparedItems, candidate_key, query_key, read_captions, some, write_caption_rows
+from elva.training.prepared import PreparedItems, candidate_key, query_key, read_captions, some
 
 ITEMS = {"query 1:1": Item(text="a large blue circle"), "candidate 1:1": Item(text="red"), "b": Item(text="blue red")}
 
@@ -130,18 +131,16 @@ def test_cut_texts_are_counted(embedder: Embedder) -> None:
     assert taken(embedder, {**ITEMS, "long": long}).truncated == 1
 
 
-def test_captions_come_back_from_disk(tmp_path: Path) -> None:
-    captions = {"query 1:1": "a “red” circle\nleft of 猫", "candidate 1:1": ""}
-    path = tmp_path / "new" / "captions.jsonl"
-    write_caption_rows(path, captions)
-    assert read_captions(path) == captions
-    assert [each.name for each in path.parent.iterdir()] == ["captions.jsonl"]
-
-
-def test_captions_keep_unusual_line_separators(tmp_path: Path) -> None:
-    captions = {"query 1:1": "one\u2028two\x85three"}
-    write_caption_rows(tmp_path / "c.jsonl", captions)
-    assert read_captions(tmp_path / "c.jsonl") == captions
+def test_captions_are_read_from_their_file_when_they_are_asked_for(tmp_path: Path) -> None:
+    captions = {"query 1:1": "a “red” circle\nleft of 猫", "candidate 1:1": "", "b": "one\u2028two\x85three"}
+    path = tmp_path / "captions.jsonl"
+    rows = [{"key": key, "caption": caption} for key, caption in captions.items()]
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    found = read_captions(path)
+    assert found == captions
+    assert "b" in found and "c" not in found
+    with pytest.raises(KeyError):
+        found["c"]
 
 
 @pytest.mark.parametrize("line", ["{half", "[1, 2]", '{"key": "a"}', '"text"', "3", '{"key": "a", "caption": "twice"}'])

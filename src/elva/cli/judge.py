@@ -14,6 +14,8 @@ from elva.cli.options import (
     ImageCache,
     Instruction,
     ModelName,
+    Precision,
+    PrecisionOption,
     Root,
     SkipBadRows,
     Split,
@@ -48,6 +50,7 @@ def embed(
     skip_bad_rows: SkipBadRows = False,
     image_cache: ImageCache = None,
     device: Device = "auto",
+    precision: PrecisionOption = Precision.auto,
     threads: Threads = None,
 ) -> None:
     """Embed every query and candidate of a split, once each.
@@ -60,7 +63,7 @@ def embed(
         elva embed demo/world --model runs/stage2/model --out runs/stage2/vectors
     """
     choice = instruction_choice(instruction)
-    embedder = load_embedder(model, threads, device, image_cache)
+    embedder = load_embedder(model, threads, device, image_cache, precision)
     from elva.evaluation.embed import embed_root
 
     with Watching() as watch:
@@ -95,6 +98,7 @@ def evaluate(
     vectors: Annotated[Path | None, typer.Option(help="Folder made by `elva embed`.", show_default=False)] = None,
     image_cache: ImageCache = None,
     device: Device = "auto",
+    precision: PrecisionOption = Precision.auto,
     threads: Threads = None,
 ) -> None:
     """Judge a model: hit@1, hit@5, hit@10, MRR, and how well it tells each kind of grain.
@@ -108,7 +112,7 @@ def evaluate(
         elva evaluate mbeir demo/world --model runs/elva/model --instruction qid --out runs/elva/eval-qid
     """
     choice = instruction_choice(instruction)
-    embedder = load_embedder(model, threads, device, image_cache)
+    embedder = load_embedder(model, threads, device, image_cache, precision)
     from elva.evaluation.mbeir import evaluate as judge
 
     with Watching() as watch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated
@@ -55,6 +56,20 @@ Threads = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
+
+
+class Precision(StrEnum):
+    """What matrices are multiplied in."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option("--precision", help="auto: bfloat16 on a GPU where the checkpoint is stored so, else float32."),
+]
 ImageCache = Annotated[
     Path | None,
     typer.Option(help="Folder that keeps vision features between runs.", show_default=False),
@@ -81,7 +96,13 @@ def use_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-def load_embedder(model: str, threads: int | None, device: str = "auto", image_cache: Path | None = None) -> Embedder:
+def load_embedder(
+    model: str,
+    threads: int | None,
+    device: str = "auto",
+    image_cache: Path | None = None,
+    precision: Precision = Precision.auto,
+) -> Embedder:
     """Load a model for a command; the first import of torch happens here.
 
     Raises:
@@ -90,9 +111,15 @@ def load_embedder(model: str, threads: int | None, device: str = "auto", image_c
     """
     use_threads(threads)
     device = chosen_device(device)
-    from elva.model.embedder import Embedder
+    import torch
 
-    return Embedder.load(model, device=device, image_cache=image_cache)
+    from elva.model.embedder import Embedder, stored_dtype
+
+    if precision is Precision.auto:
+        on_gpu = device != "cpu" and stored_dtype(model) == "bfloat16"
+        precision = Precision.bfloat16 if on_gpu else Precision.float32
+    dtype = torch.bfloat16 if precision is Precision.bfloat16 else torch.float32
+    return Embedder.load(model, device=device, dtype=dtype, image_cache=image_cache)
 
 
 def chosen_device(device: str, local_rank: int = 0) -> str:

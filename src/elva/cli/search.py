@@ -14,6 +14,8 @@ from elva.cli.options import (
     Device,
     ImageCache,
     ModelName,
+    Precision,
+    PrecisionOption,
     Root,
     SkipBadRows,
     Split,
@@ -49,6 +51,7 @@ def index(
     skip_bad_rows: SkipBadRows = False,
     image_cache: ImageCache = None,
     device: Device = "auto",
+    precision: PrecisionOption = Precision.auto,
     threads: Threads = None,
 ) -> None:
     """Index the candidates of a data folder for searching.
@@ -60,7 +63,7 @@ def index(
 
         elva index demo/world --dataset mrbench --model runs/elva/model --out runs/elva/index
     """
-    embedder = load_embedder(model, threads, device, image_cache)
+    embedder = load_embedder(model, threads, device, image_cache, precision)
     from elva.index.build import build_index
 
     with Watching() as watch:
@@ -101,6 +104,7 @@ def search(
         typer.Option("--model", "-m", help="Default: the model the index was made with."),
     ] = None,
     device: Device = "auto",
+    precision: PrecisionOption = Precision.auto,
     threads: Threads = None,
 ) -> None:
     """Search an index with words, an image, or both.
@@ -125,7 +129,7 @@ def search(
     from elva.index.folder import INDEX, read_meta
 
     read_meta(index, INDEX)  # so is a folder that is no index
-    embedder = load_embedder(model or _model_of(index), threads, device)
+    embedder = load_embedder(model or _model_of(index), threads, device, None, precision)
 
     opened = ExactIndex.open(index, ModelIdentity.of(embedder))
     encoding = embedder.embed([query])

@@ -14,6 +14,8 @@ from elva.cli.options import (
     ExcludeTasks,
     ImageCache,
     ModelName,
+    Precision,
+    PrecisionOption,
     Root,
     SkipBadRows,
     Split,
@@ -110,6 +112,7 @@ def caption(
     skip_bad_rows: SkipBadRows = False,
     image_cache: ImageCache = None,
     device: Device = "auto",
+    precision: PrecisionOption = Precision.auto,
     threads: Threads = None,
 ) -> None:
     """Let a model say what it sees in every query and candidate of a split.
@@ -120,7 +123,7 @@ def caption(
 
         elva caption demo/world --model tiny-base --out demo/world/captions.jsonl
     """
-    embedder = load_embedder(model, threads, device, image_cache)
+    embedder = load_embedder(model, threads, device, image_cache, precision)
     from elva.training.captions import write_captions
 
     with Watching() as watch:
@@ -172,6 +175,7 @@ def mine(
     skip_bad_rows: SkipBadRows = False,
     image_cache: ImageCache = None,
     device: Device = "auto",
+    precision: PrecisionOption = Precision.auto,
     threads: Threads = None,
 ) -> None:
     """Find each query's hard negatives: the nearest wrong candidates by a model (paper section 5).
@@ -185,7 +189,7 @@ def mine(
         elva mine demo/world --model runs/stage2/model --max-margin 0.1 --out demo/world/negatives.jsonl
     """
     chosen = kept_tasks(tasks or (), exclude_tasks or ())
-    embedder = load_embedder(model, threads, device, image_cache)
+    embedder = load_embedder(model, threads, device, image_cache, precision)
     from elva.training.negatives import Filter, mine
 
     with Watching() as watch:

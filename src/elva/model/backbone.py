@@ -106,7 +106,7 @@ class Backbone(nn.Module):
         Raises:
             CheckpointError: no such folder, another family, missing or damaged weights, pickled weights.
         """
-        family = _family(folder)
+        family = str(read_config(folder).get("model_type"))
         if not list(folder.glob("*.safetensors")):
             raise CheckpointError(
                 f"{folder}: no *.safetensors; pickled weights (.bin, .pt) are refused, convert them first"
@@ -338,7 +338,12 @@ class Backbone(nn.Module):
         return digest.hexdigest()[:16]
 
 
-def _family(folder: Path) -> str:
+def read_config(folder: Path) -> dict[str, Any]:
+    """The config.json of a checkpoint folder; empty where it holds no object.
+
+    Raises:
+        CheckpointError: it is missing or no JSON.
+    """
     config = folder / "config.json"
     if not config.is_file():
         raise CheckpointError(f"{folder}: no config.json here; give a checkpoint folder as transformers saves it")
@@ -346,7 +351,7 @@ def _family(folder: Path) -> str:
         settings = json.loads(config.read_text("utf-8"))
     except ValueError as error:
         raise CheckpointError(f"{config}: not valid JSON ({error}); copy the checkpoint again") from error
-    return str(settings.get("model_type")) if isinstance(settings, dict) else "none"
+    return settings if isinstance(settings, dict) else {}
 
 
 def _unsupported(folder: Path, family: str, why: str) -> str:

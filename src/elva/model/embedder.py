@@ -19,7 +19,7 @@ import torch
 from elva.encoding import Encoding, Extraction, Vectors
 from elva.errors import CheckpointError
 from elva.items import Item
-from elva.model.backbone import Backbone
+from elva.model.backbone import Backbone, read_config
 from elva.model.card import model_card
 from elva.model.features import VisionFeatures
 from elva.model.inputs import Inputs, Prepared
@@ -43,6 +43,16 @@ def checkpoint_folder(name: str | Path) -> Path:
         return packaged
     known = sorted(p.name for p in packaged.parent.glob("*") if p.is_dir())
     raise CheckpointError(f"{name}: no such checkpoint folder, and no packaged model of that name ({', '.join(known)})")
+
+
+def stored_dtype(name: str | Path) -> str:
+    """What a checkpoint says its weights are stored in, such as "bfloat16"; "float32" where it says nothing.
+
+    Raises:
+        CheckpointError: no such checkpoint, or its config.json is damaged.
+    """
+    config = read_config(checkpoint_folder(name))
+    return str(config.get("dtype") or config.get("torch_dtype") or "float32")
 
 
 def is_replaceable(folder: Path) -> bool:

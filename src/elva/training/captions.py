@@ -6,18 +6,26 @@ base model as the writer they are free of labels.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from elva.data.mbeir import MBeir, Query, TaskName
 from elva.data.opening import open_tasks
+from elva.data.stored import Numbers, distinct
+from elva.encoding import Encoder, ModelIdentity, Progress
 from elva.grains import Facts, Lexicon
 from elva.items import Item
-from elva.model.embedder import Embedder
-from elva.training.prepared import CAPTION_KEYS, candidate_key, query_key, write_caption_rows
+from elva.training.prepared import CAPTION_KEYS, candidate_key, query_key, read_captions
 from elva.training.rowfile import require_rowfile
+from elva.training.unfinished import BLOCK, Unfinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +48,17 @@ class CaptionReport:
     named: Mapping[str, tuple[int, int]]
 
 
-def split_items(data: MBeir, names: Sequence[TaskName]) -> dict[str, Item]:
-    """Every query (with its instruction) and pool candidate of these tasks, by key."""
-    items: dict[str, Item] = {}
+def split_items(data: MBeir, names: Sequence[TaskName]) -> Iterator[tuple[str, Item]]:
+    """Key and item of every query (with its instruction) and pool candidate of these tasks, each once."""
     for name in names:
-        items |= {query_key(query.qid): data.query_item(query) for query in data.queries(name)}
-        items |= {candidate_key(c.did): data.candidate_item(c) for c in data.pool(name)}
-    return items
+        yield from ((query_key(query.qid), data.query_item(query)) for query in data.queries(name))
+    once, _ = distinct([data.pool(name) for name in names])
+    yield from ((candidate_key(candidate.did), data.candidate_item(candidate)) for candidate in once)
 
 
 def write_captions(
     root: Path,
-    embedder: Embedder,
+    embedder: Encoder,
     out: Path,
     *,
     split: str = "train",
@@ -60,6 +67,9 @@ def write_captions(
     progress: Callable[[int, int], None] | None = None,
 ) -> CaptionReport:
     """Caption a split into a JSONL file of {"key", "caption"}.
+
+    What is asked several times is written once. What a killed process did lies in `OUT.unfinished`; the same call goes
+    on from it.
 
     Args:
         root: data in M-BEIR layout.
@@ -71,22 +81,56 @@ def write_captions(
         progress: called with (done now, total).
 
     Raises:
-        InputError: no task fits the choice, or `out` holds anything but captions.
+        InputError: no task fits the choice, `out` holds anything but captions, or unfinished work of another command
+            lies beside it.
         DataErrors: every bad row, unless they are to be left out.
     """
     require_rowfile(out, CAPTION_KEYS)
     data, names, skipped = open_tasks(root, split, datasets, by_task=True, skip_bad_rows=skip_bad_rows)
-    items = split_items(data, names)
-    # Many queries are one text or picture asked twice: write once per distinct item.
-    unique = list({_without_instruction(item): None for item in items.values()})
-    tick = (lambda n: progress(n, len(unique))) if progress else None
-    encoding = embedder.embed(unique, extraction="generative", progress=tick)
-    distinct = dict(zip(unique, encoding.summaries, strict=True))
-    captions = {key: distinct[_without_instruction(item)] for key, item in items.items()}
-    write_caption_rows(out, captions)
-    queries = [query for name in names for query in data.queries(name)]
-    named = naming(queries, captions, data.lexicon())
-    return CaptionReport(len(items), encoding.forced_ret, encoding.truncated, skipped, named)
+    first, which = _distinct(split_items(data, names))
+    tick = (lambda n: progress(n, len(first))) if progress else None
+    command = {
+        "model": ModelIdentity.of(embedder).to_row(),
+        "data": data.fingerprint(),
+        "tasks": [str(name) for name in names],
+        "skip_bad_rows": skip_bad_rows,
+    }
+    with Unfinished(out, command) as work:
+        told: list[dict[str, Any]] = []
+        chosen = (item for place, (_, item) in enumerate(split_items(data, names)) if place in first)
+        while block := [_without_instruction(item) for item in islice(chosen, BLOCK)]:
+            part = f"captions-{len(told):07d}"
+            if tick and work.holds(part):
+                tick(len(block))
+            told += map(json.loads, work.part(part, partial(_written, embedder, block, tick)))
+        captions = [summary for row in told for summary in row["captions"]]
+        keys = (key for key, _ in split_items(data, names))
+        work.finish(
+            json.dumps({"key": key, "caption": captions[number]}, ensure_ascii=False)
+            for key, number in zip(keys, which.tolist(), strict=True)
+        )
+    queries = (query for name in names for query in data.queries(name))
+    named = naming(queries, read_captions(out), data.lexicon())
+    forced, truncated = (sum(row[name] for row in told) for name in ("forced_ret", "truncated"))
+    return CaptionReport(len(which), forced, truncated, skipped, named)
+
+
+def _distinct(items: Iterable[tuple[str, Item]]) -> tuple[Set[int], Numbers]:
+    """Places of the first of all items that are alike but for their instruction; per item the number of its first.
+
+    Held are 64-bit hashes: that two of six million items share one has a chance of one in a million.
+    """
+    contents = np.fromiter((hash(_without_instruction(item)) for _, item in items), np.int64)
+    _, first, inverse = np.unique(contents, return_index=True, return_inverse=True)
+    order = np.sort(first)
+    return frozenset(order.tolist()), np.searchsorted(order, first)[inverse]
+
+
+def _written(embedder: Encoder, items: Sequence[Item], progress: Progress | None) -> Iterator[str]:
+    """What the model writes about a block of items, and what it met, as one line."""
+    encoding = embedder.embed(items, extraction="generative", progress=progress)
+    row = {"captions": encoding.summaries, "forced_ret": encoding.forced_ret, "truncated": encoding.truncated}
+    yield json.dumps(row)
 
 
 def naming(queries: Iterable[Query], captions: Mapping[str, str], lexicon: Lexicon) -> dict[str, tuple[int, int]]:

@@ -24,7 +24,6 @@ from elva.media import ImageSource
 from elva.model.embedder import Embedder
 from elva.model.inputs import Inputs, Prefix, Prepared
 from elva.model.rollout import Rollouts, given
-from elva.training.rowfile import write_rowfile
 
 
 def query_key(qid: str) -> str:
@@ -170,11 +169,6 @@ class PreparedItems:
     def by_length(self, keys: Iterable[str]) -> list[str]:
         """The keys without repeats, shortest item first: rows of one length waste no padding."""
         return sorted(dict.fromkeys(keys), key=lambda key: len(self._prepared[key]))
-
-
-def write_caption_rows(path: Path, captions: Mapping[str, str]) -> None:
-    """One JSON object per line: {"key", "caption"}; whole or not at all."""
-    write_rowfile(path, ({"key": key, "caption": caption} for key, caption in captions.items()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,12 @@
-"""Files of rows that training reads (captions, negatives): written whole or not at all, and never over another file."""
+"""Files of rows that training reads (captions, negatives), which are never written over another file."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from elva.data.writing import write_lines
 from elva.errors import DataError, InputError
 
 
@@ -20,11 +19,6 @@ def require_rowfile(path: Path, keys: Collection[str]) -> None:
         raise InputError(f"{path} is a folder; give a file, such as {path / 'rows.jsonl'}")
     if path.exists() and path.stat().st_size and not _holds(path, keys):
         raise InputError(f"{path} exists and holds no rows of {', '.join(keys)}; give another file, or remove this one")
-
-
-def write_rowfile(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write one JSON object per line."""
-    write_lines(path, (json.dumps(row, ensure_ascii=False) for row in rows))
 
 
 def read_rowfile(path: Path, keys: Collection[str], command: str) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -65,7 +65,7 @@ class Unfinished:
         self._lock.__exit__(kind, error, trace)
 
     def _begin(self, file: Path) -> None:
-        begun = any(each.stat().st_size for each in self._folder.glob("*.f32"))
+        begun = any(each.stat().st_size for kind in ("*.f32", "*.jsonl") for each in self._folder.glob(kind))
         if not begun or not file.is_file():
             write_lines(file, [json.dumps(self._command, indent=1)])
             return
@@ -114,10 +114,14 @@ class Unfinished:
                 os.fsync(file.fileno())
         return np.memmap(path, np.float32, "r", shape=(count, encoder.dimension))
 
+    def holds(self, name: str) -> bool:
+        """Whether an earlier process made this part."""
+        return (self._folder / f"{name}.jsonl").is_file()
+
     def part(self, name: str, make: Callable[[], Iterable[str]]) -> list[str]:
         """The lines of a part of the result: as an earlier process left them, or made now."""
         path = self._folder / f"{name}.jsonl"
-        if not path.is_file():
+        if not self.holds(name):
             write_lines(path, make())
         return path.read_text("utf-8").splitlines()
 
