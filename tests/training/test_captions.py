@@ -48,7 +48,7 @@ def test_captions_are_of_the_item_and_not_of_its_instruction(world: Path, tmp_pa
     write_captions(world, writer, tmp_path / "c.jsonl")
     assert all(item.instruction is None for item in writer.asked)
     data = MBeir.open(world)
-    items = dict(split_items(data, data.tasks("train")))
+    items = dict(split_items(data, data.tasks("train"))())
     assert any(item.instruction for item in items.values())
     captions = read_captions(tmp_path / "c.jsonl")
     for key, item in items.items():
@@ -83,6 +83,17 @@ def test_what_is_asked_twice_is_written_once(tmp_path: Path) -> None:
     assert report.captions == 4
     assert writer.asked == [Item(text="red circle")]
     assert set(read_captions(tmp_path / "c.jsonl").values()) == {"red circle"}
+
+
+def test_candidates_that_no_query_names_may_be_left_out(world: Path, tmp_path: Path) -> None:
+    write_captions(world, Writer(), tmp_path / "all.jsonl")
+    write_captions(world, Writer(), tmp_path / "named.jsonl", only_named=True)
+    every, named = read_captions(tmp_path / "all.jsonl"), read_captions(tmp_path / "named.jsonl")
+    data = MBeir.open(world)
+    read = {candidate_key(did) for did in data.train_examples().candidates}
+    assert {key for key in named if key.startswith("candidate")} == read < set(every)
+    assert {key for key in every if key.startswith("query")} < set(named)
+    assert all(named[key] == every[key] for key in named)
 
 
 def test_a_killed_captioning_goes_on_where_it_was(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

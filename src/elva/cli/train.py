@@ -109,6 +109,9 @@ def caption(
     model: ModelName = "tiny-base",
     split: Split = "train",
     datasets: Datasets = None,
+    only_named: Annotated[
+        bool, typer.Option("--only-named", help="Leave out candidates that no query names: stage 2 never reads them.")
+    ] = False,
     skip_bad_rows: SkipBadRows = False,
     image_cache: ImageCache = None,
     device: Device = "auto",
@@ -117,11 +120,13 @@ def caption(
 ) -> None:
     """Let a model say what it sees in every query and candidate of a split.
 
-    Stage 2 keeps the model writing by them; stage 3 takes the order of the negatives from them.
+    Stage 2 keeps the model writing by them; stage 3 takes the order of the negatives from them. Killed and started
+    again, the same command goes on where it was; until it is done, its work lies in OUT.unfinished.
 
-    Example:
+    Examples:
 
         elva caption demo/world --model tiny-base --out demo/world/captions.jsonl
+        elva caption M-BEIR --model Qwen2-VL-2B-Instruct --only-named --out M-BEIR/captions.jsonl
     """
     embedder = load_embedder(model, threads, device, image_cache, precision)
     from elva.training.captions import write_captions
@@ -133,6 +138,7 @@ def caption(
             out,
             split=split,
             datasets=datasets or (),
+            only_named=only_named,
             skip_bad_rows=skip_bad_rows,
             progress=watch.counting("captions"),
         )

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from elva.data.mbeir import MBeir, Query, TaskName
+from elva.data.mbeir import Candidate, MBeir, Query, TaskName
 from elva.data.opening import open_tasks
-from elva.data.stored import Numbers, distinct
+from elva.data.stored import Joined, Numbers, distinct
 from elva.encoding import Encoder, ModelIdentity, Progress
 from elva.grains import Facts, Lexicon
 from elva.items import Item
@@ -48,12 +48,28 @@ class CaptionReport:
     named: Mapping[str, tuple[int, int]]
 
 
-def split_items(data: MBeir, names: Sequence[TaskName]) -> Iterator[tuple[str, Item]]:
-    """Key and item of every query (with its instruction) and pool candidate of these tasks, each once."""
-    for name in names:
-        yield from ((query_key(query.qid), data.query_item(query)) for query in data.queries(name))
-    once, _ = distinct([data.pool(name) for name in names])
-    yield from ((candidate_key(candidate.did), data.candidate_item(candidate)) for candidate in once)
+Items = Callable[[], Iterator[tuple[str, Item]]]
+"""Gives keys and items, each once, from the first one anew."""
+
+
+def split_items(data: MBeir, names: Sequence[TaskName]) -> Items:
+    """Every query (with its instruction) and pool candidate of these tasks."""
+    queries: Sequence[Query] = Joined([data.queries(name) for name in names])
+    candidates, _ = distinct([data.pool(name) for name in names])
+    return lambda: _keyed(data, queries, candidates)
+
+
+def named_items(data: MBeir, split: str, datasets: Sequence[str]) -> Items:
+    """Every query of a split, and every candidate that one of them names: what stage 2 reads."""
+    train = data.train_examples(split, datasets)
+    qids = np.fromiter((hash(query.qid) for query in train.queries), np.int64, len(train.queries))
+    places = np.sort(np.unique(qids, return_index=True)[1]).tolist()  # the published union file repeats queries
+    return lambda: _keyed(data, (train.queries[place] for place in places), train.candidates.values())
+
+
+def _keyed(data: MBeir, queries: Iterable[Query], candidates: Iterable[Candidate]) -> Iterator[tuple[str, Item]]:
+    yield from ((query_key(query.qid), data.query_item(query)) for query in queries)
+    yield from ((candidate_key(candidate.did), data.candidate_item(candidate)) for candidate in candidates)
 
 
 def write_captions(
@@ -63,6 +79,7 @@ def write_captions(
     *,
     split: str = "train",
     datasets: Sequence[str] = (),
+    only_named: bool = False,
     skip_bad_rows: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> CaptionReport:
@@ -77,6 +94,7 @@ def write_captions(
         out: the file.
         split: which split.
         datasets: only these; all when empty.
+        only_named: leave out candidates that no query names, which stage 2 never reads: most of a large pool.
         skip_bad_rows: leave bad data rows out and count them instead of refusing the data.
         progress: called with (done now, total).
 
@@ -86,25 +104,27 @@ def write_captions(
         DataErrors: every bad row, unless they are to be left out.
     """
     require_rowfile(out, CAPTION_KEYS)
-    data, names, skipped = open_tasks(root, split, datasets, by_task=True, skip_bad_rows=skip_bad_rows)
-    first, which = _distinct(split_items(data, names))
+    data, names, skipped = open_tasks(root, split, datasets, by_task=not only_named, skip_bad_rows=skip_bad_rows)
+    items = named_items(data, split, datasets) if only_named else split_items(data, names)
+    first, which = _distinct(items())
     tick = (lambda n: progress(n, len(first))) if progress else None
     command = {
         "model": ModelIdentity.of(embedder).to_row(),
         "data": data.fingerprint(),
         "tasks": [str(name) for name in names],
+        "only_named": only_named,
         "skip_bad_rows": skip_bad_rows,
     }
     with Unfinished(out, command) as work:
         told: list[dict[str, Any]] = []
-        chosen = (item for place, (_, item) in enumerate(split_items(data, names)) if place in first)
+        chosen = (item for place, (_, item) in enumerate(items()) if place in first)
         while block := [_without_instruction(item) for item in islice(chosen, BLOCK)]:
             part = f"captions-{len(told):07d}"
             if tick and work.holds(part):
                 tick(len(block))
             told += map(json.loads, work.part(part, partial(_written, embedder, block, tick)))
         captions = [summary for row in told for summary in row["captions"]]
-        keys = (key for key, _ in split_items(data, names))
+        keys = (key for key, _ in items())
         work.finish(
             json.dumps({"key": key, "caption": captions[number]}, ensure_ascii=False)
             for key, number in zip(keys, which.tolist(), strict=True)
