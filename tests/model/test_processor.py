@@ -14,7 +14,8 @@ from PIL import Image
 from elva.errors import CheckpointError
 from elva.items import Item
 from elva.model.embedder import Embedder
-from elva.model.processor import IMAGE_PAD, Processor, Settings
+from elva.model.processor import IMAGE_PAD, Processor
+from elva.model.settings import Settings
 from elva.model.tiny import SPECIAL
 from elva.prompts import RET, Prompts
 from smallest import smallest_embedder

@@ -96,7 +96,10 @@ def load_embedder(model: str, threads: int | None, device: str = "auto", image_c
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     _check_device(device)
-    return Embedder.load(model, device=device, image_cache=image_cache)
+    embedder = Embedder.load(model, device=device, image_cache=image_cache)
+    if embedder.processor.told:
+        typer.echo(embedder.processor.told, err=True)
+    return embedder
 
 
 def _check_device(device: str) -> None:

@@ -98,7 +98,8 @@ class Inputs:
     def _prepare(self, item: Item, extraction: Extraction, seen: Seen | None) -> Prepared:
         visual, grid = seen if seen is not None else (None, None)
         tokens = self.processor.tokens(item, extraction, 0 if grid is None else self.processor.visual_tokens(grid))
-        positions, following = self.backbone.positions(tokens.ids, self.processor.image_pad_id, grid)
+        placed = grid if self.processor.settings.positions == "grid" else None
+        positions, following = self.backbone.positions(tokens.ids, self.processor.image_pad_id, placed)
         return Prepared(tokens.ids, positions, following, visual, tokens.truncated)
 
     def collate(self, batch: Sequence[Prepared]) -> Prefix:

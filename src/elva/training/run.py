@@ -69,6 +69,8 @@ def train(recipe: Recipe, out: Path, resume: bool = False) -> RunResult:
     _open_training(recipe, embedder)
     with RunLock(out) if team.leads else nullcontext():
         session = Session(recipe, embedder, out, inputs, resume, team)
+        if embedder.processor.told:
+            session.say(embedder.processor.told)
         LOOPS[recipe.stage](session)
         result = RunResult(out / "model", session.steps_done, session.seconds, not session.stopped)
         if not team.leads:
