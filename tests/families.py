@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
+from unittest import mock
 
 import torch
 from transformers import (
@@ -60,9 +60,10 @@ VISION: dict[str, dict[str, Any]] = {
 }
 
 
-def save_family(family: str, folder: Path, seed: int = 0) -> Path:
-    """Write such a checkpoint and return its folder."""
-    tokenizer = make_tokenizer(TEXTS, 500)
+def save_family(family: str, folder: Path, seed: int = 0, ret: bool = True) -> Path:
+    """Write such a checkpoint, with [RET] in its vocabulary or without, and return its folder."""
+    with mock.patch.object(tiny, "SPECIAL", tuple(token for token in tiny.SPECIAL if ret or token != RET)):
+        tokenizer = make_tokenizer(TEXTS, 500)
     token = tokenizer.convert_tokens_to_ids
     rope: dict[str, Any] = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 1, 1]}
     text = {
@@ -120,8 +121,7 @@ def save_lamra(family: str, folder: Path, *, token: bool = False, special: bool 
         token: instead, with `<emb>` in the vocabulary as LamRA's code adds it when it runs, of the base's own class.
         special: that token as a special one.
     """
-    with patch.object(tiny, "SPECIAL", tuple(each for each in tiny.SPECIAL if each != RET)):
-        save_family(family, folder)
+    save_family(family, folder, ret=False)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     tokenizer.chat_template = QWEN_TEMPLATE
     if token:

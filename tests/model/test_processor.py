@@ -103,6 +103,13 @@ def test_a_summary_ends_in_ret_and_is_cut_to_the_limit(processor: Processor) -> 
     assert processor.summary_ids("") == [processor.ret_id]
 
 
+def test_a_control_token_that_a_model_spells_out_is_no_text(processor: Processor) -> None:
+    spelled = [id for part in ("red ", "[RE", "T]") for id in processor.tokenizer(part)["input_ids"]]
+    assert processor.tokenizer.decode(spelled) == f"red {RET}"
+    assert processor.decode(spelled) == "red"
+    assert processor.summary_ids(f"red {RET} circle {RET}").count(processor.ret_id) == 1
+
+
 def test_what_a_summary_s_limit_cuts_is_known(processor: Processor) -> None:
     found = set()
     for count in range(1, processor.settings.max_summary + 3):

@@ -92,7 +92,7 @@ class Embedder:
         backbone = Backbone.load(folder, device, dtype)
         processor = Processor.load(folder)
         if processor.add_ret():
-            backbone.add_token(processor.ret_id)
+            backbone.add_token(processor.ret_id, processor.tokenizer.eos_token_id)
         features = VisionFeatures(backbone, processor, image_cache, keep=image_cache is not None)
         return cls(
             backbone,
