@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from data.published import published
 from elva.data.mbeir import Candidate, MBeir, Query, TaskName, write_pool, write_queries
 from elva.data.world.words import lexicon
 from elva.encoding import Encoding
@@ -62,6 +63,25 @@ def test_data_sets_can_be_chosen(world: Path, tmp_path: Path) -> None:
     some, every = read_captions(tmp_path / "some.jsonl"), read_captions(tmp_path / "all.jsonl")
     assert set(some) < set(every)
     assert all(key.split()[1].startswith("101:") for key in some)
+
+
+def test_candidates_that_no_query_names_can_be_left_out(world: Path, tmp_path: Path) -> None:
+    write_captions(world, Writer(), tmp_path / "named.jsonl", named_only=True)
+    write_captions(world, Writer(), tmp_path / "all.jsonl")
+    named, every = read_captions(tmp_path / "named.jsonl"), read_captions(tmp_path / "all.jsonl")
+    train = MBeir.open(world).train_examples("train")
+    assert named.keys() == {query_key(q.qid) for q in train.queries} | {candidate_key(did) for did in train.candidates}
+    assert named.keys() < every.keys()
+    assert named == {key: every[key] for key in named}
+
+
+def test_files_that_mix_tasks_have_named_candidates_too(tmp_path: Path) -> None:
+    published(tmp_path)
+    with pytest.raises(InputError, match="mixes tasks"):
+        write_captions(tmp_path, Writer(), tmp_path / "c.jsonl")
+    write_captions(tmp_path, Writer(), tmp_path / "c.jsonl", named_only=True)
+    train = MBeir.open(tmp_path).train_examples("train")
+    assert len(read_captions(tmp_path / "c.jsonl")) == len({q.qid for q in train.queries}) + len(train.candidates)
 
 
 def test_data_that_is_bad_is_refused_before_a_caption_is_written(tmp_path: Path) -> None:

@@ -104,6 +104,9 @@ def caption(
     model: ModelName = "tiny-base",
     split: Split = "train",
     datasets: Datasets = None,
+    named_only: Annotated[
+        bool, typer.Option("--named-only", help="Of candidates, only those that the rows of queries name.")
+    ] = False,
     skip_bad_rows: SkipBadRows = False,
     image_cache: ImageCache = None,
     device: Device = "auto",
@@ -111,7 +114,8 @@ def caption(
 ) -> None:
     """Let a model say what it sees in every query and candidate of a split.
 
-    Stage 2 keeps the model writing by them; stage 3 takes the order of the negatives from them.
+    Stage 2 keeps the model writing by them, and reads no candidate that no query names: --named-only is enough for
+    it. Stage 3 takes the order of the negatives from them, and draws these from whole pools.
 
     Example:
 
@@ -127,6 +131,7 @@ def caption(
             out,
             split=split,
             datasets=datasets or (),
+            named_only=named_only,
             skip_bad_rows=skip_bad_rows,
             progress=watch.counting("captions"),
         )

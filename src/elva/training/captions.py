@@ -49,6 +49,13 @@ def split_items(data: MBeir, names: Sequence[TaskName]) -> dict[str, Item]:
     return items
 
 
+def named_items(data: MBeir, split: str, datasets: Sequence[str]) -> dict[str, Item]:
+    """Every query of a split and the candidates that the rows of queries name, by key: what stage 2 reads."""
+    train = data.train_examples(split, datasets)
+    items = {query_key(query.qid): data.query_item(query) for query in train.queries}
+    return items | {candidate_key(c.did): data.candidate_item(c) for c in train.candidates.values()}
+
+
 def write_captions(
     root: Path,
     embedder: Embedder,
@@ -56,6 +63,7 @@ def write_captions(
     *,
     split: str = "train",
     datasets: Sequence[str] = (),
+    named_only: bool = False,
     skip_bad_rows: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> CaptionReport:
@@ -67,6 +75,7 @@ def write_captions(
         out: the file.
         split: which split.
         datasets: only these; all when empty.
+        named_only: leave out candidates that no query's row names, which in M-BEIR are nearly all.
         skip_bad_rows: leave bad data rows out and count them instead of refusing the data.
         progress: called with (done now, total).
 
@@ -75,8 +84,8 @@ def write_captions(
         DataErrors: every bad row, unless they are to be left out.
     """
     require_rowfile(out, CAPTION_KEYS)
-    data, names, skipped = open_tasks(root, split, datasets, by_task=True, skip_bad_rows=skip_bad_rows)
-    items = split_items(data, names)
+    data, names, skipped = open_tasks(root, split, datasets, by_task=not named_only, skip_bad_rows=skip_bad_rows)
+    items = named_items(data, split, datasets) if named_only else split_items(data, names)
     # Many queries are one text or picture asked twice: write once per distinct item.
     unique = list({_without_instruction(item): None for item in items.values()})
     tick = (lambda n: progress(n, len(unique))) if progress else None
@@ -84,7 +93,7 @@ def write_captions(
     distinct = dict(zip(unique, encoding.summaries, strict=True))
     captions = {key: distinct[_without_instruction(item)] for key, item in items.items()}
     write_caption_rows(out, captions)
-    queries = [query for name in names for query in data.queries(name)]
+    queries = [query for name in names for query in data.queries(name) if query_key(query.qid) in captions]
     named = naming(queries, captions, data.lexicon())
     return CaptionReport(len(items), encoding.forced_ret, encoding.truncated, skipped, named)
 
