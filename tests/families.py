@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from transformers import (
+    AutoModelForImageTextToText,
+    AutoTokenizer,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2VLConfig,
@@ -16,8 +20,19 @@ from transformers import (
 )
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from elva.model import tiny
 from elva.model.tiny import make_tokenizer
+from elva.prompts import RET
 
+# The system turn and the look at `content` are those of the published Qwen2-VL template.
+QWEN_TEMPLATE = (
+    "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}<|im_start|>system\n"
+    "You are a helpful assistant.<|im_end|>\n{% endif %}<|im_start|>{{ message['role'] }}\n"
+    "{% if message['content'] is string %}{{ message['content'] }}<|im_end|>\n{% else %}"
+    "{% for content in message['content'] %}{% if content['type'] == 'image' or 'image' in content %}"
+    "<|vision_start|><|image_pad|><|vision_end|>{% elif 'text' in content %}{{ content['text'] }}{% endif %}"
+    "{% endfor %}<|im_end|>\n{% endif %}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 TEXTS = ["a small red triangle left of a large blue circle", "Summarize the sentence and image in one word: "] * 4
 CLASSES: dict[str, Any] = {
     "qwen2_vl": (Qwen2VLConfig, Qwen2VLForConditionalGeneration),
@@ -45,9 +60,10 @@ VISION: dict[str, dict[str, Any]] = {
 }
 
 
-def save_family(family: str, folder: Path, seed: int = 0) -> Path:
-    """Write such a checkpoint and return its folder."""
-    tokenizer = make_tokenizer(TEXTS, 500)
+def save_family(family: str, folder: Path, seed: int = 0, ret: bool = True) -> Path:
+    """Write such a checkpoint, with [RET] in its vocabulary or without, and return its folder."""
+    with mock.patch.object(tiny, "SPECIAL", tuple(token for token in tiny.SPECIAL if ret or token != RET)):
+        tokenizer = make_tokenizer(TEXTS, 500)
     token = tokenizer.convert_tokens_to_ids
     rope: dict[str, Any] = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 1, 1]}
     text = {
@@ -88,3 +104,38 @@ def save_family(family: str, folder: Path, seed: int = 0) -> Path:
         size={"shortest_edge": (4 * patch) ** 2, "longest_edge": (8 * patch) ** 2},
     ).save_pretrained(folder)
     return folder
+
+
+LAMRA_CLASSES = {
+    "qwen2_vl": "Qwen2VLRetForConditionalGeneration",
+    "qwen2_5_vl": "Qwen2_5_VLRetForConditionalGeneration",
+}
+
+
+def save_lamra(family: str, folder: Path, *, token: bool = False, special: bool = False) -> Path:
+    """Write what LamRA's merging leaves: a base without [RET], of LamRA's class.
+
+    Args:
+        family: qwen2_vl or qwen2_5_vl.
+        folder: where.
+        token: instead, with `<emb>` in the vocabulary as LamRA's code adds it when it runs, of the base's own class.
+        special: that token as a special one.
+    """
+    save_family(family, folder, ret=False)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.chat_template = QWEN_TEMPLATE
+    if token:
+        tokenizer.add_tokens(["<emb>"], special_tokens=special)
+        model = AutoModelForImageTextToText.from_pretrained(folder)
+        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+        model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    change_json(folder / "preprocessor_config.json", size={"shortest_edge": 56 * 56, "longest_edge": 12845056})
+    if not token:
+        change_json(folder / "config.json", architectures=[LAMRA_CLASSES[family]])
+    return folder
+
+
+def change_json(path: Path, **fields: Any) -> None:
+    """Set fields of a JSON object on disk."""
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | fields), "utf-8")

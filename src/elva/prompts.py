@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from elva.encoding import Extraction
-from elva.items import Item
+from elva.items import Item, Modality
 
 RET = "[RET]"
 
@@ -29,20 +29,39 @@ class Prompts:
     """The instructions that follow the item in the user's turn; saved with the checkpoint.
 
     The tiny model uses shorter ones: at its size every prompt token is a share of the running time.
+
+    Attributes:
+        generative: asks for a summary.
+        one_word: asks for one word. `{modality}` becomes what the item holds; `{above}` what stands above the prompt,
+            where an instruction is a sentence like any other.
+        sentences: write instruction and text as sentences first (`as_sentence`).
     """
 
     generative: str = PAPER_GENERATIVE
     one_word: str = CLASSIC_ONE_WORD
+    sentences: bool = False
 
     def user_text(self, item: Item, text: str | None, extraction: Extraction) -> str:
         """The text part of the user's turn: instruction and query text, a line break, the extraction prompt.
+
+        A prompt that begins with a line break of its own has it with nothing above, too.
 
         Args:
             item: gives the instruction and, for the one-word prompt, the modality.
             text: the item's text after truncation, or None.
             extraction: which template.
         """
-        above = " ".join(part for part in (item.instruction, text) if part)
+        instruction = as_sentence(item.instruction or "") if self.sentences else item.instruction
+        above = " ".join(part for part in (instruction, text) if part)
+        if self.sentences:
+            above = as_sentence(above)
+        shown: Modality = "text" if item.image is None else "image,text" if above else "image"
         prompt = self.generative if extraction == "generative" else self.one_word
-        prompt = prompt.replace("{modality}", MODALITY_WORDS[item.modality])
-        return f"{above}\n{prompt}" if above else prompt
+        prompt = prompt.replace("{modality}", MODALITY_WORDS[item.modality]).replace("{above}", MODALITY_WORDS[shown])
+        return above + prompt if prompt.startswith("\n") or not above else f"{above}\n{prompt}"
+
+
+def as_sentence(text: str) -> str:
+    """A text as the code of M-BEIR hands it to models: bare of quotes around, a capital first, a mark at the end."""
+    bare = text.replace("\r", "").strip().strip('"')
+    return bare[:1].upper() + bare[1:] + ("." if bare and bare[-1] not in ".?!" else "")

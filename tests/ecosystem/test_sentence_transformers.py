@@ -20,18 +20,9 @@ from elva.index.folder import FolderError
 from elva.items import Item
 from elva.model.embedder import Embedder
 from elva.prompts import Prompts
-from families import CLASSES, save_family
+from families import CLASSES, QWEN_TEMPLATE, save_family, save_lamra
 from smallest import smallest_embedder
 
-# The system turn and the look at `content` are those of the published Qwen2-VL template.
-QWEN_TEMPLATE = (
-    "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}<|im_start|>system\n"
-    "You are a helpful assistant.<|im_end|>\n{% endif %}<|im_start|>{{ message['role'] }}\n"
-    "{% if message['content'] is string %}{{ message['content'] }}<|im_end|>\n{% else %}"
-    "{% for content in message['content'] %}{% if content['type'] == 'image' or 'image' in content %}"
-    "<|vision_start|><|image_pad|><|vision_end|>{% elif 'text' in content %}{{ content['text'] }}{% endif %}"
-    "{% endfor %}<|im_end|>\n{% endif %}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 TEXTS = [
     "red",
     "a small red triangle left of a large blue circle",
@@ -139,6 +130,13 @@ def test_a_model_that_writes_summaries_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="--one-word exports"):
         export_sentence_transformers(smallest_embedder(), tmp_path / "out")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_retriever_of_another_layout_is_not_exported(tmp_path: Path) -> None:
+    lamra = Embedder.load(save_lamra("qwen2_5_vl", tmp_path / "LamRA-Ret"))
+    with pytest.raises(CheckpointError, match="nothing was exported; use the model through"):
+        export_sentence_transformers(lamra, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_export_with_other_vectors_leaves_nothing(

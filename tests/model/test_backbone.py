@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig
-from transformers import Qwen2VLForConditionalGeneration
+from transformers import LlavaNextConfig, LlavaNextForConditionalGeneration, Qwen2VLForConditionalGeneration
 
 from elva.errors import CheckpointError
 from elva.items import Item
@@ -81,6 +81,21 @@ def test_another_family_is_named_with_those_that_work(saved: Path) -> None:
     message = refusal(saved)
     assert "'bert'" in message
     assert "qwen2_vl" in message
+
+
+def test_what_lacks_parts_is_refused_for_them_and_not_for_weights_that_are_missing_too(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    text = {"model_type": "mistral", "vocab_size": 100, "hidden_size": 32, "intermediate_size": 48}
+    text |= {"num_hidden_layers": 1, "num_attention_heads": 4, "num_key_value_heads": 2}
+    vision = {"model_type": "clip_vision_model", "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1}
+    vision |= {"num_attention_heads": 2, "image_size": 28, "patch_size": 14}
+    config = LlavaNextConfig(text_config=text, vision_config=vision, image_token_index=99)
+    LlavaNextForConditionalGeneration(config).save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    headless = {name: tensor for name, tensor in weights.items() if "lm_head" not in name}  # as MM-Embed is
+    save_file(headless, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    assert "'llava_next' can't be driven (it has no visual, get_rope_index)" in refusal(tmp_path)
 
 
 def test_a_config_without_a_family_is_refused(saved: Path) -> None:

@@ -92,6 +92,16 @@ def test_both_extractions_give_unit_vectors_whatever_the_batch(
         assert abs((alone**2).sum() - 1) < 1e-5
 
 
+@pytest.mark.parametrize("family", ["qwen2_vl", "qwen2_5_vl"])  # one table to read and write, and two
+def test_an_untrained_base_is_as_ready_to_write_ret_as_to_end_its_answer(family: str, tmp_path: Path) -> None:
+    base = Embedder.load(save_family(family, tmp_path / family, ret=False))
+    ret, end = base.processor.ret_id, base.processor.tokenizer.eos_token_id
+    assert base.processor.tokenizer.convert_ids_to_tokens(end) == "<|im_end|>"
+    scores = base.backbone.logits(torch.randn(5, base.dimension))
+    assert torch.equal(scores[:, ret], scores[:, end])
+    assert end in base.processor.banned_ids()
+
+
 def test_pictures_of_other_content_give_other_vectors(loaded: Embedder, items: list[Item]) -> None:
     vectors = loaded.embed([items[1], items[4]], extraction="one_word").vectors
     assert abs(vectors[0] - vectors[1]).max() > 1e-3

@@ -14,7 +14,8 @@ from PIL import Image
 from elva.errors import CheckpointError
 from elva.items import Item
 from elva.model.embedder import Embedder
-from elva.model.processor import IMAGE_PAD, Processor, Settings
+from elva.model.processor import IMAGE_PAD, Processor
+from elva.model.settings import Settings
 from elva.model.tiny import SPECIAL
 from elva.prompts import RET, Prompts
 from smallest import smallest_embedder
@@ -100,6 +101,13 @@ def test_a_summary_ends_in_ret_and_is_cut_to_the_limit(processor: Processor) -> 
     assert len(long) == processor.settings.max_summary
     assert long[-1] == processor.ret_id
     assert processor.summary_ids("") == [processor.ret_id]
+
+
+def test_a_control_token_that_a_model_spells_out_is_no_text(processor: Processor) -> None:
+    spelled = [id for part in ("red ", "[RE", "T]") for id in processor.tokenizer(part)["input_ids"]]
+    assert processor.tokenizer.decode(spelled) == f"red {RET}"
+    assert processor.decode(spelled) == "red"
+    assert processor.summary_ids(f"red {RET} circle {RET}").count(processor.ret_id) == 1
 
 
 def test_what_a_summary_s_limit_cuts_is_known(processor: Processor) -> None:

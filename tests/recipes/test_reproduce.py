@@ -11,6 +11,7 @@ from typer.main import get_command
 from elva.cli.app import app
 from elva.training.recipe import load_recipe
 
+MODELS = ("Qwen2-VL-2B-Instruct", "Qwen2-VL-7B-Instruct", "LamRA-Ret")
 SCRIPT = Path(__file__).parents[2] / "recipes/reproduce.sh"
 STUB = r"""#!/usr/bin/env bash
 printf '%s\x1f' "$@" >> calls; echo >> calls
@@ -27,7 +28,7 @@ esac
 
 def script(folder: Path) -> tuple[list[list[str]], str]:
     """The `elva` commands that the script gives in a folder where everything is downloaded, and what it prints."""
-    for name in ("M-BEIR/query", "Qwen2-VL-2B-Instruct", "Qwen2-VL-7B-Instruct", "bin"):
+    for name in ("M-BEIR/query", *MODELS, "bin"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "M-BEIR/nli_for_simcse.csv").touch()
     (folder / "bin/elva").write_text(STUB)
@@ -58,12 +59,13 @@ def test_every_command_takes_its_options(calls: list[list[str]]) -> None:
 
 
 def test_every_training_loads_and_begins_from_what_an_earlier_one_left(calls: list[list[str]]) -> None:
-    there = {"M-BEIR", "nli_for_simcse.csv", "Qwen2-VL-2B-Instruct", "Qwen2-VL-7B-Instruct"}
+    there = {"M-BEIR", "nli_for_simcse.csv", *MODELS}
     trained = []
     for call in calls:
         if call[0] == "train":
             recipe = load_recipe(call[1], call[2 : call.index("--out")])
-            needs = {recipe.data.root, recipe.model.path, recipe.data.triples, recipe.data.negatives} - {None}
+            data = recipe.data
+            needs = {data.root, recipe.model.path, data.triples, data.captions, data.negatives} - {None}
             assert needs <= there, call
             trained.append(recipe)
         if "--model" in call:
@@ -71,15 +73,15 @@ def test_every_training_loads_and_begins_from_what_an_earlier_one_left(calls: li
         if "--out" in call:
             out = call[call.index("--out") + 1]
             there |= {out, f"{out}/model"}
-    assert len(trained) == 2 * 3 + 2 + 7
-    assert len({recipe.model.path for recipe in trained}) == 7
+    assert len(trained) == 2 * 3 + 2 + 7 + 2
+    assert len({recipe.model.path for recipe in trained}) == 7 + 2
 
 
 def test_a_second_run_makes_nothing_again_and_ends_with_the_tables(tmp_path: Path) -> None:
     script(tmp_path)
     again, shown = script(tmp_path)
     assert [call[:2] for call in again] == [["data", "check"]]
-    assert shown.count("the table of runs/") == 2 * 2 + 2 + 7
+    assert shown.count("the table of runs/") == 2 * 2 + 2 + 7 + 3
 
 
 def test_the_numbers_of_the_paper() -> None:

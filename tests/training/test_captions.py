@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from data.published import published
 from elva.data.mbeir import Candidate, MBeir, Query, TaskName, write_pool, write_queries
 from elva.data.world.words import lexicon
 from elva.encoding import Encoding
@@ -64,6 +65,25 @@ def test_data_sets_can_be_chosen(world: Path, tmp_path: Path) -> None:
     assert all(key.split()[1].startswith("101:") for key in some)
 
 
+def test_candidates_that_no_query_names_can_be_left_out(world: Path, tmp_path: Path) -> None:
+    write_captions(world, Writer(), tmp_path / "named.jsonl", named_only=True)
+    write_captions(world, Writer(), tmp_path / "all.jsonl")
+    named, every = read_captions(tmp_path / "named.jsonl"), read_captions(tmp_path / "all.jsonl")
+    train = MBeir.open(world).train_examples("train")
+    assert named.keys() == {query_key(q.qid) for q in train.queries} | {candidate_key(did) for did in train.candidates}
+    assert named.keys() < every.keys()
+    assert named == {key: every[key] for key in named}
+
+
+def test_files_that_mix_tasks_have_named_candidates_too(tmp_path: Path) -> None:
+    published(tmp_path)
+    with pytest.raises(InputError, match="mixes tasks"):
+        write_captions(tmp_path, Writer(), tmp_path / "c.jsonl")
+    write_captions(tmp_path, Writer(), tmp_path / "c.jsonl", named_only=True)
+    train = MBeir.open(tmp_path).train_examples("train")
+    assert len(read_captions(tmp_path / "c.jsonl")) == len({q.qid for q in train.queries}) + len(train.candidates)
+
+
 def test_data_that_is_bad_is_refused_before_a_caption_is_written(tmp_path: Path) -> None:
     write_queries(tmp_path, NAME, [Query("100:0", None, "gone.png", "image", ("100:0",), (), 1)])
     write_pool(tmp_path, NAME, [Candidate("100:0", "red circle", None, "text")])
@@ -83,17 +103,6 @@ def test_what_is_asked_twice_is_written_once(tmp_path: Path) -> None:
     assert report.captions == 4
     assert writer.asked == [Item(text="red circle")]
     assert set(read_captions(tmp_path / "c.jsonl").values()) == {"red circle"}
-
-
-def test_candidates_that_no_query_names_may_be_left_out(world: Path, tmp_path: Path) -> None:
-    write_captions(world, Writer(), tmp_path / "all.jsonl")
-    write_captions(world, Writer(), tmp_path / "named.jsonl", only_named=True)
-    every, named = read_captions(tmp_path / "all.jsonl"), read_captions(tmp_path / "named.jsonl")
-    data = MBeir.open(world)
-    read = {candidate_key(did) for did in data.train_examples().candidates}
-    assert {key for key in named if key.startswith("candidate")} == read < set(every)
-    assert {key for key in every if key.startswith("query")} < set(named)
-    assert all(named[key] == every[key] for key in named)
 
 
 def test_a_killed_captioning_goes_on_where_it_was(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

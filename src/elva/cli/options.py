@@ -119,7 +119,10 @@ def load_embedder(
         on_gpu = device != "cpu" and stored_dtype(model) == "bfloat16"
         precision = Precision.bfloat16 if on_gpu else Precision.float32
     dtype = torch.bfloat16 if precision is Precision.bfloat16 else torch.float32
-    return Embedder.load(model, device=device, dtype=dtype, image_cache=image_cache)
+    embedder = Embedder.load(model, device=device, dtype=dtype, image_cache=image_cache)
+    if embedder.processor.told:
+        typer.echo(embedder.processor.told, err=True)
+    return embedder
 
 
 def chosen_device(device: str, local_rank: int = 0) -> str:

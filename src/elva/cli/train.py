@@ -109,8 +109,8 @@ def caption(
     model: ModelName = "tiny-base",
     split: Split = "train",
     datasets: Datasets = None,
-    only_named: Annotated[
-        bool, typer.Option("--only-named", help="Leave out candidates that no query names: stage 2 never reads them.")
+    named_only: Annotated[
+        bool, typer.Option("--named-only", help="Leave out candidates that no query names: stage 2 never reads them.")
     ] = False,
     skip_bad_rows: SkipBadRows = False,
     image_cache: ImageCache = None,
@@ -126,7 +126,7 @@ def caption(
     Examples:
 
         elva caption demo/world --model tiny-base --out demo/world/captions.jsonl
-        elva caption M-BEIR --model Qwen2-VL-2B-Instruct --only-named --out M-BEIR/captions.jsonl
+        elva caption M-BEIR --model Qwen2-VL-2B-Instruct --named-only --out M-BEIR/captions.jsonl
     """
     embedder = load_embedder(model, threads, device, image_cache, precision)
     from elva.training.captions import write_captions
@@ -138,7 +138,7 @@ def caption(
             out,
             split=split,
             datasets=datasets or (),
-            only_named=only_named,
+            named_only=named_only,
             skip_bad_rows=skip_bad_rows,
             progress=watch.counting("captions"),
         )

@@ -119,12 +119,12 @@ class Backbone(nn.Module):
             if family not in TRIED:
                 raise CheckpointError(_unsupported(folder, family, str(error))) from error
             raise CheckpointError(f"{folder}: weights can't be loaded: {error}") from error
+        if lacks := _lacks(model):
+            raise CheckpointError(_unsupported(folder, family, lacks))
         if info["missing_keys"]:
             raise CheckpointError(
                 f"{folder}: weights are missing, e.g. {sorted(info['missing_keys'])[0]}; copy the checkpoint again"
             )
-        if lacks := _lacks(model):
-            raise CheckpointError(_unsupported(folder, family, lacks))
         backbone = cls(model.to(device).eval())
         backbone.compute_dtype = compute_dtype or dtype
         return backbone
@@ -251,16 +251,23 @@ class Backbone(nn.Module):
         )
         return positions[:, 0], int(positions.max()) + 1
 
-    def add_token(self, token: int) -> None:
+    def add_token(self, token: int, end: int | None = None) -> None:
         """Give a new id its rows: the mean of the others, read and written. Grows the tables where they are full.
 
         The published tables are larger than their vocabularies, so a row may be there already, untrained.
+
+        Args:
+            token: the id.
+            end: write it as this one, the end of a turn: an untrained model then writes it where its answer ends.
         """
         with torch.no_grad():
             if token >= self.embedding_table.num_embeddings:
                 self.hf.resize_token_embeddings(token + 1, mean_resizing=False)
-            for weight in (self.embedding_table.weight, self.plain.lm_head.weight):  # tied ones are one tensor
+            head = self.plain.lm_head.weight
+            for weight in (self.embedding_table.weight, head):  # tied ones are one tensor
                 weight[token] = weight[:token].float().mean(0).to(weight.dtype)
+            if end is not None:
+                head[token] = head[end]
 
     # -- what trains ---------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -90,7 +90,8 @@ class Embedder:
         """Read a checkpoint folder of the hub's layout, or a packaged one by name.
 
         Args:
-            path: the folder; one without ELVA's settings is a base model and gets [RET] and the paper's prompts.
+            path: the folder; one without ELVA's settings is a retriever of a known layout (`read_settings`), or else
+                a base model, which gets the paper's prompts. [RET] is added where it is missing.
             device: where to run.
             dtype: of the weights; vectors are float32 all the same.
             compute_dtype: of matrix products; that of the weights by default.
@@ -103,7 +104,7 @@ class Embedder:
         backbone = Backbone.load(folder, device, dtype, compute_dtype)
         processor = Processor.load(folder)
         if processor.add_ret():
-            backbone.add_token(processor.ret_id)
+            backbone.add_token(processor.ret_id, processor.tokenizer.eos_token_id)
         features = VisionFeatures(backbone, processor, image_cache, keep=False)
         return cls(
             backbone,
@@ -218,7 +219,7 @@ class Embedder:
         processor = self.processor
         parts = [
             self.backbone.fingerprint(),
-            json.dumps(asdict(processor.settings), sort_keys=True),
+            json.dumps(processor.settings.to_row(), sort_keys=True),
             processor.image_processor.to_json_string(),
             processor.tokenizer.backend_tokenizer.to_str(),
         ]

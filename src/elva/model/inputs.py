@@ -110,7 +110,8 @@ class Inputs:
     def _prepare(self, item: Item, extraction: Extraction, seen: tuple[Tensor | None, Tensor] | None) -> Prepared:
         visual, grid = seen if seen is not None else (None, None)
         tokens = self.processor.tokens(item, extraction, 0 if grid is None else self.processor.visual_tokens(grid))
-        positions, following = self.backbone.positions(tokens.ids, self.processor.image_pad_id, grid)
+        placed = grid if self.processor.settings.positions == "grid" else None
+        positions, following = self.backbone.positions(tokens.ids, self.processor.image_pad_id, placed)
         return Prepared(tokens.ids, positions, following, item.image, visual, tokens.truncated)
 
     def collate(self, batch: Sequence[Prepared]) -> Prefix:

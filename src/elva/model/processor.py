@@ -6,8 +6,7 @@ side here: a fast tokenizer and a Qwen2VLImageProcessorPil. Both are saved in th
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,48 +19,11 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from elva.encoding import Extraction
 from elva.errors import CheckpointError
 from elva.items import Item
-from elva.prompts import RET, Prompts
+from elva.model.layouts import OWN_TOKENS, read_settings
+from elva.model.settings import Settings
+from elva.prompts import RET
 
-SETTINGS_FILE = "elva.json"
 IMAGE_PAD = "<|image_pad|>"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What ELVA adds to a checkpoint folder (elva.json): how its embeddings are read.
-
-    Attributes:
-        extraction: the extraction it was trained for, used unless the caller says otherwise.
-        prompts: the two templates.
-        max_summary: tokens of a summary, [RET] included; then [RET] is forced and counted.
-        max_text: tokens of an item's own text; the rest is cut and counted (LamRA's 480).
-        trained: the stages behind this checkpoint, oldest first.
-    """
-
-    extraction: Extraction = "generative"
-    prompts: Prompts = field(default_factory=Prompts)
-    max_summary: int = 128
-    max_text: int = 480
-    trained: tuple[str, ...] = ()
-
-    @classmethod
-    def load(cls, folder: Path) -> Settings:
-        """Read elva.json; a checkpoint without it (a plain base model) gets the paper's defaults."""
-        path = folder / SETTINGS_FILE
-        if not path.is_file():
-            return cls()
-        try:
-            row = json.loads(path.read_text("utf-8"))
-            row["prompts"], row["trained"] = Prompts(**row["prompts"]), tuple(row["trained"])
-            return cls(**row)
-        except (ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(
-                f"{path}: not a settings file of ELVA ({error}); copy it again from its source"
-            ) from error
-
-    def save(self, folder: Path) -> None:
-        """Write elva.json."""
-        (folder / SETTINGS_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", "utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +40,31 @@ class Tokens:
 
 
 class Processor:
-    """Tokenizer, image processor and templates of one checkpoint."""
+    """Tokenizer, image processor and templates of one checkpoint.
 
-    def __init__(self, tokenizer: Any, image_processor: Qwen2VLImageProcessorPil, settings: Settings) -> None:
+    Attributes:
+        told: what a user should know of how the folder was read; mostly nothing.
+        control_tokens: what is no text: special tokens, and a retriever's own, which need not be marked as special.
+            Written by a user they must not become control tokens of the turn.
+    """
+
+    def __init__(
+        self, tokenizer: Any, image_processor: Qwen2VLImageProcessorPil, settings: Settings, told: str = ""
+    ) -> None:
         self.tokenizer = tokenizer
         self.image_processor = image_processor
-        self.settings = settings
-        # Control tokens written by a user must not become control tokens of the turn.
-        self.control_tokens = [token for token in tokenizer.all_special_tokens if token]
+        self.settings, self.told = settings, told
+        added = (token for token in tokenizer.added_tokens_decoder.values() if token.special)
+        own = (token for token in OWN_TOKENS if token in tokenizer.get_vocab())
+        known = [*tokenizer.all_special_tokens, *(str(token) for token in added), *own]
+        self.control_tokens = [token for token in dict.fromkeys(known) if token]
 
     @classmethod
     def load(cls, folder: Path) -> Processor:
         """Read tokenizer and image processor from a checkpoint folder in the hub's layout.
 
         Raises:
-            CheckpointError: a file is missing or of another kind.
+            CheckpointError: a file is missing or of another kind; see `read_settings` too.
         """
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -101,7 +73,11 @@ class Processor:
             raise CheckpointError(f"{folder}: tokenizer or image processor can't be read: {error}") from error
         if tokenizer.chat_template is None:
             raise CheckpointError(f"{folder}: the tokenizer has no chat template; use the instruction-tuned checkpoint")
-        return cls(tokenizer, images, Settings.load(folder))
+        reading = read_settings(folder, tokenizer.get_vocab())
+        if reading.max_pixels is not None:
+            size = dict(images.size)
+            images.size = {**size, "longest_edge": min(size["longest_edge"], reading.max_pixels)}
+        return cls(tokenizer, images, reading.settings, reading.told)
 
     def save(self, folder: Path) -> None:
         """Write tokenizer, image processor and settings in their usual files."""
@@ -134,10 +110,7 @@ class Processor:
 
     def banned_ids(self) -> list[int]:
         """Ids never to be sampled: all control tokens but [RET]. One sampled image pad breaks the next forward."""
-        return sorted((set(self.tokenizer.all_special_ids) | set(self._added_ids())) - {self.ret_id})
-
-    def _added_ids(self) -> list[int]:
-        return [i for i, token in self.tokenizer.added_tokens_decoder.items() if token.special]
+        return sorted({*self.tokenizer.convert_tokens_to_ids(self.control_tokens)} - {self.ret_id})
 
     def pixels(self, images: list[Image.Image]) -> tuple[Tensor, Tensor]:
         """Patches (sum of t*h*w, C*T*P*P) float32 and grids (n, 3) int64 of RGB images."""
@@ -201,9 +174,9 @@ class Processor:
         return len(self._written(summary)) >= self.settings.max_summary
 
     def _written(self, summary: str) -> list[int]:
-        ids: list[int] = self.tokenizer(summary, add_special_tokens=False)["input_ids"]
+        ids: list[int] = self.tokenizer(self._without_control(summary), add_special_tokens=False)["input_ids"]
         return ids
 
     def decode(self, ids: list[int]) -> str:
-        """Text of a sampled summary without control tokens."""
-        return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+        """Text of a sampled summary without control tokens, nor such as a model spells out: the prompt names [RET]."""
+        return self._without_control(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()

@@ -15,7 +15,8 @@ from transformers import PreTrainedTokenizerFast, Qwen2VLConfig, Qwen2VLForCondi
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from elva.model.backbone import Backbone
-from elva.model.processor import IMAGE_PAD, Processor, Settings
+from elva.model.processor import IMAGE_PAD, Processor
+from elva.model.settings import Settings
 from elva.prompts import RET, Prompts
 
 SPECIAL = (

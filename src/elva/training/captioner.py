@@ -56,8 +56,10 @@ def create_embedder(recipe: Recipe) -> Embedder:
 
 
 def _prompts(create: Create) -> Prompts:
-    given_ones = {"generative": create.generative_prompt, "one_word": create.one_word_prompt}
-    return Prompts(**{name: text for name, text in given_ones.items() if text is not None})
+    built_in, generative, one_word = Prompts(), create.generative_prompt, create.one_word_prompt
+    return Prompts(
+        built_in.generative if generative is None else generative, built_in.one_word if one_word is None else one_word
+    )
 
 
 def _texts(data: MBeir, split: str) -> Iterable[str]:

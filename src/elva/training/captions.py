@@ -79,7 +79,7 @@ def write_captions(
     *,
     split: str = "train",
     datasets: Sequence[str] = (),
-    only_named: bool = False,
+    named_only: bool = False,
     skip_bad_rows: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> CaptionReport:
@@ -94,7 +94,7 @@ def write_captions(
         out: the file.
         split: which split.
         datasets: only these; all when empty.
-        only_named: leave out candidates that no query names, which stage 2 never reads: most of a large pool.
+        named_only: leave out candidates that no query names, which stage 2 never reads: most of a large pool.
         skip_bad_rows: leave bad data rows out and count them instead of refusing the data.
         progress: called with (done now, total).
 
@@ -104,15 +104,15 @@ def write_captions(
         DataErrors: every bad row, unless they are to be left out.
     """
     require_rowfile(out, CAPTION_KEYS)
-    data, names, skipped = open_tasks(root, split, datasets, by_task=not only_named, skip_bad_rows=skip_bad_rows)
-    items = named_items(data, split, datasets) if only_named else split_items(data, names)
+    data, names, skipped = open_tasks(root, split, datasets, by_task=not named_only, skip_bad_rows=skip_bad_rows)
+    items = named_items(data, split, datasets) if named_only else split_items(data, names)
     first, which = _distinct(items())
     tick = (lambda n: progress(n, len(first))) if progress else None
     command = {
         "model": ModelIdentity.of(embedder).to_row(),
         "data": data.fingerprint(),
         "tasks": [str(name) for name in names],
-        "only_named": only_named,
+        "named_only": named_only,
         "skip_bad_rows": skip_bad_rows,
     }
     with Unfinished(out, command) as work:
@@ -129,8 +129,9 @@ def write_captions(
             json.dumps({"key": key, "caption": captions[number]}, ensure_ascii=False)
             for key, number in zip(keys, which.tolist(), strict=True)
         )
-    queries = (query for name in names for query in data.queries(name))
-    named = naming(queries, read_captions(out), data.lexicon())
+    written = read_captions(out)
+    queries = (query for name in names for query in data.queries(name) if query_key(query.qid) in written)
+    named = naming(queries, written, data.lexicon())
     forced, truncated = (sum(row[name] for row in told) for name in ("forced_ret", "truncated"))
     return CaptionReport(len(which), forced, truncated, skipped, named)
 

@@ -79,6 +79,8 @@ def train(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu") 
         shard(embedder.backbone, team)
     with RunLock(out) if team.leads else nullcontext():
         session = Session(recipe, embedder, out, inputs, resume, team)
+        if embedder.processor.told:
+            session.say(embedder.processor.told)
         LOOPS[recipe.stage](session)
         result = RunResult(out / "model", session.steps_done, session.seconds, not session.stopped)
         trained = {name: whole(each.detach()) for name, each in embedder.backbone.trainable_parameters().items()}

@@ -1,0 +1,56 @@
+"""The words of a turn: what stands above the prompt, and what the prompt calls it."""
+
+from __future__ import annotations
+
+import pytest
+from PIL import Image
+
+from elva.encoding import Extraction
+from elva.items import Item
+from elva.prompts import Prompts, as_sentence
+
+PICTURE = Image.new("RGB", (8, 8))
+NAMING = Prompts("Sum up:", "{modality}, above: {above}", sentences=False)
+OWN_BREAK = Prompts("Sum up:", "\nIn one word: ")
+
+
+def words(prompts: Prompts, item: Item, extraction: Extraction = "one_word") -> str:
+    return prompts.user_text(item, item.text, extraction)
+
+
+def test_an_instruction_is_no_text_of_the_item_but_stands_above() -> None:
+    assert words(NAMING, Item(text="red")) == "red\nsentence, above: sentence"
+    assert words(NAMING, Item(image=PICTURE)) == "image, above: image"
+    assert words(NAMING, Item(image=PICTURE, instruction="find it")) == "find it\nimage, above: image and sentence"
+    assert words(NAMING, Item("red", PICTURE)) == "red\nimage and sentence, above: image and sentence"
+
+
+def test_a_line_break_parts_words_and_prompt_once() -> None:
+    assert words(OWN_BREAK, Item(text="red")) == "red\nIn one word: "
+    assert words(OWN_BREAK, Item(image=PICTURE)) == "\nIn one word: "
+    assert words(OWN_BREAK, Item(image=PICTURE), "generative") == "Sum up:"
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ("a dog", "A dog."),
+        ("  A dog!\r\n", "A dog!"),
+        ('"is it?"', "Is it?"),
+        ("A. B", "A. B."),
+        ('""', ""),
+        ("", ""),
+        ("ärger", "Ärger."),
+    ],
+)
+def test_a_sentence_begins_large_and_ends(given: str, written: str) -> None:
+    assert as_sentence(given) == written
+
+
+def test_instruction_and_text_become_sentences_where_the_model_wants_them() -> None:
+    prompts = Prompts("Sum up:", "{above}:", sentences=True)
+    assert words(prompts, Item("a dog", instruction="find it")) == "Find it. a dog.\nsentence:"
+    assert words(prompts, Item("a dog", instruction="find it"), "generative") == "Find it. a dog.\nSum up:"
+    assert words(prompts, Item('"a dog"')) == "A dog.\nsentence:"
+    assert words(prompts, Item('""')) == "sentence:", "a text of nothing is a text"
+    assert words(prompts, Item('""', PICTURE)) == "image:"
