@@ -88,7 +88,8 @@ class PreparedItems:
             InputError: items have no caption.
             MediaError: one of the first pictures is missing, damaged or too large.
         """
-        pictures, missing, count, most = dict[ImageSource, None](), list[str](), 0, math.inf
+        pictures, missing, count = dict[ImageSource, None](), list[str](), 0
+        most = math.inf if memory else 0
         for key, item in items:
             count += 1
             if self._captions is not None and key not in self._captions:
