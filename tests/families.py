@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from transformers import (
@@ -16,7 +17,8 @@ from transformers import (
 )
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from elva.model.tiny import make_tokenizer
+from elva.model import tiny
+from elva.prompts import RET
 
 TEXTS = ["a small red triangle left of a large blue circle", "Summarize the sentence and image in one word: "] * 4
 CLASSES: dict[str, Any] = {
@@ -47,7 +49,8 @@ VISION: dict[str, dict[str, Any]] = {
 
 def save_family(family: str, folder: Path, seed: int = 0) -> Path:
     """Write such a checkpoint and return its folder."""
-    tokenizer = make_tokenizer(TEXTS, 500)
+    with patch.object(tiny, "SPECIAL", tuple(token for token in tiny.SPECIAL if token != RET)):
+        tokenizer = tiny.make_tokenizer(TEXTS, 500)
     token = tokenizer.convert_tokens_to_ids
     rope: dict[str, Any] = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 1, 1]}
     text = {
@@ -80,11 +83,11 @@ def save_family(family: str, folder: Path, seed: int = 0) -> Path:
     torch.manual_seed(seed)
     model_class(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    patch = VISION[family]["patch_size"]
+    side = VISION[family]["patch_size"]
     Qwen2VLImageProcessorPil(
-        patch_size=patch,
+        patch_size=side,
         merge_size=2,
         temporal_patch_size=2,
-        size={"shortest_edge": (4 * patch) ** 2, "longest_edge": (8 * patch) ** 2},
+        size={"shortest_edge": (4 * side) ** 2, "longest_edge": (8 * side) ** 2},
     ).save_pretrained(folder)
     return folder

@@ -22,6 +22,7 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText
 from transformers.cache_utils import DynamicCache
@@ -67,7 +68,8 @@ class Backbone(nn.Module):
         """Read a checkpoint folder in the hub's layout (config.json, *.safetensors).
 
         Raises:
-            CheckpointError: no such folder, another family, missing or damaged weights, pickled weights.
+            CheckpointError: no such folder, another family, pickled weights, or weights that are missing, damaged or
+                of another shape.
         """
         family = _family(folder)
         if not list(folder.glob("*.safetensors")):
@@ -76,15 +78,26 @@ class Backbone(nn.Module):
             )
         try:
             model, info = _ANY_FAMILY.from_pretrained(
-                folder, dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
+                folder,
+                dtype=dtype,
+                local_files_only=True,
+                use_safetensors=True,
+                ignore_mismatched_sizes=True,  # they are refused below, by name
+                output_loading_info=True,
             )
         except Exception as error:  # damaged files surface as many types; the user needs the folder's name
             if family not in TRIED:
-                raise CheckpointError(_unsupported(folder, family, str(error))) from error
-            raise CheckpointError(f"{folder}: weights can't be loaded: {error}") from error
+                raise CheckpointError(_unsupported(folder, family, str(error).partition("\n")[0])) from error
+            reason = _damaged(folder) or error
+            raise CheckpointError(f"{folder}: weights can't be loaded: {reason}; copy the checkpoint again") from error
         if info["missing_keys"]:
             raise CheckpointError(
                 f"{folder}: weights are missing, e.g. {sorted(info['missing_keys'])[0]}; copy the checkpoint again"
+            )
+        for name, found, expected in sorted(info["mismatched_keys"]):
+            raise CheckpointError(
+                f"{folder}: {name} has shape {tuple(found)}, which config.json makes {tuple(expected)}; "
+                "copy config.json and weights from one checkpoint"
             )
         if lacks := _lacks(model):
             raise CheckpointError(_unsupported(folder, family, lacks))
@@ -262,6 +275,17 @@ def _family(folder: Path) -> str:
     except ValueError as error:
         raise CheckpointError(f"{config}: not valid JSON ({error}); copy the checkpoint again") from error
     return str(settings.get("model_type")) if isinstance(settings, dict) else "none"
+
+
+def _damaged(folder: Path) -> str | None:
+    """The first file of weights that can't be opened, and why."""
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="pt"):
+                pass
+        except (OSError, SafetensorError) as error:
+            return f"{path.name} is damaged ({error})"
+    return None
 
 
 def _unsupported(folder: Path, family: str, why: str) -> str:

@@ -85,11 +85,16 @@ class Embedder:
             image_cache: folder that keeps visual tokens between runs.
 
         Raises:
-            CheckpointError: see `Backbone.load` and `Processor.load`.
+            CheckpointError: see `Backbone.load` and `Processor.load`; or the two don't belong together.
         """
         folder = checkpoint_folder(path)
         backbone = Backbone.load(folder, device, dtype)
         processor = Processor.load(folder)
+        words, rows = max(processor.tokenizer.get_vocab().values()) + 1, backbone.embedding_table.num_embeddings
+        if words > rows:
+            raise CheckpointError(
+                f"{folder}: the tokenizer knows {words} tokens and the model {rows}; copy both from one checkpoint"
+            )
         if processor.add_ret():
             backbone.add_token(processor.ret_id)
         features = VisionFeatures(backbone, processor, image_cache, keep=image_cache is not None)
