@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from chain import Chain
 
 # `make test` draws the same examples each time, so that it passes or fails for what changed and not by luck;
 # `make test-long` explores new ones.
@@ -28,3 +32,18 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("world") / "tiny"
     write_world(root, size="tiny", base=True)
     return root
+
+
+@pytest.fixture(scope="session")
+def chain(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    """Every stage, trained for a few steps; read it, and train in folders of your own."""
+    import torch
+
+    from chain import make_chain
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # sums come out bit-equal only in one order
+    try:
+        return make_chain(world, tmp_path_factory.mktemp("chain"))
+    finally:
+        torch.set_num_threads(before)

@@ -21,7 +21,6 @@ from transformers import (
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from elva.model import tiny
-from elva.model.tiny import make_tokenizer
 from elva.prompts import RET
 
 # The system turn and the look at `content` are those of the published Qwen2-VL template.
@@ -60,10 +59,10 @@ VISION: dict[str, dict[str, Any]] = {
 }
 
 
-def save_family(family: str, folder: Path, seed: int = 0, ret: bool = True) -> Path:
+def save_family(family: str, folder: Path, seed: int = 0, ret: bool = False) -> Path:
     """Write such a checkpoint, with [RET] in its vocabulary or without, and return its folder."""
     with mock.patch.object(tiny, "SPECIAL", tuple(token for token in tiny.SPECIAL if ret or token != RET)):
-        tokenizer = make_tokenizer(TEXTS, 500)
+        tokenizer = tiny.make_tokenizer(TEXTS, 500)
     token = tokenizer.convert_tokens_to_ids
     rope: dict[str, Any] = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 1, 1]}
     text = {
@@ -96,12 +95,12 @@ def save_family(family: str, folder: Path, seed: int = 0, ret: bool = True) -> P
     torch.manual_seed(seed)
     model_class(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    patch = VISION[family]["patch_size"]
+    side = VISION[family]["patch_size"]
     Qwen2VLImageProcessorPil(
-        patch_size=patch,
+        patch_size=side,
         merge_size=2,
         temporal_patch_size=2,
-        size={"shortest_edge": (4 * patch) ** 2, "longest_edge": (8 * patch) ** 2},
+        size={"shortest_edge": (4 * side) ** 2, "longest_edge": (8 * side) ** 2},
     ).save_pretrained(folder)
     return folder
 

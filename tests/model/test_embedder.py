@@ -167,10 +167,20 @@ def test_a_save_that_fails_leaves_the_old_model(
 ) -> None:
     embedder.save(tmp_path / "m")
     monkeypatch.setattr(embedder.processor, "save", lambda _: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(CheckpointError, match=r"can't be saved \(disk full\); what was there before is as it was"):
         embedder.save(tmp_path / "m")
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
     assert Embedder.load(tmp_path / "m").fingerprint == embedder.fingerprint
+
+
+def test_a_link_to_a_model_keeps_pointing_at_it(embedder: Embedder, tmp_path: Path) -> None:
+    embedder.save(tmp_path / "disk" / "m")
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "m")
+    (tmp_path / "disk" / "m" / "stale.txt").touch()
+    embedder.save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert not (tmp_path / "disk" / "m" / "stale.txt").exists()
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["m"]
 
 
 def test_other_weights_other_prompts_other_fingerprint(embedder: Embedder, tmp_path: Path) -> None:

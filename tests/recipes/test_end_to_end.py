@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +14,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from chain import STAGE3, Chain, assert_same_run, metrics, untimed, weights
 from elva.errors import CheckpointError, InputError, RecipeError
 from elva.items import Item
 from elva.model.embedder import Embedder
-from elva.training.captions import write_captions
-from elva.training.negatives import mine
 from elva.training.recipe import load_recipe
-from elva.training.run import RunResult, train
+from elva.training.run import RunResult
 from elva.training.scenes import Scene, SceneSource
 from elva.training.session import Session, Step
 from smallest import CREATE
 
-SHORT = ["checkpoint.every_steps=2", "log.every_steps=1", "contrast.batch_size=4", "optimizer.lr=1e-3"]
-STAGE3 = ["reinforce.queries_per_step=2", "reinforce.hard_negatives=2", "reinforce.random_negatives=1"]
-STAGE3 += ["reinforce.rollouts.max_new_tokens=6"]
 RANKING = {"reward/total", "reward/margin", "reward/rank", "positive_rank"}
 RANKING |= {"cos/positive", "cos/hardest_negative", "cos/mean_negative"}
 WRITING = {"summary_length", "missing_ret_rate"}
@@ -41,33 +36,6 @@ LOGGED = {
 }
 
 
-@dataclass(frozen=True)
-class Chain:
-    """A world and what the stages made of it."""
-
-    world: Path
-    home: Path
-
-    def run(self, name: str, *settings: str, out: str | None = None, resume: bool = False) -> RunResult:
-        """Train a packaged recipe for a few steps."""
-        recipe = load_recipe(f"tiny/{name}", [f"data.root={self.world}", "budget.steps=3", *SHORT, *settings])
-        return train(recipe, self.home / (out or name), resume)
-
-    def model(self, name: str) -> str:
-        return f"model.path={self.home / name / 'model'}"
-
-    @property
-    def captions(self) -> str:
-        return f"data.captions={self.home / 'captions.jsonl'}"
-
-    @property
-    def negatives(self) -> str:
-        return f"data.negatives={self.home / 'negatives.jsonl'}"
-
-    def stage3(self, name: str, *settings: str, **where: Any) -> RunResult:
-        return self.run(name, self.model("stage2"), self.captions, self.negatives, *STAGE3, *settings, **where)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
     """Sums come out bit-equal only in one order."""
@@ -75,37 +43,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def chain(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Chain:
-    """Base, captions, stages 1 and 2, mined negatives."""
-    chain = Chain(world, tmp_path_factory.mktemp("chain"))
-    base = chain.run("base", CREATE, "caption.batch_size=8")
-    write_captions(world, Embedder.load(base.model), chain.home / "captions.jsonl")
-    chain.run("stage1", chain.model("base"))
-    stage2 = chain.run("stage2", chain.model("stage1"), chain.captions)
-    mine(world, Embedder.load(stage2.model), chain.home / "negatives.jsonl", top=6)
-    return chain
-
-
-def metrics(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-
-
-def untimed(run: Path) -> list[dict[str, Any]]:
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in metrics(run)]
-
-
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    return load_file(run / "model" / "model.safetensors")
-
-
-def assert_same_run(one: Path, other: Path) -> None:
-    assert untimed(one) == untimed(other)
-    a, b = weights(one), weights(other)
-    assert a.keys() == b.keys()
-    assert [name for name in a if not torch.equal(a[name], b[name])] == []
 
 
 def assert_complete(result: RunResult, run: Path, steps: int = 3) -> None:

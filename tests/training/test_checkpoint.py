@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
-from elva.errors import CheckpointError
+from elva.errors import CheckpointError, TrainingError
 from elva.training import checkpoint as module
 from elva.training.checkpoint import (
     Progress,
     latest_checkpoint,
     load_checkpoint,
-    remove_leftovers,
     save_checkpoint,
 )
 from elva.training.recipe import Budget, Optimizer, Recipe, Saving
@@ -82,6 +82,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(99)
     loaded = load_checkpoint(path, recipe(), INPUTS)
+    loaded.restore_random()
     resumed.load_state_dict(loaded.tensors)
     resumed_optimizer.load_state_dict(loaded.optimizer)
     train(resumed, resumed_optimizer, 4)
@@ -145,28 +146,49 @@ def test_incomplete_checkpoints_are_passed_over_and_refused(tmp_path: Path, name
     assert latest_checkpoint(tmp_path) == older
 
 
-@pytest.mark.parametrize("killed_at", range(4))
-def test_a_kill_while_writing_leaves_the_older_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
+@pytest.mark.parametrize("written", range(3))
+def test_a_failure_while_writing_leaves_the_older_one_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int
 ) -> None:
     older = save(tmp_path, 1)
-    written: list[Path] = []
+    left = [written]
 
-    def die(tensors: dict[str, Tensor], path: Path) -> None:
-        if len(written) == killed_at:
-            path.write_bytes(b"half")
-            raise KeyboardInterrupt
-        written.append(path)
-        path.write_bytes(b"whole")
+    def full(tensors: dict[str, Tensor], path: Path) -> None:
+        path.write_bytes(b"half")
+        if not left[0]:
+            raise SafetensorError("I/O error: No space left on device (os error 28)")
+        left[0] -= 1
 
-    monkeypatch.setattr(module, "save_file", die)
-    if killed_at == 3:  # all tensors are written; the power fails at the rename
-        monkeypatch.setattr(module, "_put_in_place", lambda *_: (_ for _ in ()).throw(OSError))
-    with pytest.raises((KeyboardInterrupt, OSError)):
+    monkeypatch.setattr(module, "save_file", full)
+    message = (
+        r"step-000002 can't be written \(.*No space left.*\); .*/step-000001 is the newest one and whole.*--resume"
+    )
+    with pytest.raises(TrainingError, match=message):
         save(tmp_path, 2)
-    assert latest_checkpoint(tmp_path) == older
-    assert remove_leftovers(tmp_path) == 1
     assert list(tmp_path.iterdir()) == [older]
+
+
+def test_where_the_first_one_cannot_be_written_there_is_none_to_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "save_file", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(TrainingError, match="no checkpoint was due before"):
+        save(tmp_path, 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_one_does_not_count_among_the_newest(tmp_path: Path) -> None:
+    for step in (1, 9):
+        save(tmp_path, step)
+    (tmp_path / "step-000009" / "state.json").write_text("")
+    kept = save(tmp_path, 2, keep=1)  # the run went on from step 1, and stops at step 2
+    assert list(tmp_path.iterdir()) == [kept]
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / ".step-000900.1.part").mkdir(parents=True)
+    path = save(tmp_path, 5)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_another_recipe_is_refused_by_its_difference(tmp_path: Path) -> None:
@@ -190,18 +212,32 @@ def test_a_checkpoint_that_says_nothing_of_its_inputs_is_refused(tmp_path: Path)
         load_checkpoint(path, recipe(), INPUTS)
 
 
-def test_a_refused_checkpoint_leaves_the_random_states_alone(tmp_path: Path) -> None:
+def test_the_random_states_change_when_they_are_asked_to(tmp_path: Path) -> None:
     path = save(tmp_path)
+    saved = random.getstate()
     random.seed(3)
-    expected = random.getstate()
-    with pytest.raises(CheckpointError):
-        load_checkpoint(path, recipe(), INPUTS | {"data.root": "xyz"})
-    assert random.getstate() == expected
+    before = random.getstate()
+    loaded = load_checkpoint(path, recipe(), INPUTS)
+    assert random.getstate() == before
+    loaded.restore_random()
+    assert random.getstate() == saved
 
 
-def test_versions_are_recorded(tmp_path: Path) -> None:
-    state = json.loads((save(tmp_path) / "state.json").read_text())
+def test_versions_are_recorded_and_another_one_is_told(tmp_path: Path) -> None:
+    path = save(tmp_path)
+    state = json.loads((path / "state.json").read_text())
     assert state["versions"]["torch"] == torch.__version__
+    assert state["versions"].keys() == {"elva", "python", "torch", "transformers", "peft", "numpy"}
+    assert load_checkpoint(path, recipe(), INPUTS).other_versions == []
+    now = state["versions"]["peft"]
+    state["versions"] |= {"peft": "0.1"}
+    del state["versions"]["numpy"]
+    older = save(tmp_path, 6)
+    (older / "state.json").write_text(json.dumps(state))
+    sizes = {file.name: file.stat().st_size for file in older.iterdir() if file.name != "complete.json"}
+    (older / "complete.json").write_text(json.dumps(sizes))
+    found = load_checkpoint(older, recipe(), INPUTS).other_versions
+    assert found == [f"peft 0.1 -> {now}", f"numpy unknown -> {np.__version__}"]
 
 
 def test_only_damaged_checkpoints_do_not_begin_the_run_again(tmp_path: Path) -> None:

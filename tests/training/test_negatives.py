@@ -142,6 +142,32 @@ def test_unfinished_mining_of_another_command_is_refused(root: Path, monkeypatch
         assert not refused or "another top, filter: give the same command" in str(caught.value)
 
 
+@pytest.mark.parametrize("removed", ["candidates.f32", "command.json"])
+def test_what_a_finished_mining_left_when_it_was_killed_serves_no_other_model(
+    root: Path, monkeypatch: pytest.MonkeyPatch, removed: str
+) -> None:
+    class Other(FakeEncoder):
+        fingerprint = "other"
+
+        def embed(self, items, **options):
+            encoding = super().embed(items, **options)
+            encoding.vectors[:] = encoding.vectors**3
+            encoding.vectors[:] /= np.linalg.norm(encoding.vectors, axis=1, keepdims=True)
+            return encoding
+
+    def killed(folder: Path) -> None:
+        (folder / removed).unlink(missing_ok=True)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(unfinished.shutil, "rmtree", killed)
+        mine(root, FakeEncoder(), root / "n.jsonl")
+    assert len(list((root / "n.jsonl.unfinished").glob("*.jsonl"))) == 1
+    mine(root, Other(), root / "n.jsonl")
+    mine(root, Other(), root / "fresh.jsonl")
+    assert (root / "n.jsonl").read_bytes() == (root / "fresh.jsonl").read_bytes()
+
+
 def test_one_process_mines_at_a_time(root: Path) -> None:
     with RunLock(root / "n.jsonl.unfinished"), pytest.raises(CheckpointError, match="in use by process"):
         mine(root, FakeEncoder(), root / "n.jsonl")

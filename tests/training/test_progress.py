@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from elva.errors import TrainingError
 from elva.training.progress import MetricsLog, ProgressBar
 
 
@@ -55,6 +56,37 @@ def test_resuming_removes_a_last_line_that_was_not_due(tmp_path: Path, next_step
             log.write(step, step, {})
     with MetricsLog(path, next_step, every=2):
         assert [line["step"] for line in lines(path)] == kept
+
+
+def test_the_last_line_comes_back_from_the_checkpoint_if_no_step_follows(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    with MetricsLog(path, every=2) as log:
+        log.write(2, 2.0, {"loss": 0.5})
+        assert log.settle() is None
+        log.write(3, 3.0, {"loss": math.nan})
+        held = log.settle()
+    whole = lines(path)
+    assert whole[-1] == held == {"step": 3, "seconds": 3.0, "loss": None}
+    for torn in (path.read_text(), json.dumps(whole[0]) + "\n"):  # killed after that line, or before it
+        path.write_text(torn)
+        with MetricsLog(path, 4, every=2, held=held):
+            assert lines(path) == whole[:1]
+        assert lines(path) == whole
+    with MetricsLog(path, 4, every=2, held=held) as log:
+        log.write(4, 4.0, {})
+    assert [line["step"] for line in lines(path)] == [2, 4]
+
+
+def test_a_line_that_cannot_be_written_is_told_once(tmp_path: Path) -> None:
+    class Full(io.StringIO):
+        def flush(self) -> None:
+            raise OSError(28, "No space left on device")
+
+    message = r"metrics\.jsonl can't be written \(No space left on device\); the checkpoints are as they were.*--resume"
+    with pytest.raises(TrainingError, match=message), MetricsLog(tmp_path / "metrics.jsonl") as log:
+        log._file.close()
+        log._file = Full()
+        log.write(1, 0.0, {})
 
 
 def test_a_new_run_starts_a_new_file(tmp_path: Path) -> None:

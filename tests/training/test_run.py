@@ -16,6 +16,7 @@ from elva.errors import CheckpointError, DataError, DataErrors, ElvaError, Recip
 from elva.model.backbone import Backbone
 from elva.training.recipe import Budget, Contrast, Data, Lora, Model, Optimizer, Recipe, Saving
 from elva.training.run import train
+from elva.training.running import RunLock
 from elva.training.session import Session
 from smallest import smallest_embedder
 
@@ -82,6 +83,30 @@ def test_a_damaged_record_of_a_run_is_told(world: Path, model: str, tmp_path: Pa
         (tmp_path / "run/run.json").write_text(content)
         with pytest.raises(CheckpointError, match=r"run\.json is damaged"):
             train(recipe(world, model), tmp_path / "run", resume=True)
+
+
+def test_a_run_killed_before_its_recipe_was_there_can_be_begun_again(world: Path, model: str, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    for name in (".lock", ".recipe.yaml.77.part"):
+        (tmp_path / "run" / name).touch()
+    assert train(recipe(world, model), tmp_path / "run").finished
+    assert not (tmp_path / "run" / ".recipe.yaml.77.part").exists()
+
+
+def test_a_run_that_came_and_went_while_this_one_got_ready_is_not_overwritten(
+    world: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = RunLock.__enter__
+
+    def later(self: RunLock) -> RunLock:
+        monkeypatch.setattr(RunLock, "__enter__", lock)
+        train(recipe(world, model, seed=1), tmp_path / "run")
+        return lock(self)
+
+    monkeypatch.setattr(RunLock, "__enter__", later)
+    with pytest.raises(CheckpointError, match="holds a run already"):
+        train(recipe(world, model), tmp_path / "run")
+    assert train(recipe(world, model, seed=1), tmp_path / "run", resume=True).finished
 
 
 def test_bad_rows_no_run_and_what_was_refused_can_be_begun_again(world: Path, model: str, tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from elva.errors import TrainingError
+from elva.errors import CheckpointError, TrainingError
 from elva.items import Item
 from elva.model.embedder import Embedder
+from elva.training import checkpoint
 from elva.training.checkpoint import latest_checkpoint, load_checkpoint
 from elva.training.recipe import Budget, Log, Optimizer, Recipe, Saving
 from elva.training.session import Session, make_optimizer, schedule
@@ -272,6 +273,52 @@ def test_a_resumed_session_counts_on(embedder: Embedder, tmp_path: Path) -> None
         numbers.append(step.number)
         learn(resumed)
     assert numbers == [2, 3]
+
+
+def test_what_is_drawn_before_the_first_step_changes_nothing(embedder: Embedder, tmp_path: Path) -> None:
+    session = open_session(embedder, tmp_path)
+    for step in session.steps(1):
+        learn(session)
+        if step.number == 2:
+            break
+
+    def first_draw(earlier: int) -> float:
+        resumed = open_session(embedder, tmp_path, resume=True)
+        torch.rand(earlier)
+        steps = resumed.steps(1)
+        next(steps)
+        steps.close()
+        return float(torch.rand(()))  # as dropout draws
+
+    assert first_draw(earlier=0) == first_draw(earlier=7)
+
+
+def test_other_versions_are_told_in_one_line(
+    embedder: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for versions, told in (
+        ({"torch": "2.13.0", "peft": "0.21.2"}, None),
+        ({"torch": "2.13.0", "peft": "0.21.2"}, None),
+        ({"torch": "2.14.0", "peft": "0.21.3"}, "(torch 2.13.0 -> 2.14.0, peft 0.21.2 -> 0.21.3)"),
+    ):
+        monkeypatch.setattr(checkpoint, "_versions", versions.copy)
+        session = open_session(embedder, tmp_path, resume=True)
+        for _ in session.steps(1):
+            learn(session)
+        lines = [line for line in capsys.readouterr().err.splitlines() if "versions" in line]
+        assert len(lines) == (told is not None)
+        assert told is None or f"step-000004 was written with other versions {told}" in lines[0]
+
+
+def test_a_checkpoint_of_other_weights_is_refused_by_name(embedder: Embedder, tmp_path: Path) -> None:
+    session = open_session(embedder, tmp_path)
+    for _ in session.steps(1):
+        learn(session)
+    embedder.backbone.open_training("none")
+    name, _ = next(embedder.backbone.named_parameters())
+    dict(embedder.backbone.named_parameters())[name].requires_grad_(True)
+    with pytest.raises(CheckpointError, match=r"which weights train, e\.g\. .*; go on with the versions"):
+        next(Session(recipe(), embedder, tmp_path, {}, resume=True).steps(1))
 
 
 def test_nothing_is_written_before_the_first_step(embedder: Embedder, tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from elva.data.instructions import Key, Prompts, format_instructions
 from elva.data.layout import INSTRUCTIONS, TaskName, union_pool_path
 from elva.data.records import Candidate, Query, candidate_to_row, query_to_row
 from elva.errors import DataError
+from elva.whole import whole_file, whole_folder
 
 
 def write_queries(root: Path, name: TaskName, queries: Iterable[Query]) -> Path:
@@ -47,14 +48,14 @@ def write_instructions(root: Path, prompts: Mapping[Key, Prompts], names: Mappin
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> Path:
     """Write a CSV file; returns it."""
-    with _file_appearing_whole(path) as file:
+    with whole_file(path) as file:
         csv.writer(file, lineterminator="\n").writerows(chain([header], rows))
     return path
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> Path:
     """Write a text file, one line each; returns it."""
-    with _file_appearing_whole(path) as file:
+    with whole_file(path) as file:
         file.writelines(line + "\n" for line in lines)
     return path
 
@@ -70,16 +71,8 @@ def check_free(out: Path) -> None:
 def appearing_whole(out: Path) -> Iterator[Path]:
     """A folder that appears under its name when it is complete, and otherwise not at all; DataError as `check_free`."""
     check_free(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}.part")
-    unfinished.mkdir()
-    try:
+    with whole_folder(out) as unfinished:
         yield unfinished
-        if out.exists():
-            out.rmdir()
-        unfinished.rename(out)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def place_file(source: Path, path: Path, *, link: bool = False) -> None:
@@ -90,21 +83,6 @@ def place_file(source: Path, path: Path, *, link: bool = False) -> None:
             os.link(source.resolve(), path)
             return
     shutil.copyfile(source, path)
-
-
-@contextmanager
-def _file_appearing_whole(path: Path) -> Iterator[TextIO]:
-    """A file written under a temporary name, synced, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with unfinished.open("w", encoding="utf-8", newline="\n") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:

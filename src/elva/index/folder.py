@@ -1,11 +1,8 @@
-"""Publishing a folder at once: readers see the old one or the new one, never half of either."""
+"""Folders of results: what a command may replace, and reading what it wrote."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +13,7 @@ import numpy as np
 
 from elva.encoding import Vectors
 from elva.errors import InputError
+from elva.whole import sync_all, whole_folder
 
 
 class FolderError(InputError):
@@ -112,32 +110,9 @@ def published(out: Path, kind: Kind) -> Iterator[Path]:
         kind: what is written; anything else that lies there is never replaced: FolderError.
     """
     require_free(out, kind)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    temporary.chmod(0o755)  # mkdtemp gives 0700, and results are meant to be read
-    try:
+    with whole_folder(out, replace=True) as temporary:
         yield temporary
-        _sync(temporary)
-        _swap(temporary, out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _swap(new: Path, out: Path) -> None:
-    if not out.exists():
-        new.rename(out)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{out.name}-old-", dir=out.parent))
-    out.rename(old / out.name)
-    new.rename(out)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _sync(folder: Path) -> None:
-    """Flush every file to disk, so that a power cut can't publish empty files."""
-    for path in (each for each in folder.rglob("*") if each.is_file()):
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+        sync_all(temporary)
 
 
 def write_json(path: Path, value: Any) -> None:

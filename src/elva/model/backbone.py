@@ -23,6 +23,7 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText
 from transformers.cache_utils import DynamicCache
@@ -104,7 +105,8 @@ class Backbone(nn.Module):
             compute_dtype: what matrices are multiplied in; `dtype` by default.
 
         Raises:
-            CheckpointError: no such folder, another family, missing or damaged weights, pickled weights.
+            CheckpointError: no such folder, another family, pickled weights, or weights that are missing, damaged or
+                of another shape.
         """
         family = str(read_config(folder).get("model_type"))
         if not list(folder.glob("*.safetensors")):
@@ -113,17 +115,28 @@ class Backbone(nn.Module):
             )
         try:
             model, info = _ANY_FAMILY.from_pretrained(
-                folder, dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
+                folder,
+                dtype=dtype,
+                local_files_only=True,
+                use_safetensors=True,
+                ignore_mismatched_sizes=True,  # they are refused below, by name
+                output_loading_info=True,
             )
         except Exception as error:  # damaged files surface as many types; the user needs the folder's name
             if family not in TRIED:
-                raise CheckpointError(_unsupported(folder, family, str(error))) from error
-            raise CheckpointError(f"{folder}: weights can't be loaded: {error}") from error
+                raise CheckpointError(_unsupported(folder, family, str(error).partition("\n")[0])) from error
+            reason = _damaged(folder) or error
+            raise CheckpointError(f"{folder}: weights can't be loaded: {reason}; copy the checkpoint again") from error
         if lacks := _lacks(model):
             raise CheckpointError(_unsupported(folder, family, lacks))
         if info["missing_keys"]:
             raise CheckpointError(
                 f"{folder}: weights are missing, e.g. {sorted(info['missing_keys'])[0]}; copy the checkpoint again"
+            )
+        for name, found, expected in sorted(info["mismatched_keys"]):
+            raise CheckpointError(
+                f"{folder}: {name} has shape {tuple(found)}, which config.json makes {tuple(expected)}; "
+                "copy config.json and weights from one checkpoint"
             )
         backbone = cls(model.to(device).eval())
         backbone.compute_dtype = compute_dtype or dtype
@@ -359,6 +372,17 @@ def read_config(folder: Path) -> dict[str, Any]:
     except ValueError as error:
         raise CheckpointError(f"{config}: not valid JSON ({error}); copy the checkpoint again") from error
     return settings if isinstance(settings, dict) else {}
+
+
+def _damaged(folder: Path) -> str | None:
+    """The first file of weights that can't be opened, and why."""
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="pt"):
+                pass
+        except (OSError, SafetensorError) as error:
+            return f"{path.name} is damaged ({error})"
+    return None
 
 
 def _unsupported(folder: Path, family: str, why: str) -> str:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -25,6 +22,7 @@ from elva.model.features import VisionFeatures
 from elva.model.inputs import Inputs, Prepared
 from elva.model.processor import Processor
 from elva.model.rollout import read_one_word, sample
+from elva.whole import is_refusal, sync_all, whole_folder
 
 WINDOW = 4
 """Batches that are prepared, and sorted by length, at a time."""
@@ -98,11 +96,16 @@ class Embedder:
             image_cache: folder that keeps visual tokens between runs.
 
         Raises:
-            CheckpointError: see `Backbone.load` and `Processor.load`.
+            CheckpointError: see `Backbone.load` and `Processor.load`; or the two don't belong together.
         """
         folder = checkpoint_folder(path)
         backbone = Backbone.load(folder, device, dtype, compute_dtype)
         processor = Processor.load(folder)
+        words, rows = max(processor.tokenizer.get_vocab().values()) + 1, backbone.embedding_table.num_embeddings
+        if words > rows:
+            raise CheckpointError(
+                f"{folder}: the tokenizer knows {words} tokens and the model {rows}; copy both from one checkpoint"
+            )
         if processor.add_ret():
             backbone.add_token(processor.ret_id, processor.tokenizer.eos_token_id)
         features = VisionFeatures(backbone, processor, image_cache, keep=False)
@@ -117,23 +120,24 @@ class Embedder:
         """Write an ordinary checkpoint folder (safetensors, tokenizer, model card), whole or not at all.
 
         Raises:
-            CheckpointError: the folder holds something that is no checkpoint.
+            CheckpointError: the folder holds something that is no checkpoint, or the system refuses to write.
         """
         if not is_replaceable(folder):
             raise CheckpointError(f"{folder} holds something that is no checkpoint; choose another folder")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        self.backbone.merge_adapter()
         try:
-            self.backbone.merge_adapter()
-            self.backbone.plain.save_pretrained(partial, safe_serialization=True)
-            self.processor.save(partial)
-            (partial / "README.md").write_text(model_card(self), "utf-8")
-            partial.chmod(0o755)
-            if folder.exists():
-                shutil.rmtree(folder)
-            os.replace(partial, folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            with whole_folder(folder, replace=True) as unfinished:
+                self.backbone.plain.save_pretrained(unfinished, safe_serialization=True)
+                self.processor.save(unfinished)
+                (unfinished / "README.md").write_text(model_card(self), "utf-8")
+                sync_all(unfinished)
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            raise CheckpointError(
+                f"{folder}: the model can't be saved ({error}); what was there before is as it was. "
+                "Look at the rights and the space left, then save again"
+            ) from error
 
     # -- embedding -----------------------------------------------------------------------------------------------
 

@@ -64,7 +64,7 @@ class Processor:
         """Read tokenizer and image processor from a checkpoint folder in the hub's layout.
 
         Raises:
-            CheckpointError: a file is missing or of another kind; see `read_settings` too.
+            CheckpointError: a file is missing, damaged or of another kind; see `read_settings` too.
         """
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -73,6 +73,7 @@ class Processor:
             raise CheckpointError(f"{folder}: tokenizer or image processor can't be read: {error}") from error
         if tokenizer.chat_template is None:
             raise CheckpointError(f"{folder}: the tokenizer has no chat template; use the instruction-tuned checkpoint")
+        _check_turn(folder, tokenizer)
         reading = read_settings(folder, tokenizer.get_vocab())
         if reading.max_pixels is not None:
             size = dict(images.size)
@@ -180,3 +181,20 @@ class Processor:
     def decode(self, ids: list[int]) -> str:
         """Text of a sampled summary without control tokens, nor such as a model spells out: the prompt names [RET]."""
         return self._without_control(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+
+
+def _check_turn(folder: Path, tokenizer: Any) -> None:
+    """Raise CheckpointError unless a turn with a picture can be written and read.
+
+    Without its files transformers makes an empty tokenizer, and says nothing.
+    """
+    content = [{"type": "image"}, {"type": "text", "text": "red"}]
+    try:
+        turn = tokenizer.apply_chat_template([{"role": "user", "content": content}], tokenize=False)
+    except Exception as error:  # a template raises what it likes
+        raise CheckpointError(f"{folder}: the chat template can't be used ({error}); copy it again") from error
+    if IMAGE_PAD not in tokenizer.get_vocab() or turn.count(IMAGE_PAD) != 1:
+        raise CheckpointError(
+            f"{folder}: tokenizer and chat template have no {IMAGE_PAD} for a picture; "
+            "copy tokenizer.json and the template from the instruction-tuned checkpoint"
+        )

@@ -8,19 +8,19 @@ A checkpoint is one folder, RUN/checkpoints/step-000200:
     state.json              progress, recipe, digests of the inputs, versions
     complete.json           names and sizes of the others, written last
 
-It is written to a temporary folder, synced and renamed, so a folder with its final name is whole
+It is written under another name, synced and renamed, so a folder with its final name is whole
 whenever the writer was killed. Nothing in it is a pickle.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import platform
 import random
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from elva.errors import CheckpointError
+from elva import __version__
+from elva.errors import CheckpointError, TrainingError
 from elva.training.recipe import Recipe, changed_settings, dump_recipe, recipe_hash
+from elva.whole import is_refusal, remove_leftovers, sync_all, whole_folder
 
-TEMPORARY = ".writing-"
 COMPLETE = "complete.json"
+NAME = "step-"
+DEPENDENCIES = ("torch", "transformers", "peft", "numpy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,12 @@ class Progress:
     Attributes:
         step: updates done.
         seconds: seconds trained, over all sessions.
+        line: the last update's row of metrics.jsonl, if it is written only where no other follows.
     """
 
     step: int
     seconds: float
+    line: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +62,19 @@ class Checkpoint:
         tensors: trained weights by name, on the CPU.
         optimizer: a state for `optimizer.load_state_dict`.
         progress: how far the training had come.
+        random: random states, for `restore_random`.
+        other_versions: what has another version now: "torch 2.12.0 -> 2.13.0".
     """
 
     tensors: dict[str, Tensor]
     optimizer: dict[str, Any]
     progress: Progress
+    random: tuple[dict[str, Tensor], dict[str, Any]]
+    other_versions: list[str]
+
+    def restore_random(self) -> None:
+        """Set the random states of this process to those of the checkpoint."""
+        _restore_random(*self.random)
 
 
 def save_checkpoint(
@@ -87,6 +100,9 @@ def save_checkpoint(
 
     Returns:
         The folder of the checkpoint.
+
+    Raises:
+        TrainingError: the system refuses to write; the older checkpoints are as they were.
     """
     optimizer_tensors, optimizer_numbers = flatten_optimizer(optimizer)
     random_tensors, random_numbers = _random_state()
@@ -97,20 +113,26 @@ def save_checkpoint(
         "inputs": dict(inputs),
         "optimizer": optimizer_numbers,
         "random": random_numbers,
-        "versions": {"python": platform.python_version(), "torch": str(torch.__version__)},
+        "versions": _versions(),
     }
-    remove_leftovers(folder)
-    temporary = folder / f"{TEMPORARY}{progress.step:06d}"
-    temporary.mkdir(parents=True)
-    _write_tensors(temporary / "tensors.safetensors", tensors)
-    _write_tensors(temporary / "optimizer.safetensors", optimizer_tensors)
-    _write_tensors(temporary / "random.safetensors", random_tensors)
-    _write_json(temporary / "state.json", state)
-    sizes = {file.name: file.stat().st_size for file in sorted(temporary.iterdir())}
-    _write_json(temporary / COMPLETE, sizes)
-    _sync(temporary)
-    final = folder / f"step-{progress.step:06d}"
-    _put_in_place(temporary, final)
+    final = folder / f"{NAME}{progress.step:06d}"
+    remove_leftovers(folder, f"{NAME}*")
+    try:
+        with whole_folder(final, replace=True) as unfinished:
+            _write_tensors(unfinished / "tensors.safetensors", tensors)
+            _write_tensors(unfinished / "optimizer.safetensors", optimizer_tensors)
+            _write_tensors(unfinished / "random.safetensors", random_tensors)
+            _write_json(unfinished / "state.json", state)
+            sizes = {file.name: file.stat().st_size for file in sorted(unfinished.iterdir())}
+            _write_json(unfinished / COMPLETE, sizes)
+            sync_all(unfinished)
+    except Exception as error:
+        if not is_refusal(error):
+            raise
+        raise TrainingError(
+            f"{final} can't be written ({error}); {kept(folder)}. "
+            "Look at the rights and the space left, then go on with --resume"
+        ) from error
     _prune(folder, keep or recipe.checkpoint.keep)
     return final
 
@@ -128,17 +150,23 @@ def latest_checkpoint(folder: Path) -> Path | None:
     return newest
 
 
+def kept(folder: Path) -> str:
+    """What a failing run leaves to go on from, as a clause for its message."""
+    newest = next((path for path in reversed(_checkpoints(folder)) if is_complete(path)), None)
+    return f"{folder.name}/{newest.name} is the newest one and whole" if newest else "no checkpoint was due before"
+
+
 def is_complete(path: Path) -> bool:
     """Whether every file of a checkpoint is there with the size it was written with."""
     try:
         sizes = json.loads((path / COMPLETE).read_text(encoding="utf-8"))
         return all((path / name).stat().st_size == size for name, size in sizes.items())
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError):
         return False
 
 
 def load_checkpoint(path: Path, recipe: Recipe, inputs: Mapping[str, str]) -> Checkpoint:
-    """Read a checkpoint and set the random states of this process to those saved in it.
+    """Read a checkpoint.
 
     Raises:
         CheckpointError: incomplete, or made with another recipe or from other inputs; says what differs.
@@ -160,20 +188,13 @@ def load_checkpoint(path: Path, recipe: Recipe, inputs: Mapping[str, str]) -> Ch
             f"{path} was trained from other inputs (setting: digest then -> now); restore them, "
             f"or start a new run in another folder:\n{lines}"
         )
-    _restore_random(load_file(path / "random.safetensors"), state["random"])
     return Checkpoint(
         tensors=load_file(path / "tensors.safetensors"),
         optimizer=unflatten_optimizer(load_file(path / "optimizer.safetensors"), state["optimizer"]),
         progress=Progress(**state["progress"]),
+        random=(load_file(path / "random.safetensors"), state["random"]),
+        other_versions=_other_versions(state.get("versions", {})),
     )
-
-
-def remove_leftovers(folder: Path) -> int:
-    """Remove what a killed writer left behind in RUN/checkpoints; returns how many folders."""
-    leftovers = list(folder.glob(f"{TEMPORARY}*"))
-    for leftover in leftovers:
-        shutil.rmtree(leftover)
-    return len(leftovers)
 
 
 def flatten_optimizer(state: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -226,12 +247,10 @@ def _restore_random(tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -
 def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     # cloned, because safetensors refuses tensors that share memory, as tied embeddings do
     save_file({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, path)
-    _sync(path)
 
 
 def _write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=1, default=_as_list), encoding="utf-8")
-    _sync(path)
 
 
 def _as_list(value: Any) -> Any:
@@ -240,28 +259,23 @@ def _as_list(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} can't be kept in a checkpoint")
 
 
-def _sync(path: Path) -> None:
-    """Wait until a file's content, or a folder's entries, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _versions() -> dict[str, str]:
+    """What the numbers of a training depend on beside its recipe and inputs."""
+    ours = {"elva": __version__, "python": platform.python_version()}
+    return ours | {name: metadata.version(name) for name in DEPENDENCIES}
 
 
-def _put_in_place(temporary: Path, final: Path) -> None:
-    """Rename; a checkpoint of the same step makes way, and is removed with the leftovers."""
-    if final.exists():
-        final.rename(final.with_name(f"{TEMPORARY}replaced-{final.name}"))
-    temporary.rename(final)
-    _sync(final.parent)
-    remove_leftovers(final.parent)
+def _other_versions(before: Mapping[str, str]) -> list[str]:
+    now = _versions()
+    return [f"{name} {before.get(name, 'unknown')} -> {now[name]}" for name in now if before.get(name) != now[name]]
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    return sorted(folder.glob("step-*"), key=lambda path: int(path.name.removeprefix("step-")))
+    return sorted(folder.glob(f"{NAME}*"), key=lambda path: int(path.name.removeprefix(NAME)))
 
 
 def _prune(folder: Path, keep: int) -> None:
-    for old in _checkpoints(folder)[:-keep]:
-        shutil.rmtree(old)
+    """Remove all but the newest whole ones: what was damaged counts for nothing."""
+    whole = [path for path in _checkpoints(folder) if is_complete(path)]
+    for path in set(_checkpoints(folder)) - set(whole[-keep:]):
+        shutil.rmtree(path)

@@ -7,64 +7,95 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
+
+from elva.errors import TrainingError
+from elva.whole import whole_file
 
 if TYPE_CHECKING:
     from elva.training.trackers import Tracker
 
 PLAIN_LINE_SECONDS = 10.0
 
+Row = dict[str, Any]
+
 
 class MetricsLog:
     """metrics.jsonl: one JSON object for every so many steps, and for the last one; flushed as it is written.
 
     On resume, the lines of steps that will be done again (and a line torn by a kill) are removed, so that every step
-    stands in the file once. So is the line of a step that was written only for being the last.
+    stands in the file once. So is the line of a step that was written only for being the last; the checkpoint holds it,
+    and it is written again if no step follows.
 
     Args:
         path: the file; opened for appending.
         next_step: lines of this step and later are removed (0: all).
         every: a line is due where the step is a multiple of it.
         trackers: get the numbers of every line too, and are closed with the log.
+        held: what `settle` gave for the checkpoint that the run goes on from.
+
+    Raises:
+        TrainingError: the system refuses to write, now or later.
     """
 
-    def __init__(self, path: Path, next_step: int = 0, every: int = 1, trackers: Sequence[Tracker] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        next_step: int = 0,
+        every: int = 1,
+        trackers: Sequence[Tracker] = (),
+        held: Row | None = None,
+    ) -> None:
         last = next_step - 1
         kept = [
             line for line in _whole_lines(path) if line["step"] < last or (line["step"] == last and not last % every)
         ]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.writing")
-        temporary.write_text("".join(f"{json.dumps(line)}\n" for line in kept), encoding="utf-8")
-        os.replace(temporary, path)
-        self._file = path.open("a", encoding="utf-8")
-        self._every = every
-        self._trackers = trackers
-        self._held: tuple[int, float, Mapping[str, float]] | None = None
+        self._path, self._every, self._trackers, self._held = path, every, trackers, held
+        with self._writing():
+            with whole_file(path) as file:
+                file.writelines(f"{json.dumps(line)}\n" for line in kept)
+            self._file = path.open("a", encoding="utf-8")
 
     def write(self, step: int, seconds: float, values: Mapping[str, float]) -> None:
         """Append a line if one is due; a value that is no finite number becomes null, which JSON can hold."""
-        self._held = step, seconds, values
+        finite = {key: value if math.isfinite(value) else None for key, value in values.items()}
+        self._held = {"step": step, "seconds": round(seconds, 3), **finite}
         if step % self._every == 0:
             self._append()
+
+    def settle(self) -> Row | None:
+        """Wait until all lines are on the disk; gives the row of the last step if no line of it was due."""
+        with self._writing():
+            os.fsync(self._file.fileno())
+        return self._held
 
     def _append(self) -> None:
         if self._held is None:
             return
-        step, seconds, values = self._held
-        finite = {key: value for key, value in values.items() if math.isfinite(value)}
-        row = {"step": step, "seconds": round(seconds, 3), **dict.fromkeys(values), **finite}
-        self._file.write(f"{json.dumps(row)}\n")
-        self._file.flush()
+        row, self._held = self._held, None
+        with self._writing():
+            self._file.write(f"{json.dumps(row)}\n")
+            self._file.flush()
+        numbers = {key: value for key, value in row.items() if value is not None and key not in ("step", "seconds")}
         for tracker in self._trackers:
-            tracker.write(step, finite)
-        self._held = None
+            tracker.write(row["step"], numbers)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise TrainingError(
+                f"{self._path} can't be written ({error.strerror}); the checkpoints are as they were. "
+                "Look at the rights and the space left, then go on with --resume"
+            ) from error
 
     def __enter__(self) -> MetricsLog:
         """Return the log itself; it is open already."""
@@ -78,12 +109,13 @@ class MetricsLog:
     ) -> None:
         """Append the last step's line, if it is missing, and close the file."""
         self._append()
-        self._file.close()
+        with suppress(OSError):  # what it could not write was told
+            self._file.close()
         for tracker in self._trackers:
             tracker.close()
 
 
-def _whole_lines(path: Path) -> list[dict[str, float]]:
+def _whole_lines(path: Path) -> list[Row]:
     """The lines of a metrics file that are whole JSON objects with a step."""
     if not path.exists():
         return []

@@ -15,7 +15,7 @@ from peft import LoraConfig
 from torch import Tensor
 
 from elva.data.mbeir import MBeir
-from elva.errors import CheckpointError, InputError
+from elva.errors import CheckpointError, InputError, TrainingError
 from elva.model.embedder import Embedder, checkpoint_folder, is_replaceable
 from elva.training.captioner import create_embedder, train_captioner
 from elva.training.contrast import train_contrast
@@ -26,6 +26,7 @@ from elva.training.session import Session
 from elva.training.sharding import shard, whole
 from elva.training.team import Team
 from elva.training.trackers import check_trackers
+from elva.whole import PART, whole_file
 
 FILES: tuple[Literal["triples", "captions", "negatives"], ...] = ("triples", "captions", "negatives")
 LOOPS = {"base": train_captioner, "contrast": train_contrast, "reinforce": train_reinforce}
@@ -78,6 +79,8 @@ def train(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu") 
     if recipe.model.shard:
         shard(embedder.backbone, team)
     with RunLock(out) if team.leads else nullcontext():
+        if team.leads:
+            _check_out(recipe, out, resume)  # again: another run may have come and gone
         session = Session(recipe, embedder, out, inputs, resume, team)
         if embedder.processor.told:
             session.say(embedder.processor.told)
@@ -94,16 +97,18 @@ def _publish(recipe: Recipe, result: RunResult, embedder: Embedder, trained: Map
     """Write run.json and, when the run is finished, the model with its trained weights."""
     if result.finished:
         embedder = _put_together(recipe, trained) if recipe.model.shard else embedder
-        _finish(embedder, recipe).save(result.model)
+        _save(_finish(embedder, recipe), result.model)
     row = {"updates": result.updates, "train_seconds": round(result.train_seconds, 2), "finished": result.finished}
-    result.model.with_name("run.json").write_text(json.dumps(row) + "\n", "utf-8")
+    with whole_file(result.model.with_name("run.json")) as file:
+        file.write(json.dumps(row) + "\n")
 
 
 def _check_out(recipe: Recipe, out: Path, resume: bool) -> None:
     """Refuse a folder in which a run would overwrite anything but itself."""
     if not (out / "recipe.yaml").exists():
-        # A run that was refused before its first step leaves its lock.
-        if out.exists() and (not out.is_dir() or any(path.name != RunLock.FILE for path in out.iterdir())):
+        # A run that was refused or killed before its first step leaves its lock, or half a recipe.
+        begun = (RunLock.FILE, f".recipe.yaml.*{PART}")
+        if out.exists() and not (out.is_dir() and all(any(map(path.match, begun)) for path in out.iterdir())):
             raise CheckpointError(f"{out} exists and is no run of training; choose another folder, or empty this one")
     elif not resume:
         raise CheckpointError(f"{out} holds a run already; add --resume to go on with it, or choose another folder")
@@ -191,3 +196,10 @@ def _finish(embedder: Embedder, recipe: Recipe) -> Embedder:
     trained = (*settings.trained, recipe.name or recipe.stage)
     embedder.processor.settings = replace(settings, extraction=recipe.extraction, trained=trained)
     return embedder
+
+
+def _save(embedder: Embedder, model: Path) -> None:
+    try:
+        embedder.save(model)
+    except CheckpointError as error:
+        raise TrainingError(f"{error}; the training itself is done: --resume does nothing but save it") from error

@@ -22,10 +22,10 @@ from torch import nn
 
 from elva.data.mbeir import MBeir, TaskName
 from elva.data.opening import open_tasks
-from elva.errors import TrainingError
+from elva.errors import CheckpointError, TrainingError
 from elva.items import Item
 from elva.model.embedder import Embedder
-from elva.training.checkpoint import Checkpoint, Progress, latest_checkpoint, load_checkpoint, save_checkpoint
+from elva.training.checkpoint import Checkpoint, Progress, kept, latest_checkpoint, load_checkpoint, save_checkpoint
 from elva.training.prepared import PreparedItems
 from elva.training.progress import MetricsLog, ProgressBar
 from elva.training.recipe import Optimizer, Recipe, dump_recipe
@@ -33,6 +33,7 @@ from elva.training.running import StopSignal
 from elva.training.sharding import clip_gradients, is_spread, spread_like, whole
 from elva.training.team import Team
 from elva.training.trackers import open_trackers
+from elva.whole import whole_file
 
 COUNTED_AT_ONCE = 1000
 """Items between two ticks of the bar that counts them."""
@@ -94,6 +95,9 @@ class Session:
         self.steps_done, self.seconds, self.stopped = 0, 0.0, False
         newest = latest_checkpoint(self._checkpoints) if resume else None
         self._checkpoint = load_checkpoint(newest, recipe, inputs) if newest else None
+        if self._checkpoint and self._checkpoint.other_versions:
+            changes = ", ".join(self._checkpoint.other_versions)
+            self.say(f"{newest} was written with other versions ({changes}): the run may not end bit by bit the same.")
 
     @property
     def device(self) -> torch.device:
@@ -121,15 +125,24 @@ class Session:
         frozen reference) is the same in a resumed run.
         """
         self._optimizer = make_optimizer(list(self._trained.values()), self.recipe.optimizer)
+        line = None
         if self._checkpoint is not None:
             self._restore(self._checkpoint)
+            line = self._checkpoint.progress.line
         if self.team.leads:
             self._out.mkdir(parents=True, exist_ok=True)
-            self._out.joinpath("recipe.yaml").write_text(dump_recipe(self.recipe), "utf-8")
+            with whole_file(self._out / "recipe.yaml") as file:
+                file.write(dump_recipe(self.recipe))
             trackers = open_trackers(self.recipe, self._out, self.steps_done)
-            self._log = MetricsLog(self._out / "metrics.jsonl", self.steps_done, self.recipe.log.every_steps, trackers)
+            every = self.recipe.log.every_steps
+            self._log = MetricsLog(self._out / "metrics.jsonl", self.steps_done, every, trackers, line)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
+        if other := checkpoint.tensors.keys() ^ self._trained.keys():
+            raise CheckpointError(
+                f"{self._checkpoints}: the newest checkpoint and this model differ in which weights train, e.g. "
+                f"{sorted(other)[0]}; go on with the versions it was written with, or start a new run in another folder"
+            )
         with torch.no_grad():
             for name, parameter in self._trained.items():
                 parameter.copy_(spread_like(checkpoint.tensors[name], parameter))
@@ -139,6 +152,7 @@ class Session:
             for number, entries in checkpoint.optimizer["state"].items()
         }
         self._optimizer.load_state_dict({**checkpoint.optimizer, "state": state})
+        checkpoint.restore_random()
         self.steps_done, self.seconds = checkpoint.progress.step, checkpoint.progress.seconds
 
     def steps(self, steps_per_epoch: int, updates: int = 1) -> Iterator[Step]:
@@ -212,10 +226,9 @@ class Session:
         self.steps_done += 1
 
     def _diverged(self, norm: float) -> str:
-        newest = latest_checkpoint(self._checkpoints)
-        kept = f"checkpoints/{newest.name} is the newest one and whole" if newest else "no checkpoint was due before"
         return (
-            f"{self._out}: step {self.steps_done}: the gradient has norm {norm}, so this update was not made; {kept}. "
+            f"{self._out}: step {self.steps_done}: the gradient has norm {norm}, so this update was not made; "
+            f"{kept(self._checkpoints)}. "
             f"Start a new run in another folder with a lower optimizer.lr (it is {self.recipe.optimizer.lr:g})"
         )
 
@@ -269,7 +282,7 @@ class Session:
 
     def say(self, sentence: str) -> None:
         """A line above the bar."""
-        self._console.print(sentence)
+        self._console.print(sentence, soft_wrap=True)
 
     def _save(self) -> None:
         state = self._optimizer.state_dict()
@@ -278,13 +291,13 @@ class Session:
             number: {name: whole(each) for name, each in entries.items()} for number, entries in state["state"].items()
         }
         self.embedder.features.save()
-        if not self.team.leads:
+        if self._log is None:  # one process writes
             return
         save_checkpoint(
             self._checkpoints,
             tensors=tensors,
             optimizer={**state, "state": moments},
-            progress=Progress(self.steps_done, self.seconds),
+            progress=Progress(self.steps_done, self.seconds, self._log.settle()),
             recipe=self.recipe,
             inputs=self._inputs,
         )

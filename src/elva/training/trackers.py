@@ -13,6 +13,7 @@ import yaml
 
 from elva.errors import MissingExtra
 from elva.training.recipe import Recipe, dump_recipe
+from elva.whole import whole_file
 
 ID_FILE = "tracker-id.txt"
 
@@ -90,5 +91,6 @@ def _own_id(run: Path) -> str:
     """An id drawn once for a run's folder, so that a resumed run is the same run."""
     file = run / ID_FILE
     if not file.exists():
-        file.write_text(uuid.uuid4().hex[:8], "utf-8")
+        with whole_file(file) as new:
+            new.write(uuid.uuid4().hex[:8])
     return file.read_text("utf-8")

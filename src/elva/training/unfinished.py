@@ -65,8 +65,10 @@ class Unfinished:
         self._lock.__exit__(kind, error, trace)
 
     def _begin(self, file: Path) -> None:
-        begun = any(each.stat().st_size for kind in ("*.f32", "*.jsonl") for each in self._folder.glob(kind))
-        if not begun or not file.is_file():
+        done = [path for kind in ("*.f32", "*.jsonl") for path in self._folder.glob(kind) if path.stat().st_size]
+        if not done or not file.is_file():
+            for path in done:  # of a finished work whose process was killed while it removed the folder
+                path.unlink()
             write_lines(file, [json.dumps(self._command, indent=1)])
             return
         before = json.loads(file.read_text("utf-8"))
@@ -128,4 +130,5 @@ class Unfinished:
     def finish(self, lines: Iterable[str]) -> None:
         """Write the result, at once, and remove the folder."""
         write_lines(self._out, lines)
+        (self._folder / "command.json").unlink()  # first: without it the rest is nobody's work
         shutil.rmtree(self._folder)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +27,7 @@ from elva.data.writing import (
     write_union_pool,
 )
 from elva.errors import DataError
+from elva.whole import whole_folder
 
 STAMP = "world.json"
 FORMAT = 3  # raise it whenever the same seed would give other bytes
@@ -117,16 +116,10 @@ def write_world(
     wanted: dict[str, object] = {"format": FORMAT, "seed": seed, "size": size, "base": base}
     if _is_filled(out):
         return _reuse(out, wanted)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
-    try:
-        unfinished.chmod(0o755)
+    with whole_folder(out) as unfinished:
         summary = _write(unfinished, PLANS[size], seed, base, progress or (lambda part, done: None))
         stamp = wanted | {"queries": summary.queries, "candidates": summary.candidates}
         write_lines(unfinished / STAMP, [json.dumps(stamp, indent=1)])
-        unfinished.replace(out)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return WorldSummary(out, summary.queries, summary.candidates, reused=False)
 
 
