@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +26,9 @@ def test_an_item_without_text_and_image_is_refused(text: str | None) -> None:
         (Item(image="a.png"), "image"),
         (Item(" ", "a.png"), "image"),
         (Item("a", b"\x89PNG"), "image,text"),
+        (Item(video=["a.png", "b.png"]), "video"),
+        (Item(" ", video=[Image.new("RGB", (3, 4))]), "video"),
+        (Item("a", video=("a.png", b"\x89PNG")), "video,text"),
     ],
 )
 def test_the_modality_follows_from_the_content(item: Item, modality: str) -> None:
@@ -43,5 +48,42 @@ def test_the_label_of_an_image_names_it() -> None:
     assert Item(image=b"abc").label() == "image of 3 bytes"
 
 
+def test_the_label_of_a_video_names_its_first_frame() -> None:
+    assert Item(video=["shop/1.jpg", "shop/2.jpg"]).label() == "video of 2 frames (shop/1.jpg first)"
+    assert Item(video=[Path("1.jpg")]).label() == "video of 1 frame (1.jpg first)"
+
+
 def test_items_of_paths_can_be_counted_and_cached() -> None:
     assert len({Item("a", "b.png"), Item("a", "b.png"), Item("a", "c.png")}) == 2
+    videos = (["a.png", "b.png"], ("a.png", "b.png"), ["b.png", "a.png"])
+    assert len({Item(video=frames) for frames in videos}) == 2
+
+
+def test_what_is_shown_is_the_image_or_the_frames() -> None:
+    frames = ["a.png", "b.png"]
+    item = Item(video=frames)
+    frames.append("c.png")
+    assert item.shown == ("a.png", "b.png"), "an item does not change behind one's back"
+    assert Item(image="a.png").shown == "a.png"
+    assert Item("a").shown is None
+
+
+def test_an_image_and_a_video_at_once_are_refused() -> None:
+    with pytest.raises(ItemError, match="an image and a video; give one"):
+        Item(image="a.png", video=["a.png"])
+
+
+def test_a_video_without_frames_is_refused() -> None:
+    with pytest.raises(ItemError, match="no frames"):
+        Item("a", video=[])
+
+
+def test_a_frame_that_is_no_image_is_named() -> None:
+    with pytest.raises(ItemError, match="frame 2 of the video is of type ndarray; give a path"):
+        Item(video=["a.png", np.zeros((2, 2, 3))])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("video", ["clip.mp4", Path("clip.mp4"), b"\x00\x00", Image.new("RGB", (3, 4))])
+def test_a_video_that_is_no_sequence_of_frames_is_refused(video: Any) -> None:
+    with pytest.raises(ItemError, match=r"the video is (clip\.mp4|of type \w+); give its frames"):
+        Item(video=video)

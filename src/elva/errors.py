@@ -7,7 +7,7 @@
     │   │   ├── MediaUnreadable     truncated, or no picture at all
     │   │   ├── MediaTooLarge       over the limit of bytes or pixels
     │   │   └── MediaTooNarrow      a strip that no model can look at
-    │   ├── ItemError           an item with neither text nor image
+    │   ├── ItemError           an item that holds nothing, or too much
     │   ├── DataError           one bad place in a data file
     │   ├── DataErrors          all bad places found in one reading
     │   ├── VectorError         vectors that can't be ranked (elva.index.gallery)
@@ -58,7 +58,7 @@ class MediaTooNarrow(MediaError):
 
 
 class ItemError(InputError):
-    """An item holds neither text nor image."""
+    """An item holds nothing that could be embedded, or an image and a video at once."""
 
 
 class DataError(InputError):

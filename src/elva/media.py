@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +17,8 @@ from elva.errors import MediaMissing, MediaTooLarge, MediaTooNarrow, MediaUnread
 
 ImageSource = str | Path | bytes | Image.Image
 """A path, the encoded bytes of an image file, or a picture already in memory."""
+Visual = ImageSource | tuple[ImageSource, ...]
+"""What a model looks at: a picture, or a clip as the tuple of its frames."""
 
 SIDEWAYS = (5, 6, 7, 8)
 """EXIF orientations that exchange width and height."""
@@ -142,8 +144,20 @@ def image_key(source: ImageSource) -> str:
         raise _not_readable(source, error) from error
 
 
-def describe(source: ImageSource) -> str:
-    """A short name of an image source, for tables and errors."""
+def clip_key(frames: Iterable[str]) -> str:
+    """The name of a clip's content, of the keys of its frames in their order; never that of a picture."""
+    return hashlib.sha256(" ".join(["video", *frames]).encode()).hexdigest()
+
+
+def frames_of(visual: Visual) -> tuple[ImageSource, ...]:
+    """The frames of a clip; a picture is its own single frame."""
+    return visual if isinstance(visual, tuple) else (visual,)
+
+
+def describe(source: Visual) -> str:
+    """A short name of a picture or a clip, for tables and errors."""
+    if isinstance(source, tuple):
+        return f"video of {len(source)} {'frame' if len(source) == 1 else 'frames'} ({describe(source[0])} first)"
     if isinstance(source, Image.Image):
         return f"image of {source.width} x {source.height} pixels"
     if isinstance(source, bytes):

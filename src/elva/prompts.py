@@ -20,7 +20,13 @@ PAPER_GENERATIVE = (
 )
 CLASSIC_ONE_WORD = "Summarize above {modality} in one word:"
 
-MODALITY_WORDS = {"text": "sentence", "image": "image", "image,text": "image and sentence"}
+MODALITY_WORDS = {
+    "text": "sentence",
+    "image": "image",
+    "image,text": "image and sentence",
+    "video": "video",
+    "video,text": "video and sentence",
+}
 """What the one-word prompt calls each modality."""
 
 

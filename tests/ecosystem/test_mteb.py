@@ -20,7 +20,7 @@ from elva.data.published_counts import COUNTS
 from elva.ecosystem import mteb as adapter
 from elva.ecosystem.mteb import EMPTY, MtebEncoder, mbeir_tasks, table
 from elva.encoding import Extraction, Vectors
-from elva.errors import MissingExtra
+from elva.errors import InputError, MissingExtra
 from elva.items import Item
 from elva.model.embedder import Embedder
 from smallest import smallest_embedder
@@ -91,6 +91,12 @@ def test_empty_texts_are_read_as_such_and_counted(embedder: Embedder) -> None:
         vectors = encode(MtebEncoder(embedder), [{"text": ["", "red"]}, {"text": ["  "]}])
     wanted = embedder.embed([Item(text=EMPTY), Item(text="red"), Item(text=EMPTY)]).vectors
     np.testing.assert_allclose(vectors, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [{"video": [None]}, {"text": ["red"], "video": [None]}, {"audio": [None]}])
+def test_tasks_with_sound_or_video_are_refused(embedder: Embedder, batch: Any) -> None:
+    with pytest.raises(InputError, match=r"holds (audio|video), and this encoder reads text and image"):
+        encode(MtebEncoder(embedder), [batch])
 
 
 def test_results_are_filed_by_what_changes_them(embedder: Embedder) -> None:

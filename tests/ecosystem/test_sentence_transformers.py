@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from jinja2 import TemplateError
 from PIL import Image
 
 from elva.ecosystem.sentence_transformers import export_sentence_transformers
@@ -105,6 +106,15 @@ def test_pictures_with_texts_have_the_same_vectors(embedder: Embedder, exported:
     ours = elva(embedder, [Item(text=text, image=image, instruction="Find it.") for text, image in pairs])
     theirs = exported.encode([{"text": text, "image": image} for text, image in pairs], prompt="Find it.")
     np.testing.assert_allclose(theirs, ours, atol=1e-5)
+
+
+def test_videos_are_refused(exported: Any) -> None:
+    clip = [picture(0, (64, 64)), picture(1, (64, 64))]
+    with pytest.raises(ValueError, match="'video' is not supported"):
+        exported.encode([{"video": clip}])
+    message = {"role": "user", "content": [{"type": "video", "video": clip}, {"type": "text", "text": "red"}]}
+    with pytest.raises(TemplateError, match="reads text and image, not video"):
+        exported.encode([[message]])
 
 
 def test_a_text_after_a_batch_of_pictures_keeps_its_vector(exported: Any) -> None:

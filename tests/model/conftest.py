@@ -21,17 +21,20 @@ def embedder() -> Embedder:
 
 @pytest.fixture
 def items() -> list[Item]:
-    """Text, image and both; sizes and lengths differ."""
+    """Text, image and both, and clips; sizes and lengths differ."""
     rng = np.random.default_rng(0)
     pictures = [
         Image.fromarray(rng.integers(0, 255, (h, w, 3), dtype=np.uint8)) for h, w in ((64, 64), (40, 90), (64, 64))
     ]
+    frames = [Image.fromarray(rng.integers(0, 255, (40, 60, 3), dtype=np.uint8)) for _ in range(5)]
     return [
         Item(text="a small red triangle left of a large blue circle"),
         Item(image=pictures[0]),
         Item(text="red", instruction="find the picture"),
         Item(image=pictures[1], text="blue circle", instruction="find the picture"),
         Item(image=pictures[2]),
+        Item(video=frames, text="red", instruction="find the picture"),
+        Item(video=[pictures[0], frames[1]]),
     ]
 
 

@@ -241,14 +241,14 @@ def test_the_next_stage_opens_a_new_adapter_on_the_merged_model(embedder: Embedd
 def test_positions_of_text_count_and_those_of_a_picture_are_a_grid(embedder: Embedder, items: list[Item]) -> None:
     backbone, processor = embedder.backbone, embedder.processor
     ids = processor.tokens(items[0], "generative").ids
-    positions, following = backbone.positions(ids, processor.image_pad_id, None)
+    positions, following = backbone.positions(processor.types(ids), None)
     assert torch.equal(positions, torch.arange(len(ids)).expand(3, -1))
     assert following == len(ids)
 
-    _, grid = processor.pixels([items[1].image])
-    ids = processor.tokens(items[1], "generative", processor.visual_tokens(grid[0])).ids
-    positions, following = backbone.positions(ids, processor.image_pad_id, grid[0])
-    seen = ids == processor.image_pad_id
+    _, grid = processor.pixels([[items[1].image]])
+    ids = processor.tokens(items[1], "generative", grid[0]).ids
+    seen = processor.types(ids) == 1
+    positions, following = backbone.positions(seen.int(), grid[0])
     merge = processor.image_processor.merge_size
     height, width = int(grid[0, 1]) // merge, int(grid[0, 2]) // merge
     assert int(seen.sum()) == height * width

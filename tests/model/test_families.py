@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import torch
 from peft import LoraConfig
 from transformers import AutoModelForImageTextToText
 
-from elva.errors import CheckpointError
+from elva.errors import CheckpointError, InputError
 from elva.items import Item
 from elva.model.backbone import TRIED, Backbone
 from elva.model.embedder import Embedder
 from elva.model.inputs import Inputs, Prefix
 from elva.model.rollout import given, replay, sample
 from families import save_family
+from plain import plain_inputs
 
 
 @pytest.fixture(params=TRIED)
@@ -37,16 +39,9 @@ def prefix_of(embedder: Embedder, items: list[Item]) -> Prefix:
 
 def plain_states(model: Any, embedder: Embedder, item: Item, summary: list[int]) -> torch.Tensor:
     """Last hidden states (S, D) of one item and its summary by transformers' own forward."""
-    processor = embedder.processor
-    pixels: dict[str, Any] = {}
-    visual = 0
-    if item.image is not None:
-        values, grid = processor.pixels([item.image])
-        visual, pixels = processor.visual_tokens(grid[0]), {"pixel_values": values, "image_grid_thw": grid}
-    ids = torch.cat([processor.tokens(item, "generative", visual).ids, torch.tensor(summary)])[None]
-    types = (ids == processor.image_pad_id).int()
+    inputs = plain_inputs(embedder, item, torch.tensor(summary))
     with torch.no_grad():
-        output = model.model(input_ids=ids, mm_token_type_ids=types, attention_mask=torch.ones_like(ids), **pixels)
+        output = model.model(attention_mask=torch.ones_like(inputs["input_ids"]), **inputs)
     return output.last_hidden_state[0]
 
 
@@ -105,6 +100,56 @@ def test_an_untrained_base_is_as_ready_to_write_ret_as_to_end_its_answer(family:
 def test_pictures_of_other_content_give_other_vectors(loaded: Embedder, items: list[Item]) -> None:
     vectors = loaded.embed([items[1], items[4]], extraction="one_word").vectors
     assert abs(vectors[0] - vectors[1]).max() > 1e-3
+
+
+def test_the_order_of_frames_and_each_frame_give_other_vectors(loaded: Embedder, items: list[Item]) -> None:
+    frames = items[5].shown
+    assert isinstance(frames, tuple)
+    clips = [frames, frames[::-1], frames[:4], (*frames[:4], frames[0])]
+    vectors = loaded.embed([Item(video=clip) for clip in clips], extraction="one_word").vectors
+    for one, other in combinations(vectors, 2):
+        assert abs(one - other).max() > 1e-3
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_clip_that_stands_still_is_its_picture(loaded: Embedder, items: list[Item], frames: int) -> None:
+    picture = items[3].image
+    assert picture is not None
+    image, clip = Item(text="red", image=picture), Item(text="red", video=[picture] * frames)
+    inputs = Inputs(loaded.backbone, loaded.processor, loaded.features)
+    (seen,), (moving,) = inputs.prepare([image], "generative"), inputs.prepare([clip], "generative")
+    assert seen.visual is not None and moving.visual is not None
+    assert torch.equal(moving.visual, seen.visual)
+    pads, others = (loaded.processor.types(one.ids) for one in (seen, moving))
+    if loaded.backbone.times_clips:
+        assert len(moving) > len(seen), "Qwen3-VL writes a time"
+        return
+    assert torch.equal(moving.positions, seen.positions)
+    assert moving.next_position == seen.next_position
+    assert torch.equal(others, 2 * pads)
+    assert torch.equal(moving.ids[others == 0], seen.ids[pads == 0])
+    summary = loaded.processor.summary_ids("red")
+    states = [plain_states(loaded.backbone.plain, loaded, item, summary) for item in (image, clip)]
+    torch.testing.assert_close(states[0], states[1], atol=1e-6, rtol=0)
+    vectors = loaded.embed([image, clip], extraction="generative").vectors
+    assert abs(vectors[0] - vectors[1]).max() < 1e-6
+    words = loaded.embed([image, clip], extraction="one_word").vectors
+    assert abs(words[0] - words[1]).max() > 1e-3, "its prompt says video"
+
+
+def test_a_long_clip_that_stands_still_is_its_picture_again_and_again(loaded: Embedder, items: list[Item]) -> None:
+    picture = items[3].image
+    assert picture is not None
+    (once, _), (often, grid) = loaded.features.look([picture, (picture,) * 5])
+    assert grid[0] == 3
+    torch.testing.assert_close(often, once.repeat(3, 1), atol=1e-5, rtol=0)
+
+
+def test_a_family_that_was_not_tried_is_shown_no_clip(loaded: Embedder, items: list[Item]) -> None:
+    loaded.backbone.plain.config.model_type = "other_vl"
+    loaded.embed(items[:5])
+    with pytest.raises(InputError, match="'other_vl' can't be shown videos; families that can: qwen2_vl"):
+        loaded.embed(items)
 
 
 def test_a_step_of_lora_saves_a_folder_that_transformers_reads(

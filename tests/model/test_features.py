@@ -56,6 +56,32 @@ def test_one_picture_twice_is_seen_once(embedder: Embedder, looks: list[int], pi
     assert looks == [2], "what is kept is not looked at again"
 
 
+def test_a_clip_is_seen_once_whatever_its_frames_are_called(
+    embedder: Embedder, looks: list[int], pictures: list[Path]
+) -> None:
+    red, blue, copy = pictures
+    features = VisionFeatures(embedder.backbone, embedder.processor)
+    seen = features.look([(red, blue), (copy, blue.read_bytes()), (blue, red), (red,), red])
+    assert looks == [4]
+    assert seen[0][0] is seen[1][0]
+    assert not torch.equal(seen[0][0], seen[2][0]), "the order counts"
+    torch.testing.assert_close(seen[3][0], seen[4][0], atol=1e-6, rtol=0)
+
+
+def test_no_more_frames_are_looked_at_at_once_than_asked_for(
+    embedder: Embedder, looks: list[int], pictures: list[Path]
+) -> None:
+    red, blue, _ = pictures
+    shown = [red, (red, blue), (blue, red), (red, blue) * 3, blue]
+    features = VisionFeatures(embedder.backbone, embedder.processor)
+    by_parts = features.look(shown, batch_size=3)
+    assert looks == [2, 1, 1, 1], "a longer clip is looked at by itself"
+    together = VisionFeatures(embedder.backbone, embedder.processor).look(shown)
+    for (tokens, grid), (others, same) in zip(by_parts, together, strict=True):
+        torch.testing.assert_close(tokens, others, atol=1e-6, rtol=0)
+        assert torch.equal(grid, same)
+
+
 def test_without_keeping_each_call_looks_anew(embedder: Embedder, looks: list[int], pictures: list[Path]) -> None:
     features = VisionFeatures(embedder.backbone, embedder.processor, keep=False)
     features.look([pictures[0], pictures[0]])
@@ -84,12 +110,13 @@ def test_the_disk_gives_back_what_was_seen(
     embedder: Embedder, looks: list[int], pictures: list[Path], tmp_path: Path
 ) -> None:
     folder = tmp_path / "cache"
+    shown = [*pictures, tuple(pictures[:2]), tuple(pictures)]
     first = VisionFeatures(embedder.backbone, embedder.processor, folder)
-    before = first.look(pictures)
+    before = first.look(shown)
     first.save()
     later = VisionFeatures(embedder.backbone, embedder.processor, folder)
-    after = later.look(pictures)
-    assert looks == [2]
+    after = later.look(shown)
+    assert looks == [4]
     for (tokens, grid), (again, grid_again) in zip(before, after, strict=True):
         assert torch.equal(tokens, again)
         assert torch.equal(grid, grid_again)
@@ -137,15 +164,16 @@ def test_two_processes_may_write_at_once(embedder: Embedder, looks: list[int], p
     assert looks == []
 
 
-def test_the_grid_of_a_picture_needs_no_look(embedder: Embedder, looks: list[int], tmp_path: Path) -> None:
+def test_the_grid_of_a_picture_or_clip_needs_no_look(embedder: Embedder, looks: list[int], tmp_path: Path) -> None:
     features = VisionFeatures(embedder.backbone, embedder.processor)
     for width, height in ((64, 64), (40, 90), (130, 70), (9, 200)):
         path = tmp_path / f"{width}.jpg"
         Image.new("RGB", (width, height), "red").save(path)
-        grid = features.grid(path)
-        assert looks == []
-        assert torch.equal(grid, features.look([path])[0][1])
-        looks.clear()
+        for shown in (path, (path,) * 5):
+            grid = features.grid(shown)
+            assert looks == []
+            assert torch.equal(grid, features.look([shown])[0][1])
+            looks.clear()
 
 
 def test_another_vision_tower_never_reads_these_tokens(

@@ -40,9 +40,9 @@ def test_visual_tokens_lie_where_the_pads_were(inputs: Inputs, items: list[Item]
     prepared = inputs.prepare(items, "generative")
     prefix = inputs.collate(prepared)
     for row, one in enumerate(prepared):
-        pads = one.ids == inputs.processor.image_pad_id
+        pads = inputs.processor.types(one.ids) > 0
         shown = prefix.inputs[row, prefix.mask[row]][pads]
-        if one.image is None:
+        if one.shown is None:
             assert not pads.any()
         else:
             assert torch.equal(shown, one.visual)

@@ -7,7 +7,9 @@ import torch
 import torch.nn.functional as F
 
 from elva.model.inputs import Inputs
+from elva.model.processor import IMAGE_PAD, VIDEO_PAD
 from elva.model.rollout import Rollouts, given, read_one_word, replay, sample
+from plain import plain_inputs
 
 
 @pytest.fixture
@@ -29,16 +31,9 @@ def written(embedder, prefix, group_size=3, temperature=1.0, seed=0) -> Rollouts
 
 def plain_hidden(embedder, item, extra_ids):
     """Last hidden states (S, D) and logits of one item and its summary, by transformers alone."""
-    processor, hf = embedder.processor, embedder.backbone.hf
-    vision, visual_tokens = {}, 0
-    if item.image is not None:
-        pixels, grid = processor.pixels([item.image])
-        visual_tokens = processor.visual_tokens(grid[0])
-        vision = {"pixel_values": pixels, "image_grid_thw": grid}
-    ids = torch.cat([processor.tokens(item, "generative", visual_tokens).ids, extra_ids])[None]
-    types = (ids == processor.image_pad_id).int()
+    hf = embedder.backbone.hf
     hf.model.rope_deltas = None  # state left by the last call
-    out = hf(input_ids=ids, mm_token_type_ids=types, output_hidden_states=True, **vision)
+    out = hf(**plain_inputs(embedder, item, extra_ids), output_hidden_states=True)
     return out.hidden_states[-1][0], out.logits[0]
 
 
@@ -127,7 +122,7 @@ def test_control_tokens_are_never_written(embedder, items, inputs):
     prefix = inputs.collate(inputs.prepare(items, "generative"))
     tokens = written(embedder, prefix, group_size=16, temperature=5.0)
     banned = set(embedder.processor.banned_ids())
-    assert embedder.processor.image_pad_id in banned
+    assert set(embedder.processor.tokenizer.convert_tokens_to_ids([IMAGE_PAD, VIDEO_PAD])) <= banned
     assert not banned & set(tokens.tokens[tokens.mask].tolist())
 
 

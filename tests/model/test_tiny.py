@@ -57,6 +57,6 @@ def test_pictures_are_scaled_to_the_area_of_the_size() -> None:
     from PIL import Image
 
     processor = make_processor(make_tokenizer(TEXTS, 400), TinySize(), Prompts(), max_summary=7)
-    _, grids = processor.pixels([Image.new("RGB", (64, 64)), Image.new("RGB", (640, 640))])
+    _, grids = processor.pixels([[Image.new("RGB", (64, 64))], [Image.new("RGB", (640, 640))]])
     assert torch.equal(grids[0], grids[1])
     assert processor.settings.max_summary == 7

@@ -139,9 +139,18 @@ def test_the_same_generator_draws_the_same(captions: CaptionSet) -> None:
 def test_augmentation_keeps_the_size_and_repeats_with_its_generator() -> None:
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 30, 3), dtype=np.uint8))
     settings = Caption(crop=0.3, mirror=0.5)
-    one, again = (augmented(picture, settings, np.random.default_rng(1)) for _ in range(2))
+    (one,), (again,) = (augmented([picture], settings, np.random.default_rng(1)) for _ in range(2))
     assert one.size == picture.size
     assert one.tobytes() == again.tobytes() != picture.tobytes()
-    assert augmented(picture, Caption(), np.random.default_rng(1)).tobytes() == picture.tobytes()
-    mirrored = augmented(picture, Caption(mirror=1.0), np.random.default_rng(1))
+    assert augmented([picture], Caption(), np.random.default_rng(1)) == [picture]
+    (mirrored,) = augmented([picture], Caption(mirror=1.0), np.random.default_rng(1))
     assert (np.asarray(mirrored) == np.asarray(picture)[:, ::-1]).all()
+
+
+def test_the_frames_of_a_clip_are_augmented_alike() -> None:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 30, 3), dtype=np.uint8))
+    settings = Caption(crop=0.3, mirror=0.5)
+    for seed in range(4):
+        first, second = augmented([picture, picture], settings, np.random.default_rng(seed))
+        (alone,) = augmented([picture], settings, np.random.default_rng(seed))
+        assert first.tobytes() == second.tobytes() == alone.tobytes()

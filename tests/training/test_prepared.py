@@ -68,10 +68,11 @@ def test_items_without_a_caption_are_refused_with_their_number(embedder: Embedde
 
 @pytest.fixture
 def shown(tmp_path: Path) -> dict[str, Item]:
-    """Eight pictures."""
+    """Seven pictures and a clip of two frames, which has as many visual tokens as one."""
     for number in range(8):
         Image.new("RGB", (64, 64), (30 * number, 9, 9)).save(tmp_path / f"{number}.png")
-    return {f"candidate 1:{n}": Item(image=tmp_path / f"{n}.png") for n in range(8)}
+    pictures = {f"candidate 1:{n}": Item(image=tmp_path / f"{n}.png") for n in range(7)}
+    return pictures | {"candidate 1:7": Item(video=[tmp_path / "6.png", tmp_path / "7.png"])}
 
 
 def test_pictures_that_fit_into_memory_are_seen_before_the_first_step(
@@ -83,7 +84,7 @@ def test_pictures_that_fit_into_memory_are_seen_before_the_first_step(
     library = PreparedItems(embedder, "generative")
     assert library.survey(shown.items(), memory=7 * each) is None
     pictures = library.survey(shown.items(), memory=8 * each)
-    assert pictures == [item.image for item in shown.values()]
+    assert pictures == [item.shown for item in shown.values()]
     library.look(pictures)
     monkeypatch.setattr(embedder.backbone, "see", None)  # nothing is looked at any more
     library.take(shown)
@@ -101,7 +102,7 @@ def test_a_step_that_looks_at_its_own_pictures_reads_the_same(embedder: Embedder
         late.take(items)
         assert len(embedder.features._seen) == 0, "what an earlier step saw is forgotten"
         torch.testing.assert_close(late.prefix([*items]).inputs, expected, atol=1e-6, rtol=0)
-        early.look([item.image for item in items.values()])  # both share one memory here
+        early.look([item.shown for item in items.values()])  # both share one memory here
 
 
 def test_a_step_reads_the_same_bits_wherever_a_run_was_taken_up(embedder: Embedder, shown: dict[str, Item]) -> None:

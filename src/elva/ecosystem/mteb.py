@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from elva.encoding import Extraction, Vectors
-from elva.errors import MissingExtra
+from elva.errors import InputError, MissingExtra
 from elva.items import Item
 from elva.model.embedder import Embedder
 
@@ -101,6 +101,9 @@ class MtebEncoder(AbsEncoder):
             prompt_type: query or document, where the task knows them.
             batch_size: items per forward.
             options: likewise.
+
+        Raises:
+            InputError: the task has sound or video too.
         """
         is_query = prompt_type == PromptType.query
         instruction = self.get_instruction(task_metadata, prompt_type) if is_query else None
@@ -152,6 +155,9 @@ def _percent(value: float | None) -> str:
 
 def _items(batch: BatchedInput, instruction: str | None) -> Iterable[Item]:
     columns: Mapping[str, Any] = batch
+    for unread in ("audio", "video"):
+        if unread in columns:
+            raise InputError(f"the task holds {unread}, and this encoder reads text and image; choose another task")
     count = len(columns["image"] if "image" in columns else columns["text"])
     texts, images = columns.get("text", [None] * count), columns.get("image", [None] * count)
     for text, image in zip(texts, images, strict=True):

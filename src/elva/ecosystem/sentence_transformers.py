@@ -44,6 +44,7 @@ _TURN = """\
 {%- set turn = namespace(instruction='', text='', image=false) -%}
 {%- for message in messages -%}{%- for part in message.content -%}
 {%- if part.type == 'image' -%}{%- set turn.image = true -%}
+{%- elif part.type != 'text' -%}{{- raise_exception('this model reads text and image, not ' ~ part.type) -}}
 {%- elif message.role == 'system' -%}{%- set turn.instruction = part.text -%}
 {%- else -%}{%- set turn.text = part.text -%}{%- endif -%}
 {%- endfor -%}{%- endfor -%}

@@ -29,9 +29,12 @@ from transformers import AutoModelForImageTextToText
 from transformers.cache_utils import DynamicCache
 from transformers.utils import logging as transformers_logging
 
-from elva.errors import CheckpointError
+from elva.errors import CheckpointError, InputError
+from elva.items import FRAMES_PER_SECOND
 
 TRIED = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+TIMED = ("qwen3_vl",)
+"""Families of these that read a clip as blocks, one per temporal patch behind its time, instead of as one."""
 _ANY_FAMILY: Any = AutoModelForImageTextToText
 _PARTS = ("visual", "language_model", "get_image_features", "get_rope_index")
 Trainable = Literal["none", "language_model", "lora", "all"]
@@ -86,7 +89,7 @@ class Backbone(nn.Module):
         self.rows: TokenRows | None = None
         self.compute_dtype: torch.dtype = next(model.parameters()).dtype
         self._recomputes = False
-        self._text_positions = lru_cache(maxsize=4096)(self._positions)
+        self._known_positions = lru_cache(maxsize=4096)(self._positions)
 
     @classmethod
     def load(
@@ -172,6 +175,17 @@ class Backbone(nn.Module):
         table: nn.Embedding = self.plain.get_input_embeddings()
         return table
 
+    @property
+    def times_clips(self) -> bool:
+        """Whether each temporal patch of a clip is a block of its own behind its time."""
+        return self.plain.config.model_type in TIMED
+
+    def check_clips(self) -> None:
+        """InputError for a family that was not tried: each lays clips out in its own way, which can't be guessed."""
+        family = self.plain.config.model_type
+        if family not in TRIED:
+            raise InputError(f"model_type {family!r} can't be shown videos; families that can: {', '.join(TRIED)}")
+
     def language(
         self,
         inputs: Tensor,
@@ -228,8 +242,10 @@ class Backbone(nn.Module):
         return torch.autocast(self.device.type, self.compute_dtype if mixed else None, enabled=mixed)
 
     def see(self, pixels: Tensor, grid: Tensor) -> list[Tensor]:
-        """Visual tokens, one (n_i, W) tensor per image, of patches and grids as `Processor.pixels` gives them.
+        """Visual tokens, one (n_i, W) tensor per picture or clip, of what `Processor.pixels` gives.
 
+        Both share a door, and so a batch: `get_video_features` of the families that see clips does to a clip what
+        `get_image_features` does, and of both the towers look at one temporal patch at a time.
         W is D, or (1 + L) D where the tower also feeds L layers of the language model: those follow the token itself.
         """
         with self._precision():
@@ -242,26 +258,26 @@ class Backbone(nn.Module):
         layers = torch.split(visual, self.dimension, -1)[1:]
         return Deep(where, layers) if layers else None
 
-    def positions(self, ids: Tensor, image_pad: int, grid: Tensor | None) -> tuple[Tensor, int]:
+    def positions(self, types: Tensor, grid: Tensor | None) -> tuple[Tensor, int]:
         """Rotary positions (3, S) of one turn and the position of the token after it.
 
         Args:
-            ids: (S,) token ids.
-            image_pad: the id that stands for a visual token.
-            grid: (3,) grid of the turn's image, or None.
+            types: (S,) what each token stands for, see `Processor.types`.
+            grid: (3,) grid of the picture or clip of the turn, or None.
         """
-        is_visual = ids == image_pad
-        start = int(is_visual.int().argmax()) if grid is not None else 0
-        layout = tuple(int(x) for x in grid) if grid is not None else ()
-        return self._text_positions(len(ids), start, int(is_visual.sum()) if grid is not None else 0, layout)
+        return self._known_positions(bytes(types.tolist()), () if grid is None else tuple(grid.tolist()))
 
-    def _positions(self, length: int, start: int, visual: int, grid: tuple[int, ...]) -> tuple[Tensor, int]:
-        types = torch.zeros(1, length, dtype=torch.int32)
-        types[0, start : start + visual] = 1
-        grids = torch.tensor([grid]) if grid else None
-        positions, _ = self.plain.model.get_rope_index(
-            torch.zeros(1, length, dtype=torch.long), mm_token_type_ids=types, image_grid_thw=grids
-        )
+    def _positions(self, types: bytes, grid: tuple[int, ...]) -> tuple[Tensor, int]:
+        shown: dict[str, Tensor] = {}
+        if grid and 2 in types:  # a video's
+            # Qwen2.5-VL counts the time between temporal patches in seconds; the others take no notice.
+            seconds = self.plain.config.vision_config.temporal_patch_size / FRAMES_PER_SECOND
+            shown = {"video_grid_thw": torch.tensor([grid]), "second_per_grid_ts": torch.tensor([seconds])}
+        elif grid:
+            shown = {"image_grid_thw": torch.tensor([grid])}
+        ids = torch.zeros(1, len(types), dtype=torch.long)  # get_rope_index reads nothing of them but their number
+        kinds = torch.tensor([[*types]], dtype=torch.int32)
+        positions, _ = self.plain.model.get_rope_index(ids, mm_token_type_ids=kinds, **shown)
         return positions[:, 0], int(positions.max()) + 1
 
     def add_token(self, token: int, end: int | None = None) -> None:

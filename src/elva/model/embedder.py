@@ -61,7 +61,7 @@ def is_replaceable(folder: Path) -> bool:
 
 
 class Embedder:
-    """A retriever: one model that turns text, images, or both into comparable unit vectors.
+    """A retriever: one model that turns text, images, videos, or text beside one into comparable unit vectors.
 
     >>> embedder = Embedder.load("tiny-base")
     >>> embedder.encode_query([Item(text="a red circle left of a blue square")]).shape
@@ -162,6 +162,7 @@ class Embedder:
 
         Raises:
             MediaError: a picture is missing, damaged or too large.
+            InputError: a video, and a model of a family that was not tried with any.
         """
         how = extraction or self.extraction
         vectors = np.zeros((len(items), self.dimension), np.float32)

@@ -25,7 +25,7 @@ from elva.errors import InputError
 LOG = logging.getLogger(__name__)
 
 Seen = tuple[Tensor, Tensor]
-"""Visual tokens (n, W) and the grid (3,) of one picture."""
+"""Visual tokens (n, W) and the grid (3,) of one picture or clip."""
 
 
 class FeatureFiles:

@@ -1,17 +1,17 @@
-"""Visual tokens of pictures, computed once: the vision tower is frozen after the base, so they never change."""
+"""Visual tokens of what is shown, computed once: the vision tower is frozen after the base, so they never change."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from elva.media import ImageSource, image_key, image_size, load_image
+from elva.media import Visual, clip_key, frames_of, image_key, image_size, load_image
 from elva.model.backbone import Backbone
 from elva.model.feature_files import FeatureFiles, Seen
 from elva.model.processor import Processor
@@ -21,7 +21,7 @@ PENDING_BYTES = 256_000_000
 
 
 class VisionFeatures:
-    """Visual tokens by picture content.
+    """Visual tokens by the content of a picture or clip.
 
     Args:
         backbone: whose vision tower looks.
@@ -48,9 +48,14 @@ class VisionFeatures:
         return f"{self.backbone.fingerprint('vision')}-{cutting[:8]}-{precision}"
 
     def look(
-        self, sources: Sequence[ImageSource], batch_size: int = 128, progress: Callable[[int], None] | None = None
+        self, sources: Sequence[Visual], batch_size: int = 128, progress: Callable[[int], None] | None = None
     ) -> list[Seen]:
-        """Visual tokens and grid of each picture; a picture that occurs twice is computed once.
+        """Visual tokens and grid of each picture or clip; what occurs twice is computed once.
+
+        Args:
+            sources: pictures, and clips as tuples of frames.
+            batch_size: frames that are looked at together; a longer clip is looked at by itself.
+            progress: called with the number of pictures and clips just looked at.
 
         Raises:
             MediaError: a picture is missing, damaged or too large.
@@ -77,14 +82,14 @@ class VisionFeatures:
         return [known[key] for key in keys]
 
     def _cut(
-        self, pictures: Sequence[tuple[str, ImageSource]], batch_size: int
+        self, visuals: Sequence[tuple[str, Visual]], batch_size: int
     ) -> Iterator[tuple[list[str], Tensor, Tensor]]:
         """Batches of keys, patches and grids (n, 3); while the tower sees one, threads decode and cut the next."""
 
-        def cut(picture: tuple[str, ImageSource]) -> tuple[Tensor, Tensor]:
-            return self.processor.pixels([load_image(picture[1])])
+        def cut(visual: tuple[str, Visual]) -> tuple[Tensor, Tensor]:
+            return self.processor.pixels([[load_image(frame) for frame in frames_of(visual[1])]])
 
-        batches = [pictures[start : start + batch_size] for start in range(0, len(pictures), batch_size)]
+        batches = list(_batches(visuals, batch_size))
         with ThreadPoolExecutor() as threads:
             ahead = deque(threads.map(cut, batch) for batch in batches[:1])
             for number, batch in enumerate(batches):
@@ -93,15 +98,18 @@ class VisionFeatures:
                 patches, grids = zip(*ahead.popleft(), strict=True)
                 yield [key for key, _ in batch], torch.cat(patches), torch.cat(grids)
 
-    def grid(self, source: ImageSource) -> Tensor:
-        """The grid (3,) of a picture, without looking at it.
+    def grid(self, source: Visual) -> Tensor:
+        """The grid (3,) of a picture or clip, without looking at it.
 
         Raises:
-            MediaError: a picture is missing, too large, or its header is damaged.
+            MediaError: the picture, or the clip's first frame, is missing, too large, or its header is damaged.
         """
-        return self.processor.grid(image_size(source))
+        frames = frames_of(source)
+        return self.processor.grid(image_size(frames[0]), len(frames))
 
-    def _key(self, source: ImageSource) -> str:
+    def _key(self, source: Visual) -> str:
+        if isinstance(source, tuple):
+            return clip_key(map(self._key, source))
         if not isinstance(source, str | Path):
             return image_key(source)
         if not self.keep:
@@ -126,3 +134,17 @@ class VisionFeatures:
         if self._files and self._pending:
             self._files.add(self._pending)
             self._pending = {}
+
+
+def _batches(visuals: Iterable[tuple[str, Visual]], most: int) -> Iterator[list[tuple[str, Visual]]]:
+    """The same in runs of at most so many frames, or of one longer clip."""
+    batch, count = list[tuple[str, Visual]](), 0
+    for key, visual in visuals:
+        more = len(frames_of(visual))
+        if batch and count + more > most:
+            yield batch
+            batch, count = [], 0
+        batch.append((key, visual))
+        count += more
+    if batch:
+        yield batch

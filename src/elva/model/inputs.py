@@ -11,7 +11,7 @@ from torch import Tensor
 
 from elva.encoding import Extraction
 from elva.items import Item
-from elva.media import ImageSource, load_image
+from elva.media import Visual, frames_of, load_image
 from elva.model.backbone import Backbone, Deep
 from elva.model.features import VisionFeatures
 from elva.model.processor import Processor
@@ -25,15 +25,15 @@ class Prepared:
         ids: (S,) token ids of the turn.
         positions: (3, S) rotary positions.
         next_position: rotary position of the first written token.
-        image: its picture, or None.
-        visual: (n, W) visual tokens of the picture as `Backbone.see` gives them; None where it wasn't looked at yet.
+        shown: its picture or clip, or None.
+        visual: (n, W) visual tokens of what is shown as `Backbone.see` gives them; None where it wasn't looked at yet.
         truncated: whether its text was cut.
     """
 
     ids: Tensor
     positions: Tensor
     next_position: int
-    image: ImageSource | None
+    shown: Visual | None
     visual: Tensor | None
     truncated: bool
 
@@ -75,44 +75,51 @@ class Inputs:
         Args:
             items: what to prepare.
             extraction: which prompt.
-            look: look at their pictures too; else `collate` does, when they are read.
+            look: look at what they show too; else `collate` does, when they are read.
 
         Raises:
             MediaError: a picture is missing, damaged or too large.
+            InputError: a video, and a model that can't be shown any.
         """
-        pictures = [item.image for item in items if item.image is not None]
+        shown = self._shown(items)
         if look:
-            seen: Iterator[tuple[Tensor | None, Tensor]] = iter(self.features.look(pictures))
+            seen: Iterator[tuple[Tensor | None, Tensor]] = iter(self.features.look(shown))
         else:
-            seen = ((None, self.features.grid(picture)) for picture in pictures)
-        return [self._prepare(item, extraction, next(seen) if item.image is not None else None) for item in items]
+            seen = ((None, self.features.grid(one)) for one in shown)
+        return [self._prepare(item, extraction, next(seen) if item.shown is not None else None) for item in items]
 
     def prepare_live(
         self,
         items: Sequence[Item],
         extraction: Extraction,
-        alter: Callable[[Image.Image], Image.Image] = lambda picture: picture,
+        alter: Callable[[list[Image.Image]], list[Image.Image]] = lambda frames: frames,
     ) -> list[Prepared]:
         """As `prepare`, but looks anew with gradient into the vision tower: only the base stage trains it.
 
         Args:
             items: what to look at.
             extraction: which prompt.
-            alter: augments a picture before it is looked at.
+            alter: augments the frames of a clip, or the one of a picture, before they are looked at.
         """
-        pictures = [alter(load_image(item.image)) for item in items if item.image is not None]
+        clips = [alter([load_image(frame) for frame in frames_of(one)]) for one in self._shown(items)]
         seen: Iterator[tuple[Tensor, Tensor]] = iter(())
-        if pictures:
-            pixels, grids = self.processor.pixels(pictures)
+        if clips:
+            pixels, grids = self.processor.pixels(clips)
             seen = iter(list(zip(self.backbone.see(pixels, grids), grids, strict=True)))
-        return [self._prepare(item, extraction, next(seen) if item.image is not None else None) for item in items]
+        return [self._prepare(item, extraction, next(seen) if item.shown is not None else None) for item in items]
+
+    def _shown(self, items: Sequence[Item]) -> list[Visual]:
+        """What is looked at, in the order of the items; InputError where the model can't be shown a clip."""
+        if any(item.video is not None for item in items):
+            self.backbone.check_clips()
+        return [item.shown for item in items if item.shown is not None]
 
     def _prepare(self, item: Item, extraction: Extraction, seen: tuple[Tensor | None, Tensor] | None) -> Prepared:
         visual, grid = seen if seen is not None else (None, None)
-        tokens = self.processor.tokens(item, extraction, 0 if grid is None else self.processor.visual_tokens(grid))
+        tokens = self.processor.tokens(item, extraction, grid, self.backbone.times_clips)
         placed = grid if self.processor.settings.positions == "grid" else None
-        positions, following = self.backbone.positions(tokens.ids, self.processor.image_pad_id, placed)
-        return Prepared(tokens.ids, positions, following, item.image, visual, tokens.truncated)
+        positions, following = self.backbone.positions(self.processor.types(tokens.ids), placed)
+        return Prepared(tokens.ids, positions, following, item.shown, visual, tokens.truncated)
 
     def collate(self, batch: Sequence[Prepared]) -> Prefix:
         """Pad and embed; gradients flow into the token embeddings where they train.
@@ -131,12 +138,12 @@ class Inputs:
             mask[row, width - len(one) :] = True
         ids = ids.to(device)
         inputs = self.backbone.embed(ids)
-        unseen = self.features.look([one.image for one in batch if one.visual is None and one.image is not None])
+        unseen = self.features.look([one.shown for one in batch if one.visual is None and one.shown is not None])
         fresh = iter(unseen)
-        visual = [next(fresh)[0] if one.visual is None else one.visual for one in batch if one.image is not None]
+        visual = [next(fresh)[0] if one.visual is None else one.visual for one in batch if one.shown is not None]
         deep = None
         if visual:
-            places = ids == self.processor.image_pad_id
+            places = self.processor.types(ids) > 0
             seen = torch.cat([tokens.to(device=device, dtype=inputs.dtype) for tokens in visual])
             inputs = inputs.masked_scatter(places.unsqueeze(-1), seen[:, : self.backbone.dimension])
             deep = self.backbone.deep(places, seen)

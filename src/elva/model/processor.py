@@ -2,10 +2,17 @@
 
 The stock Qwen2VLProcessor builds a video processor that needs torchvision, so the two parts are held side by
 side here: a fast tokenizer and a Qwen2VLImageProcessorPil. Both are saved in their usual files.
+
+A picture is a clip of one frame. The vision tower looks at `temporal_patch_size` frames at a time (two, in all
+families) as one temporal patch, so a picture is shown twice, and so is the last frame of an odd number. A clip that
+does not move is therefore the same patches, visual tokens and rotary positions as its picture, once per temporal patch.
+What differs is written: the one-word prompt says "video", and Qwen3-VL puts a time before each temporal patch. The pad
+that stands for a visual token differs too, which no model sees: the token takes its place.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +25,14 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from elva.encoding import Extraction
 from elva.errors import CheckpointError
-from elva.items import Item
+from elva.items import FRAMES_PER_SECOND, Item
 from elva.model.layouts import OWN_TOKENS, read_settings
 from elva.model.settings import Settings
 from elva.prompts import RET
 
 IMAGE_PAD = "<|image_pad|>"
+VIDEO_PAD = "<|video_pad|>"
+VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +40,7 @@ class Tokens:
     """One item as the language model sees it.
 
     Attributes:
-        ids: (S,) int64, with one image-pad id per visual token.
+        ids: (S,) int64, with one pad id of image or video per visual token.
         truncated: whether the item's text was cut to `Settings.max_text`.
     """
 
@@ -54,8 +63,10 @@ class Processor:
         self.tokenizer = tokenizer
         self.image_processor = image_processor
         self.settings, self.told = settings, told
+        vocabulary = tokenizer.get_vocab()
+        self._pads = [int(vocabulary.get(pad, -1)) for pad in (IMAGE_PAD, VIDEO_PAD)]
         added = (token for token in tokenizer.added_tokens_decoder.values() if token.special)
-        own = (token for token in OWN_TOKENS if token in tokenizer.get_vocab())
+        own = (token for token in OWN_TOKENS if token in vocabulary)
         known = [*tokenizer.all_special_tokens, *(str(token) for token in added), *own]
         self.control_tokens = [token for token in dict.fromkeys(known) if token]
 
@@ -96,10 +107,10 @@ class Processor:
         """Id that fills short rows."""
         return int(self.tokenizer.pad_token_id)
 
-    @property
-    def image_pad_id(self) -> int:
-        """Id that stands for one visual token."""
-        return int(self.tokenizer.convert_tokens_to_ids(IMAGE_PAD))
+    def types(self, ids: Tensor) -> Tensor:
+        """What each id stands for, as transformers counts: 0 itself, 1 a visual token of a picture, 2 of a video."""
+        picture, video = self._pads
+        return (ids == picture).int() + 2 * (ids == video).int()
 
     def add_ret(self) -> bool:
         """Add [RET] to the vocabulary; False if it is there already."""
@@ -113,13 +124,29 @@ class Processor:
         """Ids never to be sampled: all control tokens but [RET]. One sampled image pad breaks the next forward."""
         return sorted({*self.tokenizer.convert_tokens_to_ids(self.control_tokens)} - {self.ret_id})
 
-    def pixels(self, images: list[Image.Image]) -> tuple[Tensor, Tensor]:
-        """Patches (sum of t*h*w, C*T*P*P) float32 and grids (n, 3) int64 of RGB images."""
-        batch = self.image_processor(images=images, return_tensors="pt")
-        return batch["pixel_values"], batch["image_grid_thw"]
+    def pixels(self, clips: Sequence[Sequence[Image.Image]]) -> tuple[Tensor, Tensor]:
+        """Patches (sum of t*h*w, C*T*P*P) float32 and grids (n, 3) int64 of n clips.
 
-    def grid(self, size: tuple[int, int]) -> Tensor:
-        """The (3,) int64 grid that `pixels` gives an image of this (width, height) in pixels."""
+        Args:
+            clips: the RGB frames of each; a picture is one frame. All frames of a clip are scaled as its first.
+        """
+        patches, grids = zip(*map(self._patches, clips), strict=True)
+        return torch.cat(patches), torch.stack(grids)
+
+    def _patches(self, frames: Sequence[Image.Image]) -> tuple[Tensor, Tensor]:
+        """Patches (t*h*w, C*T*P*P) and the grid (3,) of one clip."""
+        images, size = self.image_processor, frames[0].size
+        alike = [frame if frame.size == size else frame.resize(size, images.resample) for frame in frames]
+        batch, depth = images(images=alike, return_tensors="pt"), images.temporal_patch_size
+        # Each frame comes as a picture, shown T times: (frames, h*w, C, T, P*P). Of the T frames of a temporal patch,
+        # the k-th gives what is shown k-th.
+        pictures = batch["pixel_values"].unflatten(1, (-1, depth, images.patch_size**2)).unflatten(0, (len(frames), -1))
+        order = [*range(len(frames)), *[-1] * (-len(frames) % depth)]
+        moving = torch.stack([pictures[:, :, :, k][order[k::depth]] for k in range(depth)], 3)
+        return moving.flatten(2).flatten(0, 1), batch["image_grid_thw"][0] * torch.tensor([len(moving), 1, 1])
+
+    def grid(self, size: tuple[int, int], frames: int = 1) -> Tensor:
+        """The (3,) int64 grid that `pixels` gives so many frames, the first of this (width, height) in pixels."""
         images = self.image_processor
         width, height = size
         sides = smart_resize(
@@ -129,26 +156,55 @@ class Processor:
             min_pixels=images.size["shortest_edge"],
             max_pixels=images.size["longest_edge"],
         )
-        return torch.tensor([1, *(side // images.patch_size for side in sides)])
+        return torch.tensor([-(-frames // images.temporal_patch_size), *(side // images.patch_size for side in sides)])
 
     def visual_tokens(self, grid: Tensor) -> int:
-        """Number of image-pad tokens of one image with this (3,) grid."""
+        """Number of visual tokens of a picture or clip with this (3,) grid."""
         return int(grid.prod()) // int(self.image_processor.merge_size) ** 2
 
-    def tokens(self, item: Item, extraction: Extraction, visual_tokens: int = 0) -> Tokens:
-        """The user's turn for one item, up to the place where the model starts to write."""
+    def times(self, frames: int) -> list[float]:
+        """Seconds of each temporal patch of a clip: the middle between its first and last frame."""
+        depth, last = self.image_processor.temporal_patch_size, frames - 1
+        return [(first + min(first + depth - 1, last)) / 2 / FRAMES_PER_SECOND for first in range(0, frames, depth)]
+
+    def tokens(self, item: Item, extraction: Extraction, grid: Tensor | None = None, timed: bool = False) -> Tokens:
+        """The user's turn for one item, up to the place where the model starts to write.
+
+        Args:
+            item: what the turn is about.
+            extraction: which prompt it ends with.
+            grid: (3,) of what the item shows; None leaves one pad for all of it.
+            timed: each temporal patch of a clip stands alone, behind its time (`Backbone.times_clips`).
+
+        Raises:
+            CheckpointError: the chat template has no place for what the item shows.
+        """
         text, truncated = self._own_text(item)
-        content: list[dict[str, str]] = [{"type": "image"}] if item.image is not None else []
+        content: list[dict[str, str]] = []
+        if item.shown is not None:
+            content.append({"type": "image" if item.video is None else "video"})
         instruction = self._without_control(item.instruction) if item.instruction else None
         words = self.settings.prompts.user_text(replace(item, instruction=instruction), text, extraction)
         content.append({"type": "text", "text": words})
         turn = self.tokenizer.apply_chat_template(
             [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
         )
-        if visual_tokens:
-            turn = turn.replace(IMAGE_PAD, IMAGE_PAD * visual_tokens, 1)
+        if grid is not None:
+            turn = self._with_pads(turn, item, grid, timed)
         ids = self.tokenizer(turn, add_special_tokens=False)["input_ids"]
         return Tokens(torch.tensor(ids, dtype=torch.long), truncated)
+
+    def _with_pads(self, turn: str, item: Item, grid: Tensor, timed: bool) -> str:
+        """The turn with a pad per visual token where the template wrote one for all."""
+        pad = IMAGE_PAD if item.video is None else VIDEO_PAD
+        if pad not in turn:
+            raise CheckpointError(f"the chat template writes no {pad}; take that of a Qwen-VL model, which does")
+        pads = pad * self.visual_tokens(grid)
+        if item.video is not None and timed:
+            times = self.times(len(item.video))
+            block = VISION_START + pad * (self.visual_tokens(grid) // len(times)) + VISION_END
+            pads = "".join(f"<{time:.1f} seconds>{block}" for time in times)
+        return turn.replace(pad, pads, 1)
 
     def _own_text(self, item: Item) -> tuple[str | None, bool]:
         if item.text is None:

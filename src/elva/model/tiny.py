@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast, Qwen2VLConfig, Qwen2VLForCondi
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from elva.model.backbone import Backbone
-from elva.model.processor import IMAGE_PAD, Processor
+from elva.model.processor import IMAGE_PAD, VIDEO_PAD, VISION_END, VISION_START, Processor
 from elva.model.settings import Settings
 from elva.prompts import RET, Prompts
 
@@ -23,15 +23,16 @@ SPECIAL = (
     "<|endoftext|>",
     "<|im_start|>",
     "<|im_end|>",
-    "<|vision_start|>",
-    "<|vision_end|>",
+    VISION_START,
+    VISION_END,
     IMAGE_PAD,
-    "<|video_pad|>",
+    VIDEO_PAD,
     RET,
 )
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n"
     "{% for part in message.content %}{% if part.type == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
+    "{% elif part.type == 'video' %}<|vision_start|><|video_pad|><|vision_end|>"
     "{% elif part.type == 'text' %}{{ part.text }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
@@ -119,9 +120,9 @@ def make_model(size: TinySize, tokenizer: Any, seed: int) -> Backbone:
             "initializer_range": size.vision_width**-0.5,
         },
         image_token_id=token(IMAGE_PAD),
-        video_token_id=token("<|video_pad|>"),
-        vision_start_token_id=token("<|vision_start|>"),
-        vision_end_token_id=token("<|vision_end|>"),
+        video_token_id=token(VIDEO_PAD),
+        vision_start_token_id=token(VISION_START),
+        vision_end_token_id=token(VISION_END),
         tie_word_embeddings=True,
     )
     torch.manual_seed(seed)

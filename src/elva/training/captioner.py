@@ -107,7 +107,7 @@ class CaptionSet:
         self, rng: np.random.Generator, count: int, text_share: float, instruction_share: float
     ) -> list[tuple[Item, str]]:
         """`count` pairs: `text_share` of them text alone, the rest as they lie in the data."""
-        seeing: list[Modality] = [m for m in ("image", "image,text") if self.items.get(m)]
+        seeing: list[Modality] = [m for m in ("image", "image,text", "video", "video,text") if self.items.get(m)]
         sizes = np.array([len(self.items[m]) for m in seeing], float)
         pairs = []
         for _ in range(count):
@@ -120,21 +120,28 @@ class CaptionSet:
         return pairs
 
 
-def augmented(picture: Image.Image, settings: Caption, rng: np.random.Generator) -> Image.Image:
-    """A random part of the picture at the picture's own size, perhaps mirrored.
+def augmented(frames: list[Image.Image], settings: Caption, rng: np.random.Generator) -> list[Image.Image]:
+    """A random part of the picture at the picture's own size, perhaps mirrored; of a clip, the same of every frame.
 
     Args:
-        picture: what the data shows.
+        frames: what the data shows; a picture is one.
         settings: how much; by default nothing changes.
         rng: draws the part and the side.
     """
     if settings.crop:
-        width, height = (side * (1.0 - settings.crop * rng.random()) for side in picture.size)
-        left, top = (picture.width - width) * rng.random(), (picture.height - height) * rng.random()
-        picture = picture.resize(picture.size, Image.Resampling.BILINEAR, (left, top, left + width, top + height))
+        width, height = (1.0 - settings.crop * rng.random() for _ in range(2))
+        left, top = rng.random(), rng.random()
+        frames = [_part(frame, width, height, left, top) for frame in frames]
     if settings.mirror and rng.random() < settings.mirror:
-        picture = ImageOps.mirror(picture)
-    return picture
+        frames = [ImageOps.mirror(frame) for frame in frames]
+    return frames
+
+
+def _part(picture: Image.Image, width: float, height: float, left: float, top: float) -> Image.Image:
+    """The part of these shares of both sides, with these shares of the rest before it, at the size of the whole."""
+    wide, high = picture.width * width, picture.height * height
+    x, y = (picture.width - wide) * left, (picture.height - high) * top
+    return picture.resize(picture.size, Image.Resampling.BILINEAR, (x, y, x + wide, y + high))
 
 
 def train_captioner(session: Session) -> None:

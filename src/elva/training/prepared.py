@@ -20,7 +20,7 @@ from elva.data.stored import Stored
 from elva.encoding import Extraction
 from elva.errors import InputError
 from elva.items import Item
-from elva.media import ImageSource
+from elva.media import Visual
 from elva.model.embedder import Embedder
 from elva.model.inputs import Inputs, Prefix, Prepared
 from elva.model.rollout import Rollouts, given
@@ -74,7 +74,7 @@ class PreparedItems:
         self._cut: set[str] = set()
         self._all_seen = False
 
-    def survey(self, items: Iterable[tuple[str, Item]], memory: float) -> list[ImageSource] | None:
+    def survey(self, items: Iterable[tuple[str, Item]], memory: float) -> list[Visual] | None:
         """Go through all items that may occur, before the first step.
 
         Args:
@@ -82,20 +82,20 @@ class PreparedItems:
             memory: bytes that the visual tokens of their pictures may take.
 
         Returns:
-            Their pictures, for `look`; None where the tokens of all would take more memory.
+            Their pictures and clips, for `look`; None where the tokens of all would take more memory.
 
         Raises:
             InputError: items have no caption.
             MediaError: one of the first pictures is missing, damaged or too large.
         """
-        pictures, missing, count = dict[ImageSource, None](), list[str](), 0
+        pictures, missing, count = dict[Visual, None](), list[str](), 0
         most = math.inf if memory else 0
         for key, item in items:
             count += 1
             if self._captions is not None and key not in self._captions:
                 missing.append(key)
-            if item.image is not None and len(pictures) <= most:
-                pictures[item.image] = None
+            if item.shown is not None and len(pictures) <= most:
+                pictures[item.shown] = None
                 if len(pictures) == PROBED:
                     most = memory / self._bytes_each([*pictures])
             if len(pictures) > most and self._captions is None:
@@ -107,10 +107,10 @@ class PreparedItems:
             )
         return [*pictures] if len(pictures) <= most else None
 
-    def _bytes_each(self, pictures: Sequence[ImageSource]) -> float:
+    def _bytes_each(self, pictures: Sequence[Visual]) -> float:
         return sum(tokens.nbytes for tokens, _ in self._embedder.features.look(pictures)) / len(pictures)
 
-    def look(self, pictures: Sequence[ImageSource], progress: Callable[[int], None] | None = None) -> None:
+    def look(self, pictures: Sequence[Visual], progress: Callable[[int], None] | None = None) -> None:
         """Look at all pictures of the run, so that no step needs to.
 
         Args:
