@@ -227,9 +227,8 @@ def test_ret_gets_a_row_that_is_saved_and_read_by_transformers(tmp_path: Path, f
     tables = [embedder.backbone.embedding_table.weight, embedder.backbone.plain.lm_head.weight]
     assert (tables[0] is tables[1]) is (family == "qwen2_vl")
     assert embedder.processor.ret_id == vocabulary
-    for table in tables:
-        assert len(table) == vocabulary + (rows or 1)
-        torch.testing.assert_close(table[vocabulary], table[:vocabulary].mean(0))
+    assert [len(table) for table in tables] == [vocabulary + (rows or 1)] * 2
+    assert Embedder.load(folder).fingerprint == embedder.fingerprint, "no chance decides what the row is"
     embedder.save(tmp_path / "saved")
     again = Embedder.load(tmp_path / "saved")
     assert again.fingerprint == embedder.fingerprint
