@@ -117,8 +117,11 @@ class Inputs:
     def _prepare(self, item: Item, extraction: Extraction, seen: tuple[Tensor | None, Tensor] | None) -> Prepared:
         visual, grid = seen if seen is not None else (None, None)
         tokens = self.processor.tokens(item, extraction, grid, self.backbone.times_clips)
-        placed = grid if self.processor.settings.positions == "grid" else None
-        positions, following = self.backbone.positions(self.processor.types(tokens.ids), placed)
+        types = self.processor.types(tokens.ids)
+        if self.processor.settings.positions == "line":  # as if all were text
+            positions, following = self.backbone.positions(torch.zeros_like(types), None)
+        else:
+            positions, following = self.backbone.positions(types, grid)
         return Prepared(tokens.ids, positions, following, item.shown, visual, tokens.truncated)
 
     def collate(self, batch: Sequence[Prepared]) -> Prefix:
