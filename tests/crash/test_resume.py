@@ -24,6 +24,10 @@ CASES: dict[str, tuple[str, Callable[[Chain], list[str]]]] = {
     "stage 1": ("stage1", lambda c: [c.model("base")]),
     "stage 2": ("stage2", lambda c: [c.model("stage1"), c.captions]),
     "stage 2, dropout": ("stage2", lambda c: [c.model("stage1"), *LORA, "model.lora.dropout=0.1"]),
+    "stage 2, each step's own pictures": (
+        "stage2",
+        lambda c: [c.model("stage1"), c.captions, "data.picture_memory=0", "contrast.learn_temperature=true"],
+    ),
     "stage 3, GRPO": ("elva_paper", lambda c: [c.model("stage2"), c.negatives, *STAGE3]),
     "stage 3, adapter": (
         "elva_paper",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import Tensor
 from elva.data.layout import UNION_TRAIN
 from elva.errors import CheckpointError, DataError, DataErrors, ElvaError, RecipeError
 from elva.model.backbone import Backbone
-from elva.training.recipe import Budget, Contrast, Data, Lora, Model, Optimizer, Recipe, Saving
+from elva.training.recipe import Budget, Contrast, Data, Log, Lora, Model, Optimizer, Recipe, Saving
 from elva.training.run import train
 from elva.training.running import RunLock
 from elva.training.session import Session
@@ -204,6 +205,29 @@ def test_the_image_cache_serves_the_next_run(
     seen.clear()
     train(recipe(world, model, data=data), tmp_path / "b")
     assert not seen, "the vision tower has nothing to do"
+
+
+def test_pictures_that_need_too_much_memory_are_looked_at_step_by_step(
+    world: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    losses = []
+    for memory in (4.0, 0.0):
+        data = Data(root=str(world), datasets=("world",), picture_memory=memory)
+        wanted = recipe(world, model, data=data, budget=Budget(steps=3), log=Log(every_steps=1))
+        train(wanted, tmp_path / f"{memory}")
+        told = capsys.readouterr().err
+        assert ("each step looks at its own" in told) is (memory == 0.0)
+        lines = (tmp_path / f"{memory}/metrics.jsonl").read_text().splitlines()
+        losses.append([json.loads(line)["loss"] for line in lines])
+    assert losses[1] == pytest.approx(losses[0], abs=1e-5)
+
+
+def test_a_run_may_be_resumed_with_other_settings_of_memory(world: Path, model: str, tmp_path: Path) -> None:
+    train(recipe(world, model), tmp_path / "run")
+    (tmp_path / "run/run.json").unlink()
+    data = Data(root=str(world), datasets=("world",), picture_memory=0.0, check_images=False)
+    less = Model(path=model, gradient_checkpointing=True)
+    assert train(recipe(world, model, data=data, model=less), tmp_path / "run", resume=True).updates == 1
 
 
 # -- going on from other inputs ----------------------------------------------------------------------------------

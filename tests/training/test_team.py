@@ -14,11 +14,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from elva.errors import InputError
 from elva.model.embedder import Embedder
 from elva.training.captions import write_captions
+from elva.training.contrast import train_contrast
 from elva.training.negatives import mine
 from elva.training.recipe import load_recipe
 from elva.training.run import train
+from elva.training.session import Session
 from elva.training.team import Team
 from smallest import smallest_embedder
 
@@ -115,6 +118,14 @@ def test_two_processes_train_what_one_does(world: Path, start: Path, tmp_path: P
     assert one.updates == 2
     assert max((alone[name] - together[name]).abs().max() for name in alone) < (2e-4 if exact else 5e-3)
     assert max((alone[name] - before[name]).abs().max() for name in alone) > 1e-4
+
+
+def test_a_team_does_not_write_the_captions_itself(world: Path, start: Path, tmp_path: Path) -> None:
+    session = Session(
+        load_recipe("tiny/stage2", [f"data.root={world}"]), smallest_embedder(), tmp_path, {}, False, Team(0, 2)
+    )
+    with pytest.raises(InputError, match=r"elva caption.*data\.captions=FILE"):
+        train_contrast(session)
 
 
 SAMPLING = {

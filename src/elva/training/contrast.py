@@ -25,7 +25,7 @@ from torch import Tensor
 from elva.data.mbeir import Candidate, MBeir, Query
 from elva.data.nli import read_triples
 from elva.data.stored import Numbers
-from elva.errors import RecipeError
+from elva.errors import InputError, RecipeError
 from elva.items import Item
 from elva.model.rollout import read_one_word, replay
 from elva.objectives.contrastive import info_nce
@@ -183,11 +183,17 @@ class QuerySource:
 def train_contrast(session: Session) -> None:
     """Run the loop until the budget is spent."""
     recipe, contrast = session.recipe, session.recipe.contrast
+    writes = recipe.extraction == "generative" and recipe.data.captions is None
+    if writes and session.team.size > 1:
+        raise InputError(
+            "without data.captions each of the processes would write all captions before the first step; "
+            "write them once, with `elva caption`, and give data.captions=FILE"
+        )
     source: Source = TripleSource(recipe) if recipe.data.triples else QuerySource(recipe, session.data()[0])
-    generative = recipe.extraction == "generative"
-    captions = read_captions(recipe.data.file("captions")) if generative and recipe.data.captions else None
+    reads = recipe.extraction == "generative" and not writes
+    captions = read_captions(recipe.data.file("captions")) if reads else None
     library = session.prepare(source.items, captions)
-    if generative and captions is None:
+    if writes:
         with session.progress("captions", None) as tick:
             library.write_captions(source.items(), tick)
     log_scale = session.learn("log_scale", -math.log(contrast.temperature)) if contrast.learn_temperature else None

@@ -58,6 +58,9 @@ def train(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu") 
         MissingExtra: `log.to` names a package that isn't installed.
         ElvaError: anything wrong with data, model or recipe, before training starts.
     """
+    place = torch.device(device)
+    if place.type == "cuda" and place.index is not None:
+        torch.cuda.set_device(place)  # what sends between processes takes the current one
     team = Team.join()
     if team.leads:
         _check_out(recipe, out, resume)
