@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 Modality = Literal["text", "image", "image,text"]
 
 LABEL_LENGTH = 60
+
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+"""Half of a character in UTF-16: what bytes that are no UTF-8 are decoded to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class Item:
         if not self._has_text and self.image is None:
             raise ItemError("the item has neither text nor image; give at least one of them")
         for text in (self.text, self.instruction):
-            if text and not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+            if text and not text.isascii() and HALF_CHARACTER.search(text):
                 shown = text.encode("utf-8", "replace").decode()
                 raise ItemError(f"the text {shown!r} is not UTF-8; write it as UTF-8")
 

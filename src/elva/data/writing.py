@@ -108,4 +108,4 @@ def _file_appearing_whole(path: Path) -> Iterator[TextIO]:
 
 
 def _write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
-    return write_lines(path, (json.dumps(row, ensure_ascii=False) for row in rows))
+    return write_lines(path, map(json.JSONEncoder(ensure_ascii=False).encode, rows))
