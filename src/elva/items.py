@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +18,9 @@ Modality = Literal["text", "image", "image,text", "video", "video,text"]
 LABEL_LENGTH = 60
 FRAMES_PER_SECOND = 2.0
 """How fast the frames of a video are taken to follow, since they do not say: the rate that Qwen's models sample at."""
+
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+"""Half of a character in UTF-16: what bytes that are no UTF-8 are decoded to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ class Item:
         if not self._has_text and self.shown is None:
             raise ItemError("the item has neither text nor image nor video; give at least one of them")
         for text in (self.text, self.instruction):
-            if text and not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+            if text and not text.isascii() and HALF_CHARACTER.search(text):
                 shown = text.encode("utf-8", "replace").decode()
                 raise ItemError(f"the text {shown!r} is not UTF-8; write it as UTF-8")
 

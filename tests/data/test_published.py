@@ -34,6 +34,10 @@ def test_training_tasks_follow_from_modalities(tree: Path) -> None:
     train = open_tasks(tree, "train")[0].train_examples()
     found = sorted((train.names[query.dataset_id], query.task) for query in train.queries)
     assert found == sorted(4 * SUB_TASKS)
+    places = {place: key for key, own in train.sub_tasks.items() for place in own.tolist()}
+    assert [places[place] for place in range(64)] == [(query.dataset_id, query.task) for query in train.queries]
+    firsts = [own[0] for own in train.sub_tasks.values()]
+    assert firsts == sorted(firsts)
 
 
 def test_the_paper_s_held_out_tasks_are_three_data_sets(tree: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from data.building import TEST, TRAIN, candidate, query, rows, tree
@@ -43,6 +44,17 @@ def test_a_part_shows_its_rows_alone(tmp_path: Path) -> None:
     assert (len(part), part[-1].did, part.line(1)) == (2, "1000:7", 8)
     joined = Joined([part, pool.only([]), pool])
     assert [joined[place].did for place in range(5)] == [one.did for one in joined] and joined[-1] == pool[2]
+    some = joined.only(np.array([1, 3]))
+    assert [one.did for one in some] == ["1000:7", "1000:4"] and [len(each) for each in some.parts] == [1, 0, 1]
+
+
+def test_ids_and_contents_are_known_without_reading_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = pool_of(tmp_path, 4).pool(TEST)
+    both = Joined([pool.only([2, 0]), pool])
+    ids, contents = [[getattr(one, name) for one in both] for name in ("did", "content")]
+    monkeypatch.setattr(type(pool), "at", lambda *_: pytest.fail("read"))
+    assert both.column("keys").tolist() == [*map(hash, ids)]
+    assert both.column("contents").tolist() == contents
 
 
 def test_a_lookup_asks_pools_in_turn_for_what_it_shows(tmp_path: Path) -> None:
@@ -100,3 +112,4 @@ def test_training_queries_get_their_task_when_they_are_read(tmp_path: Path) -> N
     assert [(one.qid, one.task) for one in train.queries] == [("1000:3", 0), ("1000:1", 0), ("1000:2", 0)]
     assert {did: one.did for did, one in train.candidates.items()} == {f"1000:{n}": f"1000:{n}" for n in (1, 2, 3)}
     assert len(train.candidates) == 3 and isinstance(train.candidates["1000:1"], Candidate)
+    assert {key: places.tolist() for key, places in train.sub_tasks.items()} == {(1000, 0): [0, 1, 2]}

@@ -82,6 +82,22 @@ def test_blocks_do_not_change_the_ranking(monkeypatch: pytest.MonkeyPatch) -> No
     assert whole.best_wanted == parts.best_wanted
 
 
+@pytest.mark.parametrize("size", [40, 41, 300, 1000])
+def test_the_nearest_of_a_large_gallery_are_those_of_a_whole_sort(size: int) -> None:
+    rng = np.random.default_rng(size)
+    pool, queries = _unit(rng, size), _unit(rng, 5)
+    pool[size // 2] = pool[3]  # ties
+    ranked = Gallery.of([f"{i:04d}" for i in range(size)], pool).rank(queries, 4)
+    for query, columns in zip(queries, ranked.columns, strict=True):
+        assert columns.tolist() == np.argsort(-module.cosines_micro(pool, query), kind="stable")[:4].tolist()
+
+
+def test_vectors_are_taken_by_row() -> None:
+    vectors = np.eye(3, dtype=np.float32)
+    gallery = Gallery.of(["b", "a"], vectors, np.array([2, 0]))
+    assert gallery.ids == ("a", "b") and gallery.vectors.tolist() == [[1, 0, 0], [0, 0, 1]]
+
+
 def test_a_wanted_id_that_is_not_there_has_no_rank() -> None:
     gallery = Gallery.of(["a"], np.ones((1, 1), np.float32))
     assert gallery.rank(np.ones((2, 1), np.float32), 5, [["z"], ["z", "a"]]).best_wanted == (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from elva.errors import CheckpointError, DataError, InputError
 from elva.index import gallery
 from elva.index.gallery import Gallery, VectorError
 from elva.training import negatives, unfinished
-from elva.training.negatives import Balanced, Filter, RightAnswers, mine, read_negatives
+from elva.training.negatives import Balanced, Filter, RightAnswers, mine, read_negatives, where
 from elva.training.running import RunLock
 from judging import FakeEncoder
 
@@ -40,7 +40,7 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def mined(root: Path, **options) -> dict[str, tuple[str, ...]]:
+def mined(root: Path, **options) -> Mapping[str, tuple[str, ...]]:
     mine(root, FakeEncoder(), root / "n.jsonl", **options)
     return read_negatives(root / "n.jsonl")
 
@@ -61,6 +61,29 @@ def test_right_answers_are_all_positives_and_what_equals_one() -> None:
     assert right.of(query(0, "ask", ("100:1",))) == {"100:1"}, "the same text beside a picture is something else"
     assert right.of(query(0, "ask", ("100:4", "100:3"))) == {"100:4", "100:3", "100:5"}
     assert right.of(query(0, "ask", ("500:1",))) == {"500:1"}, "in a pool that is not read"
+
+
+def test_only_candidates_alike_are_read_to_know_right_answers(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, read = MBeir.open(root).pool(NAME), list[int]()
+    at = type(pool).at
+    monkeypatch.setattr(type(pool), "at", lambda pool, row: read.append(row) or at(pool, row))
+    assert RightAnswers(pool).of(query(0, "ask", ("100:0",))) == {"100:0", "100:4"}
+    assert read == [0, 4]
+
+
+@given(st.lists(st.sets(st.sampled_from("abcdef"))), st.lists(st.sampled_from("abcd")))
+def test_what_is_named_is_marked(named: list[set[str]], columns: list[str]) -> None:
+    expected = [[each in names for each in columns] for names in named]
+    assert where(named, columns).tolist() == expected
+
+
+def test_negatives_are_read_from_their_file_when_they_are_asked_for(root: Path) -> None:
+    negatives = mined(root)
+    assert [*negatives] == ["100:0", "100:1"] and len(negatives) == 2
+    assert negatives.get("100:7") is None
+    text = (root / "n.jsonl").read_text()
+    (root / "n.jsonl").write_text(text.replace("100:5", "100:6"))
+    assert "100:6" in negatives["100:1"]
 
 
 def test_equal_cosines_rank_by_did(root: Path) -> None:

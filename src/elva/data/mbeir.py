@@ -95,7 +95,7 @@ class MBeir:
             if (not datasets or name.dataset in datasets) and (not task_ids or name.task in task_ids)
         ]
 
-    def queries(self, name: TaskName) -> Sequence[Query]:
+    def queries(self, name: TaskName) -> Stored[Query]:
         """The queries of a task, in file order; each is parsed whenever it is asked for.
 
         Raises:

@@ -6,6 +6,7 @@ Files that mix tasks may repeat a query as it is: the published union file draws
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 
 from elva.data.records import Candidate, Query, candidate_from_row, query_from_row
@@ -30,4 +31,4 @@ def read_queries(path: Path, task: int | None, rows: Rows) -> Stored[Query]:
 
 def read_pool(path: Path, rows: Rows) -> Stored[Candidate]:
     """The candidates in file order; DataErrors with every bad row unless skipped."""
-    return rows.stored(path, parse_candidate, "did")
+    return rows.stored(path, parse_candidate, "did", attrgetter("content"))

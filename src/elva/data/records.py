@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from elva.grains import Grain
-from elva.items import Modality
+from elva.items import HALF_CHARACTER, Modality
 
 MODALITIES = ("text", "image", "image,text")
 
 Row = Mapping[str, Any]
 
 _IDENTIFIER = re.compile(r"[0-9]+:\S+").fullmatch
-_HALF_CHARACTER = re.compile("[\ud800-\udfff]").search
 
 
 class RowProblem(Exception):
@@ -87,6 +86,11 @@ class Candidate:
     image: str | None
     modality: Modality
     source: str | None = None
+
+    @property
+    def content(self) -> int:
+        """A 64-bit hash of what it says: equal for the same text and picture under any id."""
+        return hash((self.text, self.image))
 
 
 def query_from_row(row: Row, task: int | None) -> Query:
@@ -170,7 +174,7 @@ def check_identifier(value: object, field: str) -> str:
 
 def check_encoding(text: str, field: str) -> None:
     """RowProblem when a text holds half a UTF-16 character: what bad bytes decode to."""
-    if not text.isascii() and _HALF_CHARACTER(text):
+    if not text.isascii() and HALF_CHARACTER.search(text):
         raise RowProblem(field, "the text is not UTF-8", "save the file as UTF-8")
 
 

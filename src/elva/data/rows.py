@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from elva.data.records import RowProblem
 from elva.data.stored import Index, Scan, Stored
 from elva.errors import DataError, DataErrors
@@ -48,14 +50,23 @@ class Rows:
         self.leave_out([error for error in errors if error.line not in known])
         return records
 
-    def stored(self, path: Path, parse: Callable[[str], Record], name: str, *, repeats: bool = False) -> Stored[Record]:
+    def stored(
+        self,
+        path: Path,
+        parse: Callable[[str], Record],
+        name: str,
+        content: Callable[[Record], int] = hash,
+        *,
+        repeats: bool = False,
+    ) -> Stored[Record]:
         """The records of a file, each read when it is asked for; all are parsed once, to find the bad rows.
 
         Args:
             path: the file.
             parse: a line -> its record.
             name: the attribute that is its id, unique in the file.
-            repeats: the same record may come several times.
+            content: a hash of what a record says.
+            repeats: a record with the same content may come several times.
 
         Raises:
             DataErrors: every bad line and every id that comes twice, unless bad rows are skipped.
@@ -64,21 +75,28 @@ class Rows:
         known = self.known_bad.get(path, frozenset())
         if path not in self.indexed:
             self.skipped[path] = len(known)
-            self.indexed[path] = self._index(path, parse, name, repeats, known)
+            self.indexed[path] = self._index(path, parse, name, content, repeats, known)
         self.skipped.setdefault(path, len(known))
         return Stored(path, self.indexed[path], parse)
 
     def _index(
-        self, path: Path, parse: Callable[[str], Record], name: str, repeats: bool, known: Collection[int]
+        self,
+        path: Path,
+        parse: Callable[[str], Record],
+        name: str,
+        content: Callable[[Record], int],
+        repeats: bool,
+        known: Collection[int],
     ) -> Index:
         errors: list[DataError] = []
         scan = Scan()
         for line, offset, record in located_lines(path, parse, errors):
-            scan.add(line, offset, getattr(record, name), hash(record) if repeats else 0)
-        twice = scan.twice(repeats)
-        errors += repeated(path, scan, twice, parse, name)
+            scan.add(line, offset, getattr(record, name), content(record))
+        index = scan.index()
+        twice = index.twice(repeats)
+        errors += repeated(Stored(path, index, parse), twice, name)
         self.leave_out(sorted((e for e in errors if e.line not in known), key=lambda error: error.line or 0))
-        return scan.index([*twice, *(row for row, line in enumerate(scan.lines) if line in known)])
+        return index.without([*twice, *np.flatnonzero(np.isin(index.lines, [*known])).tolist()])
 
     def leave_out(self, errors: Sequence[DataError]) -> None:
         """Count rows that are left out as bad; DataErrors unless bad rows are skipped."""
@@ -124,15 +142,11 @@ def located_lines(
                 errors.append(DataError(path, number, *parts))
 
 
-def repeated(
-    path: Path, scan: Scan, twice: Sequence[int], parse: Callable[[str], Record], name: str
-) -> list[DataError]:
-    """The errors of the rows of a scan whose id came before."""
-    stored = Stored(path, scan.index(), parse)
+def repeated(stored: Stored[Record], twice: Sequence[int], name: str) -> list[DataError]:
+    """The errors of the rows of a file whose id came before."""
+    fix = "give every row its own id"
     return [
-        DataError(
-            path, scan.lines[row], name, f"{getattr(stored.at(row), name)} comes twice", "give every row its own id"
-        )
+        DataError(stored.path, stored.line(row), name, f"{getattr(stored[row], name)} comes twice", fix)
         for row in twice
     ]
 

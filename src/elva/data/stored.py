@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Generic, TypeVar, overload
+from typing import Generic, Literal, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,8 @@ from elva.data.records import Candidate, RowProblem
 from elva.errors import DataError
 
 Record = TypeVar("Record")
+Changed = TypeVar("Changed")
+Column = Literal["keys", "contents"]
 Numbers = npt.NDArray[np.int64]
 
 
@@ -50,10 +52,50 @@ class Index:
         place = bisect_left(keys, key := hash(identifier))
         return int(self.order[place]) if place < len(keys) and keys[place] == key else None
 
+    def rows(self, keys: Numbers) -> Numbers:
+        """The row of each of n hashed ids, int64 [n]; -1 where there is none. Ascending ones are found fastest."""
+        if not len(self.keys):
+            return np.full(len(keys), -1)
+        place = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        return np.where(self.keys[place] == keys, self.order[place].astype(np.int64), -1)
+
+    def by_row(self, column: Numbers) -> Numbers:
+        """`keys` or `contents` in file order."""
+        ordered = np.empty_like(column)
+        ordered[self.order] = column
+        return ordered
+
+    def twice(self, repeats: bool) -> list[int]:
+        """Rows whose id an earlier row has; with `repeats`, unless both have the same content."""
+        again = np.zeros(len(self.keys), bool)
+        again[1:] = self.keys[1:] == self.keys[:-1]
+        if repeats:
+            first = np.maximum.accumulate(np.where(again, 0, np.arange(len(again))))
+            again &= self.contents != self.contents[first]
+        return sorted(self.order[again].tolist())
+
+    def clashes(self, other: Index) -> list[int]:
+        """Rows whose id another file's index has with another content."""
+        if not len(other.keys):
+            return []
+        place = np.minimum(np.searchsorted(other.keys, self.keys), len(other.keys) - 1)
+        clash = (other.keys[place] == self.keys) & (other.contents[place] != self.contents)
+        return sorted(self.order[clash].tolist())
+
+    def without(self, rows: Collection[int]) -> Index:
+        """The index of the other rows."""
+        if not rows:
+            return self
+        good = np.ones(len(self.offsets), bool)
+        good[list(rows)] = False
+        kept, numbers = good[self.order], np.cumsum(good) - 1
+        order = numbers[self.order[kept]].astype(np.uint32)
+        return Index(self.offsets[good], self.lines[good], self.keys[kept], order, self.contents[kept])
+
 
 @dataclass(slots=True)
 class Scan:
-    """An index in the making: rows as they are read, the bad ones among them."""
+    """An index in the making: rows as they are read."""
 
     offsets: array[int] = field(default_factory=lambda: array("q"))
     lines: array[int] = field(default_factory=lambda: array("I"))
@@ -67,37 +109,16 @@ class Scan:
         self.keys.append(hash(identifier))
         self.contents.append(content)
 
-    def twice(self, repeats: bool) -> list[int]:
-        """Rows whose id an earlier row has; with `repeats`, unless both have the same content."""
-        keys, contents = np.asarray(self.keys), np.asarray(self.contents)
-        order = np.argsort(keys, kind="stable")
-        again = np.zeros(len(keys), bool)
-        again[1:] = keys[order][1:] == keys[order][:-1]
-        if repeats:
-            first = np.maximum.accumulate(np.where(again, 0, np.arange(len(keys))))
-            again &= contents[order] != contents[order[first]]
-        return sorted(order[again].tolist())
-
-    def clashes(self, other: Index) -> list[int]:
-        """Rows whose id another file's index has with another content."""
-        if not len(other.keys) or not self.keys:
-            return []
-        keys, contents = np.asarray(self.keys), np.asarray(self.contents)
-        place = np.minimum(np.searchsorted(other.keys, keys), len(other.keys) - 1)
-        return np.flatnonzero((other.keys[place] == keys) & (other.contents[place] != contents)).tolist()
-
-    def index(self, bad: Collection[int] = ()) -> Index:
-        """The index of all rows but the bad ones."""
-        good = np.ones(len(self.keys), bool)
-        good[list(bad)] = False
-        keys = np.asarray(self.keys, np.int64)[good]
+    def index(self) -> Index:
+        """The index of all rows; of rows with one id the first comes first."""
+        keys = np.asarray(self.keys)
         order = np.argsort(keys, kind="stable")
         return Index(
-            np.asarray(self.offsets, np.int64)[good],
-            np.asarray(self.lines, np.uint32)[good],
+            np.array(self.offsets, np.int64),
+            np.array(self.lines, np.uint32),
             keys[order],
             order.astype(np.uint32),
-            np.asarray(self.contents, np.int64)[good][order],
+            np.asarray(self.contents)[order],
         )
 
 
@@ -153,6 +174,11 @@ class Stored(Sequence[Record], Generic[Record]):
             line, fix = int(self.places.lines[row]), "run the command again, and leave the data alone meanwhile"
             raise DataError(self.path, line, None, "the file has changed while it was read", fix) from error
 
+    def column(self, name: Column) -> Numbers:
+        """Hashed ids, or contents, of the records that it shows, int64 [n]; no row is read."""
+        every = self.places.by_row(self.places.keys if name == "keys" else self.places.contents)
+        return every if self._chosen is None else every[self._chosen]
+
     def line(self, place: int) -> int:
         """The line, from 1, of a record that the sequence shows."""
         return int(self.places.lines[place if self._chosen is None else self._chosen[place]])
@@ -161,7 +187,7 @@ class Stored(Sequence[Record], Generic[Record]):
         """These of the records that the sequence shows, as a sequence of the same file."""
         return self.changed(places, lambda record: record)
 
-    def changed(self, places: Sequence[int] | Numbers, change: Callable[[Record], Record]) -> Stored[Record]:
+    def changed(self, places: Sequence[int] | Numbers, change: Callable[[Record], Changed]) -> Stored[Changed]:
         """As `only`; `change` is made to each record when it is asked for."""
         chosen = np.asarray(places, np.int64)
         rows = chosen if self._chosen is None else self._chosen[chosen]
@@ -174,10 +200,14 @@ class Stored(Sequence[Record], Generic[Record]):
 
 
 class Joined(Sequence[Record], Generic[Record]):
-    """Several sequences one after the other."""
+    """The rows of several files one after the other.
 
-    def __init__(self, parts: Sequence[Sequence[Record]]) -> None:
-        self._parts, self._ends = parts, [*accumulate(map(len, parts))]
+    Attributes:
+        parts: those of each file.
+    """
+
+    def __init__(self, parts: Sequence[Stored[Record]]) -> None:
+        self.parts, self._ends = parts, [*accumulate(map(len, parts))]
 
     def __len__(self) -> int:
         """The sum of their lengths."""
@@ -194,11 +224,21 @@ class Joined(Sequence[Record], Generic[Record]):
         if not -len(self) <= place < len(self):
             raise IndexError(place)
         part = bisect_right(self._ends, place % len(self))
-        return self._parts[part][place % len(self) - (self._ends[part - 1] if part else 0)]
+        return self.parts[part][place % len(self) - (self._ends[part - 1] if part else 0)]
 
     def __iter__(self) -> Iterator[Record]:
         """All of them, in order."""
-        return (record for part in self._parts for record in part)
+        return (record for part in self.parts for record in part)
+
+    def only(self, places: Numbers) -> Joined[Record]:
+        """These of the records; the places ascend."""
+        starts = [0, *self._ends]
+        cuts = np.split(places, np.searchsorted(places, starts[1:-1]))
+        return Joined([part.only(own - start) for part, own, start in zip(self.parts, cuts, starts, strict=False)])
+
+    def column(self, name: Column) -> Numbers:
+        """Hashed ids, or contents, of the records, int64 [n]; no row is read."""
+        return np.concatenate([np.empty(0, np.int64), *(part.column(name) for part in self.parts)])
 
 
 class Lookup(Mapping[str, Candidate]):
@@ -243,10 +283,11 @@ class Lookup(Mapping[str, Candidate]):
         """How many they are."""
         return sum(int(rows.sum()) for rows in self._shown) if self._shown else sum(map(len, self._pools))
 
-    def candidates(self) -> Iterator[Candidate]:
-        """One by one, pool after pool."""
-        for number, pool in enumerate(self._pools):
-            yield from pool.only(np.flatnonzero(self._shown[number])) if self._shown else pool
+    def candidates(self) -> Joined[Candidate]:
+        """All of them, pool after pool."""
+        if not self._shown:
+            return Joined(self._pools)
+        return Joined([pool.only(np.flatnonzero(rows)) for pool, rows in zip(self._pools, self._shown, strict=True)])
 
 
 class _Values(ValuesView[Candidate]):
@@ -255,20 +296,13 @@ class _Values(ValuesView[Candidate]):
     _mapping: Lookup
 
     def __iter__(self) -> Iterator[Candidate]:
-        return self._mapping.candidates()
+        return iter(self._mapping.candidates())
 
 
 def distinct(pools: Sequence[Stored[Record]]) -> tuple[Joined[Record], list[Numbers]]:
     """Each record of several files once, by its id, and per file the numbers of its rows among them, int64 [rows]."""
-    keys = [np.empty(0, np.int64)]
-    for pool in pools:
-        own = np.empty_like(pool.places.keys)
-        own[pool.places.order] = pool.places.keys
-        keys.append(own)
-    _, first, inverse = np.unique(np.concatenate(keys), return_index=True, return_inverse=True)
+    every = Joined(pools)
+    _, first, inverse = np.unique(every.column("keys"), return_index=True, return_inverse=True)
     order = np.sort(first)
-    ends = np.cumsum([len(pool) for pool in pools])
-    numbers = np.split(np.searchsorted(order, first)[inverse], ends[:-1])
-    shown = np.split(order, np.searchsorted(order, ends[:-1]))
-    starts = [0, *ends.tolist()]
-    return Joined([pool.only(rows - start) for pool, rows, start in zip(pools, shown, starts, strict=False)]), numbers
+    numbers = np.split(np.searchsorted(order, first)[inverse], np.cumsum([len(pool) for pool in pools])[:-1])
+    return every.only(order), numbers

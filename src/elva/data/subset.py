@@ -6,22 +6,28 @@ named by task, also where the source's mix tasks: what works task by task (`elva
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from posixpath import normpath
 
 import numpy as np
+import numpy.typing as npt
 
+from elva.data.finding import Finding
 from elva.data.layout import INSTRUCTIONS, LEXICON, TASKS, TaskName, union_pool_path
 from elva.data.mbeir import MBeir
 from elva.data.records import Candidate, Query
-from elva.data.train_set import Finding, TrainSet, named_candidates
+from elva.data.stored import Joined, Numbers, Stored
+from elva.data.train_set import TrainSet, named_candidates
 from elva.data.writing import appearing_whole, place_file, write_lines, write_pool, write_queries
 from elva.errors import InputError
 
 Progress = Callable[[int], None]
 """Called with the number of candidates written since the last call."""
+
+TOLD_EVERY = 1000
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,30 +75,32 @@ def draw_subset(
         raise InputError(f"a share of {share:g} can't be drawn: give one above 0 and at most 1, such as 0.01")
     data, counts = MBeir.open(root, skip_bad_rows=skip_bad_rows), {}
     with appearing_whole(Path(out)) as folder:
-        writing = _Writing(data, folder, seed, pool_size, progress)
+        writing = _Writing(data, folder, seed, pool_size, own_images, progress)
         for split in splits:
             train = data.train_examples(split, datasets)
-            for name, queries in sorted(_by_task(train, split).items()):
-                drawn = _drawn(queries, share, [seed, queries[0].dataset_id, name.task])
-                counts[name] = (len(drawn), len(queries), writing.task(name, drawn))
-        writing.images(own_images)
+            for name, places in sorted(_by_task(train, split).items()):
+                queries = _drawn(train, places, name, share, seed)
+                counts[name] = (len(queries), len(places), writing.task(name, queries))
+        writing.images()
         for file in filter(lambda each: (data.root / each).is_file(), (INSTRUCTIONS, LEXICON)):
             place_file(data.root / file, folder / file)
     return SubsetReport(counts, sum(data.rows.skipped.values()))
 
 
-def _by_task(train: TrainSet, split: str) -> dict[TaskName, list[Query]]:
-    """The queries of each task, each once: the published union file repeats those of the small data sets."""
-    tasks: dict[TaskName, dict[str, Query]] = defaultdict(dict)
-    for query in train.queries:
-        tasks[TaskName(train.names[query.dataset_id], query.task, split)][query.qid] = query
-    return {name: [*queries.values()] for name, queries in tasks.items()}
+def _by_task(train: TrainSet, split: str) -> dict[TaskName, Numbers]:
+    """The places of the queries of each task, each once: the published union file repeats those of small data sets."""
+    qids = train.queries.column("keys")
+    tasks: dict[TaskName, Numbers] = {}
+    for (number, task), places in train.sub_tasks.items():
+        first = np.sort(np.unique(qids[places], return_index=True)[1])
+        tasks[TaskName(train.names[number], task, split)] = places[first]
+    return tasks
 
 
-def _drawn(queries: Sequence[Query], share: float, seed: Sequence[int]) -> list[Query]:
-    count = max(1, round(share * len(queries)))
-    places = np.random.default_rng(seed).permutation(len(queries))[:count]
-    return [queries[place] for place in sorted(places.tolist())]
+def _drawn(train: TrainSet, places: Numbers, name: TaskName, share: float, seed: int) -> list[Query]:
+    count = max(1, round(share * len(places)))
+    rng = np.random.default_rng([seed, train.queries[int(places[0])].dataset_id, name.task])
+    return train.queries.only(np.sort(places[rng.permutation(len(places))[:count]]))[:]
 
 
 @dataclass(slots=True)
@@ -101,6 +109,7 @@ class _Writing:
     out: Path
     seed: int
     pool_size: int | None
+    own_images: bool
     progress: Progress | None
     images_named: set[str] = field(default_factory=set)
 
@@ -112,54 +121,67 @@ class _Writing:
         named = {did for query in queries for did in (*named_candidates(query), *relevant[query.qid])}
         write_queries(self.out, name, queries)
         write_lines(self.out / name.qrels_path, lines)
-        self.images_named.update(query.image for query in queries if query.image is not None)
+        for query in queries:
+            self.note(query.image)
         pool = self.pool(name, queries[0].dataset_id, named)
         write_pool(self.out, name, self.told(pool), split_only=True)
         return len(pool)
 
-    def pool(self, name: TaskName, dataset: int, named: set[str]) -> Sequence[Candidate]:
+    def pool(self, name: TaskName, dataset: int, named: set[str]) -> Joined[Candidate]:
         """The task's pool, its named candidates with it wherever they lie."""
-        candidates = self.source(name, dataset)
-        there = {candidate.did for candidate in candidates}
+        whole, shown = self.source(name, dataset)
+        there = {did: row for did in named if (row := whole.places.row(did)) is not None and shown[row]}
         if self.pool_size is not None:
-            candidates = self.reduced(candidates, named, [self.seed, dataset, name.task])
+            shown = self.reduced(shown, [*there.values()], len(named), [self.seed, dataset, name.task])
         elsewhere = Finding(self.data)
-        elsewhere.look_for(named - there)
-        return [*candidates, *elsewhere.finish().values()]
+        elsewhere.look_for(named.difference(there))
+        return Joined([whole.only(np.flatnonzero(shown)), *elsewhere.finish().candidates().parts])
 
-    def source(self, name: TaskName, dataset: int) -> Sequence[Candidate]:
-        """The task's own pool; for a task out of a file that mixes some, its part of the split's union pool."""
+    def source(self, name: TaskName, dataset: int) -> tuple[Stored[Candidate], Flags]:
+        """A pool, and which of its rows are the task's: all of the task's own pool.
+
+        For a task out of a file that mixes some, its part of the split's union pool.
+        """
         union = self.data.root / union_pool_path(name.split)
         if (self.data.root / name.query_path).is_file() or not union.is_file():
-            return self.data.pool(name)
+            own = self.data.pool(name)
+            return own, np.ones(len(own), bool)
         whole, answers = self.data.pool(name, "global"), TASKS[name.task][1]
-        return [each for each in whole if each.modality == answers and each.did.startswith(f"{dataset}:")]
+        fit = (each.modality == answers and each.did.startswith(f"{dataset}:") for each in whole)
+        return whole, np.fromiter(fit, bool, len(whole))
 
-    def reduced(
-        self, candidates: Sequence[Candidate], named: Collection[str], seed: Sequence[int]
-    ) -> Sequence[Candidate]:
-        """The named ones, and others drawn up to the pool's size; in their order."""
-        kept = {place for place, each in enumerate(candidates) if each.did in named}
-        others = [place for place in range(len(candidates)) if place not in kept]
-        room = max(0, (self.pool_size or 0) - len(named))
-        kept.update(others[i] for i in np.random.default_rng(seed).permutation(len(others))[:room].tolist())
-        return [candidates[place] for place in sorted(kept)]
+    def reduced(self, shown: Flags, kept: Sequence[int], named: int, seed: Sequence[int]) -> Flags:
+        """Of the rows the `kept` ones, and others drawn up to the pool's size, of which so many are named."""
+        reduced, others = np.zeros_like(shown), shown.copy()
+        others[kept] = False
+        room = max(0, (self.pool_size or 0) - named)
+        rows = np.flatnonzero(others)
+        reduced[rows[np.random.default_rng(seed).permutation(len(rows))[:room]]] = True
+        reduced[kept] = True
+        return reduced
+
+    def note(self, image: str | None) -> None:
+        """Remember an image that a row names: its folder where one link is enough."""
+        if image is not None:
+            self.images_named.add(image if self.own_images else normpath(image).partition("/")[0])
 
     def told(self, pool: Iterable[Candidate]) -> Iterator[Candidate]:
         """The candidates of a pool on their way to the file."""
-        for candidate in pool:
-            if candidate.image is not None:
-                self.images_named.add(candidate.image)
+        count = 0
+        for count, candidate in enumerate(pool, 1):
+            self.note(candidate.image)
             yield candidate
-            if self.progress:
-                self.progress(1)
+            if self.progress and count % TOLD_EVERY == 0:
+                self.progress(TOLD_EVERY)
+        if self.progress:
+            self.progress(count % TOLD_EVERY)
 
-    def images(self, own: bool) -> None:
+    def images(self) -> None:
         """Bring the images that rows name: each by itself, or the source's image folders by one link each."""
-        for image in sorted(self.images_named) if own else ():
+        for image in sorted(self.images_named) if self.own_images else ():
             if (
                 self.data.root / image
             ).is_file():  # a missing one is a bad row of the source: `elva data check` says so
                 place_file(self.data.root / image, self.out / image, link=True)
-        for folder in () if own else sorted({Path(image).parts[0] for image in self.images_named}):
+        for folder in () if self.own_images else sorted(self.images_named):
             (self.out / folder).symlink_to((self.data.root / folder).resolve())

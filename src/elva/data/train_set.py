@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from array import array
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from elva.data.finding import Finding
 from elva.data.layout import (
-    GLOBAL_POOLS,
     LOCAL_POOLS,
     QUERIES,
     TASK_OF_MODALITIES,
@@ -19,13 +21,16 @@ from elva.data.layout import (
     TaskName,
     union_pool_path,
 )
-from elva.data.reading import read_pool, read_queries
+from elva.data.reading import read_queries
 from elva.data.records import Candidate, Query
-from elva.data.stored import Joined, Lookup, Stored
+from elva.data.stored import Joined, Lookup, Numbers, Stored
 from elva.errors import DataError
 
 if TYPE_CHECKING:
     from elva.data.mbeir import MBeir
+
+SubTask = tuple[int, int]
+"""Dataset id and task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +41,13 @@ class TrainSet:
         queries: every query, each with a known task and candidates that all exist; parsed when asked for.
         candidates: did -> candidate, for every did that the queries or the caller name.
         names: dataset id -> name: by the query files or, where these mix data sets, by instructions and fixed table.
+        sub_tasks: the places of the queries of each, int64, ascending; that of the first query comes first.
     """
 
-    queries: Sequence[Query]
-    candidates: Mapping[str, Candidate]
+    queries: Joined[Query]
+    candidates: Lookup
     names: Mapping[int, str]
+    sub_tasks: Mapping[SubTask, Numbers]
 
 
 def read_train_set(
@@ -51,42 +58,105 @@ def read_train_set(
     also: Collection[str],
 ) -> TrainSet:
     """See `MBeir.train_examples`."""
-    files = chosen_files(data, split, datasets, task_ids)
-    ids = data.dataset_ids(datasets)
-    found = Finding(data, own_pools(data, split, files))
-    found.look_for(also)
-    parts: list[tuple[str, Stored[Query]]] = []
-    for path, dataset, task in files:
-        stored = read_queries(path, task, data.rows)
-        of_these = not datasets or bool(dataset)
-        kept = []
-        for row, query in enumerate(stored):
-            if (of_these or query.dataset_id in ids) and _kept(query.task, task_ids):
-                found.look_for(named_candidates(query))
-                kept.append(row)
-        parts.append((dataset, stored.only(kept)))
-    candidates = found.finish()
-    errors: list[DataError] = []
-    names: dict[int, str] = {}
-    queries: list[Stored[Query]] = []
-    for dataset, stored in parts:
-        rows = []
-        for place, query in enumerate(stored):
-            error = _incomplete(stored.path, stored.line(place), query, candidates)
-            if error is not None:
-                errors.append(error)
-            elif _kept(task_of(query, candidates), task_ids):
-                names[query.dataset_id] = dataset or data.dataset_name(query.dataset_id)
-                rows.append(place)
-        queries.append(stored.changed(rows, lambda query: replace(query, task=task_of(query, candidates))))
-    data.rows.leave_out(errors)
-    if not any(map(len, queries)):
+    chosen = chosen_files(data, split, datasets, task_ids)
+    finding = Finding(data, own_pools(data, split, chosen))
+    finding.look_for(also)
+    files = []
+    for path, dataset, task in chosen:
+        numbers = data.dataset_ids(datasets) if datasets and not dataset else None
+        file = _File(read_queries(path, task, data.rows), dataset, numbers, task_ids)
+        file.read(finding)
+        files.append(file)
+    candidates = finding.finish()
+    data.rows.leave_out([error for file in files for error in file.settle(candidates, not finding.missing)])
+    queries = Joined([file.queries(candidates) for file in files])
+    if not len(queries):
         fix = "check the split, datasets and task_ids"
         raise DataError(data.root / QUERIES, None, None, f"no {split} queries for these", fix)
-    lost = sorted(did for did in set(also) if did not in candidates)
-    if lost:
-        raise DataError(data.root, None, "did", f"no pool holds {lost[0]}", "mine this data again")
-    return TrainSet(Joined(queries), candidates, names)
+    lost = min((did for did in also if did not in candidates), default=None) if finding.missing else None
+    if lost is not None:
+        raise DataError(data.root, None, "did", f"no pool holds {lost}", "mine this data again")
+    names = {number: file.dataset or data.dataset_name(number) for file in files for number, _ in file.sub_tasks}
+    return TrainSet(queries, candidates, names, _places(files))
+
+
+@dataclass(slots=True)
+class _File:
+    """The queries of one file that a training run keeps.
+
+    Attributes:
+        stored: all of its queries.
+        dataset: what its name says; empty where it mixes data sets.
+        numbers: only queries of data sets with these ids are kept; all when None.
+        task_ids: only queries of these tasks are kept; all when empty.
+        sub_tasks: the rows that are kept.
+        unsure: the rows that lack a task or an answer.
+    """
+
+    stored: Stored[Query]
+    dataset: str
+    numbers: frozenset[int] | None
+    task_ids: Sequence[int]
+    sub_tasks: dict[SubTask, array[int]] = field(default_factory=lambda: defaultdict(lambda: array("I")))
+    unsure: array[int] = field(default_factory=lambda: array("I"))
+
+    def read(self, finding: Finding) -> None:
+        """Go through the file, and look for what its queries name."""
+        for row, query in enumerate(self.stored):
+            if self.keeps(query, query.task):
+                finding.look_for(named_candidates(query))
+                is_sure = query.positives and query.task != -1
+                (self.sub_tasks[query.dataset_id, query.task] if is_sure else self.unsure).append(row)
+
+    def settle(self, candidates: Lookup, all_found: bool) -> list[DataError]:
+        """Look again at rows that lack a task or an answer; at all where a candidate is in no pool.
+
+        Returns:
+            What is wrong with those that are dropped.
+        """
+        again = _ascending([self.unsure, *(() if all_found else self.sub_tasks.values())])
+        if not all_found:
+            self.sub_tasks.clear()
+        errors = []
+        for row in again.tolist():
+            query = self.stored[row]
+            error = _incomplete(self.stored.path, self.stored.line(row), query, candidates)
+            if error is not None:
+                errors.append(error)
+            elif self.keeps(query, task := task_of(query, candidates)):
+                self.sub_tasks[query.dataset_id, task].append(row)
+        return errors
+
+    def keeps(self, query: Query, task: int) -> bool:
+        """Whether a query is of the data sets and tasks that are asked for; an unknown task may be."""
+        is_asked = not self.task_ids or task in self.task_ids or task == -1
+        return is_asked and (self.numbers is None or query.dataset_id in self.numbers)
+
+    def rows(self) -> Numbers:
+        """The rows that are kept, ascending."""
+        return _ascending([*self.sub_tasks.values()])
+
+    def queries(self, candidates: Lookup) -> Stored[Query]:
+        """The queries that are kept, each with its task."""
+        if not self.unsure:
+            return self.stored.only(self.rows())
+        return self.stored.changed(self.rows(), lambda query: replace(query, task=task_of(query, candidates)))
+
+
+def _ascending(rows: Sequence[array[int]]) -> Numbers:
+    return np.sort(np.concatenate([np.empty(0, np.int64), *rows]))
+
+
+def _places(files: Sequence[_File]) -> dict[SubTask, Numbers]:
+    """`TrainSet.sub_tasks`."""
+    places, start = defaultdict[SubTask, list[Numbers]](list), 0
+    for file in files:
+        rows = file.rows()
+        for sub_task, own in file.sub_tasks.items():
+            places[sub_task].append(start + np.searchsorted(rows, np.sort(own)))
+        start += len(rows)
+    joined = {sub_task: np.concatenate(parts) for sub_task, parts in places.items()}
+    return dict(sorted(joined.items(), key=lambda entry: int(entry[1][0])))
 
 
 def named_candidates(query: Query) -> Iterator[str]:
@@ -149,49 +219,6 @@ def _named(stem: str) -> tuple[str, int | None]:
     if marker and task.isdecimal() and int(task) in TASKS:
         return dataset, int(task)
     return stem, None
-
-
-def _kept(task: int, task_ids: Sequence[int]) -> bool:
-    return not task_ids or task in (*task_ids, -1)
-
-
-class Finding:
-    """Candidates looked up by did: in the pools `first`, and what is in none of them in all others.
-
-    Held are the places of those that were looked for, not the candidates.
-    """
-
-    def __init__(self, data: MBeir, first: Sequence[Path] = ()) -> None:
-        folders = (LOCAL_POOLS, GLOBAL_POOLS)
-        others = [path for folder in folders for path in sorted((data.root / folder).glob("*.jsonl"))]
-        first = [path for path in first if path.is_file()]
-        self._data = data
-        self._others = [path for path in others if path not in first]
-        self._pools = [read_pool(path, data.rows) for path in first]
-        self._shown = [np.zeros(len(pool), bool) for pool in self._pools]
-        self._missing: set[str] = set()
-
-    def look_for(self, dids: Iterable[str]) -> None:
-        """Note dids that are wanted."""
-        lookup = Lookup(self._pools)
-        for did in dids:
-            place = lookup.place(did)
-            if place is None:
-                self._missing.add(did)
-            else:
-                self._shown[place[0]][place[1]] = True
-
-    def finish(self) -> Lookup:
-        """The wanted ones that some pool holds."""
-        for path in self._others:
-            if not self._missing:
-                break
-            pool = read_pool(path, self._data.rows)
-            self._pools.append(pool)
-            self._shown.append(np.zeros(len(pool), bool))
-            missing, self._missing = self._missing, set()
-            self.look_for(missing)
-        return Lookup(self._pools, self._shown)
 
 
 def _incomplete(path: Path, line: int, query: Query, candidates: Mapping[str, Candidate]) -> DataError | None:

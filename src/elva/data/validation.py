@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import TypeVar
 
@@ -120,7 +121,8 @@ class _Check:
     progress: Progress | None
     errors: list[DataError] = field(default_factory=list)
     counts: dict[Path, int] = field(default_factory=dict)
-    images: dict[str, str | None] = field(default_factory=dict)
+    images: set[int] = field(default_factory=set)  # hashed paths: M-BEIR names millions
+    bad_images: dict[str, str] = field(default_factory=dict)
     pool_files: dict[Path, Stored[Candidate]] = field(default_factory=dict)
     indexed: dict[Path, Index] = field(default_factory=dict)
     tasks: Counter[TaskName] = field(default_factory=Counter)
@@ -139,7 +141,7 @@ class _Check:
                 path,
                 parse_candidate,
                 "did",
-                lambda candidate: hash((candidate.text, candidate.image)),
+                attrgetter("content"),
                 partial(self.candidate_is_good, path),
                 [*self.pool_files],
             )
@@ -169,22 +171,23 @@ class _Check:
             if not is_good(line, record):
                 bad.add(len(scan.lines))
             scan.add(line, offset, getattr(record, name), content(record))
-        twice = scan.twice(repeats)
+        index = scan.index()
+        everything = Stored(path, index, parse)
+        twice = index.twice(repeats)
         bad.update(twice)
-        found = repeated(path, scan, twice, parse, name) if errors is self.errors else []
-        everything = Stored(path, scan.index(), parse)
+        found = repeated(everything, twice, name) if errors is self.errors else []
         for other in earlier:
-            clashes = [row for row in scan.clashes(self.indexed[other]) if row not in bad]
+            clashes = [row for row in index.clashes(self.indexed[other]) if row not in bad]
             bad.update(clashes)
             for row in clashes if self.is_wanted(path) or self.is_wanted(other) else ():
                 what = {"did": "candidate", "qid": "query"}[name]
-                clash = f"{getattr(everything.at(row), name)} is another {what} in {other}"
-                found.append(DataError(path, scan.lines[row], name, clash, f"give every {what} its own id"))
+                clash = f"{getattr(everything[row], name)} is another {what} in {other}"
+                found.append(DataError(path, everything.line(row), name, clash, f"give every {what} its own id"))
         # whose row it is comes before what else is wrong with it
         lines = {error.line for error in found}
         own = [error for error in self.errors[before:] if error.line not in lines]
         self.errors[before:] = sorted([*own, *found], key=lambda error: error.line or 0)
-        self.indexed[path] = scan.index(bad)
+        self.indexed[path] = index.without(bad)
         return Stored(path, self.indexed[path], parse)
 
     def split(self, split: str) -> None:
@@ -311,10 +314,12 @@ class _Check:
         """Decode an image, once however many rows name it; a bad one is an error of each row."""
         if image is None or self.limits is None or not self.is_wanted(path):
             return True
-        if image not in self.images:
-            self.images[image] = _image_problem(self.data.root / image, self.limits)
+        if (key := hash(image)) not in self.images:
+            self.images.add(key)
+            if (found := _image_problem(self.data.root / image, self.limits)) is not None:
+                self.bad_images[image] = found
             self.told(1)
-        problem = self.images[image]
+        problem = self.bad_images.get(image)
         if problem is not None:
             self.add(path, line, field, problem, "replace the image, or drop the row")
         return problem is None

@@ -86,4 +86,4 @@ def place_file(source: Path, path: Path, *, link: bool = False) -> None:
 
 
 def _write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
-    return write_lines(path, (json.dumps(row, ensure_ascii=False) for row in rows))
+    return write_lines(path, map(json.JSONEncoder(ensure_ascii=False).encode, rows))

@@ -26,8 +26,11 @@ MARGIN = np.float32(2e-6)
 Half a millionth for the error of each, and one for the rounding.
 """
 
-_BLOCK_ENTRIES = 1 << 23
-"""Numbers held at a time: 32 MB of float32 cosines, 64 MB of float64 products."""
+_BLOCK_ENTRIES = 1 << 26
+"""Cosines held at a time: 256 MB. With fewer queries at a time each waits for all vectors to come from memory."""
+
+_WIDER = 8
+"""Of what takes more room, such as products in float64, so many times fewer are held: 64 MB."""
 
 Ints = npt.NDArray[np.int64]
 
@@ -47,7 +50,9 @@ def cosines_micro(left: Vectors, right: Vectors) -> Ints:
 
 def require_finite(ids: Sequence[str], vectors: Vectors) -> None:
     """Raise VectorError naming the first item whose vector holds NaN or infinity."""
-    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    rows = max(1, _BLOCK_ENTRIES // _WIDER // max(1, vectors.shape[1]))
+    blocks = [np.isfinite(vectors[start : start + rows]).all(axis=1) for start in range(0, len(vectors), rows)]
+    bad = np.flatnonzero(~np.concatenate([np.ones(0, bool), *blocks]))
     if len(bad):
         raise VectorError(
             f"the vector of {ids[int(bad[0])]!r} holds NaN or infinity "
@@ -94,14 +99,26 @@ class Gallery:
     vectors: Vectors
 
     @classmethod
-    def of(cls, ids: Sequence[str], vectors: Vectors) -> Gallery:
-        """Take unit vectors float32 [m, d] with their ids; VectorError on NaN or a repeated id."""
-        if len(ids) != len(vectors):
-            raise VectorError(f"{len(ids)} ids for {len(vectors)} vectors")
+    def of(cls, ids: Sequence[str], vectors: Vectors, rows: Ints | None = None) -> Gallery:
+        """Take unit vectors with their ids.
+
+        Args:
+            ids: m ids.
+            vectors: float32 [n, d], perhaps on disk; those that are taken are copied once.
+            rows: which of them are those of the ids, int64 [m]; all, in their order, by default.
+
+        Raises:
+            VectorError: NaN, or a repeated id.
+        """
+        rows = np.arange(len(vectors)) if rows is None else rows
+        if len(ids) != len(rows):
+            raise VectorError(f"{len(ids)} ids for {len(rows)} vectors")
         require_unique(ids)
-        require_finite(ids, vectors)
         order = sorted(range(len(ids)), key=ids.__getitem__)
-        return cls(tuple(ids[i] for i in order), np.ascontiguousarray(vectors[order], np.float32))
+        ids = tuple(ids[i] for i in order)
+        vectors = np.ascontiguousarray(vectors[rows[order]], np.float32)
+        require_finite(ids, vectors)
+        return cls(ids, vectors)
 
     def rank(self, queries: Vectors, k: int, wanted: Sequence[Iterable[str]] | None = None) -> Ranked:
         """Rank the gallery for each query, exactly.
@@ -138,7 +155,7 @@ class Gallery:
 
         `cosines` are the query's, float32 [m], as `cosines` gives them; a column that must not be chosen holds -inf.
         """
-        least = np.partition(cosines, -k)[-k] if k < len(cosines) else -np.inf
+        least = _kth(cosines, k) if k < len(cosines) else -np.inf
         columns = np.flatnonzero(cosines >= least - MARGIN)
         micro = self._micro(query, columns)
         order = np.argsort(-micro, kind="stable")[:k]  # columns ascend, and so do their ids
@@ -160,8 +177,22 @@ class Gallery:
 
     def _micro(self, query: Vectors, columns: Ints) -> Ints:
         """Exact cosines of one query [d] and these columns, in millionths."""
-        rows = max(1, _BLOCK_ENTRIES // max(1, len(query)))
+        rows = max(1, _BLOCK_ENTRIES // _WIDER // max(1, len(query)))
         micro = np.empty(len(columns), np.int64)
         for start in range(0, len(columns), rows):
             micro[start : start + rows] = cosines_micro(self.vectors[columns[start : start + rows]], query)
         return micro
+
+
+def _kth(cosines: Vectors, k: int) -> np.float32:
+    """The k-th greatest of m > k cosines.
+
+    The k-th greatest of the greatest of each of many groups is no greater: what lies below need not be sorted.
+    """
+    groups = 16 * k
+    width = len(cosines) // groups if groups else 0
+    if width > 1:
+        greatest = cosines[: groups * width].reshape(groups, width).max(axis=1)
+        cosines = cosines[cosines >= np.partition(greatest, -k)[-k]]
+    least: np.float32 = np.partition(cosines, -k)[-k]
+    return least

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from elva.data.mbeir import Candidate, MBeir, Query, TaskName
 from elva.data.opening import open_tasks
@@ -62,9 +63,9 @@ def split_items(data: MBeir, names: Sequence[TaskName]) -> Items:
 def named_items(data: MBeir, split: str, datasets: Sequence[str]) -> Items:
     """Every query of a split, and every candidate that one of them names: what stage 2 reads."""
     train = data.train_examples(split, datasets)
-    qids = np.fromiter((hash(query.qid) for query in train.queries), np.int64, len(train.queries))
-    places = np.sort(np.unique(qids, return_index=True)[1]).tolist()  # the published union file repeats queries
-    return lambda: _keyed(data, (train.queries[place] for place in places), train.candidates.values())
+    _, first = np.unique(train.queries.column("keys"), return_index=True)  # the published union file repeats queries
+    queries = train.queries.only(np.sort(first))
+    return lambda: _keyed(data, queries, train.candidates.values())
 
 
 def _keyed(data: MBeir, queries: Iterable[Query], candidates: Iterable[Candidate]) -> Iterator[tuple[str, Item]]:
@@ -107,7 +108,8 @@ def write_captions(
     data, names, skipped = open_tasks(root, split, datasets, by_task=not named_only, skip_bad_rows=skip_bad_rows)
     items = named_items(data, split, datasets) if named_only else split_items(data, names)
     first, which = _distinct(items())
-    tick = (lambda n: progress(n, len(first))) if progress else None
+    total = int(np.count_nonzero(first))
+    tick = (lambda n: progress(n, total)) if progress else None
     command = {
         "model": ModelIdentity.of(embedder).to_row(),
         "data": data.fingerprint(),
@@ -117,7 +119,7 @@ def write_captions(
     }
     with Unfinished(out, command) as work:
         told: list[dict[str, Any]] = []
-        chosen = (item for place, (_, item) in enumerate(items()) if place in first)
+        chosen = (item for (_, item), is_first in zip(items(), first, strict=True) if is_first)
         while block := [_without_instruction(item) for item in islice(chosen, BLOCK)]:
             part = f"captions-{len(told):07d}"
             if tick and work.holds(part):
@@ -127,7 +129,7 @@ def write_captions(
         keys = (key for key, _ in items())
         work.finish(
             json.dumps({"key": key, "caption": captions[number]}, ensure_ascii=False)
-            for key, number in zip(keys, which.tolist(), strict=True)
+            for key, number in zip(keys, which, strict=True)
         )
     written = read_captions(out)
     queries = (query for name in names for query in data.queries(name) if query_key(query.qid) in written)
@@ -136,15 +138,16 @@ def write_captions(
     return CaptionReport(len(which), forced, truncated, skipped, named)
 
 
-def _distinct(items: Iterable[tuple[str, Item]]) -> tuple[Set[int], Numbers]:
-    """Places of the first of all items that are alike but for their instruction; per item the number of its first.
+def _distinct(items: Iterable[tuple[str, Item]]) -> tuple[npt.NDArray[np.bool_], Numbers]:
+    """Which items are the first of all that are alike but for their instruction; per item the number of its first.
 
     Held are 64-bit hashes: that two of six million items share one has a chance of one in a million.
     """
     contents = np.fromiter((hash(_without_instruction(item)) for _, item in items), np.int64)
     _, first, inverse = np.unique(contents, return_index=True, return_inverse=True)
-    order = np.sort(first)
-    return frozenset(order.tolist()), np.searchsorted(order, first)[inverse]
+    is_first = np.zeros(len(contents), bool)
+    is_first[first] = True
+    return is_first, (np.cumsum(is_first) - 1)[first][inverse]
 
 
 def _written(embedder: Encoder, items: Sequence[Item], progress: Progress | None) -> Iterator[str]:

@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import math
-from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,9 +28,9 @@ from elva.errors import InputError, RecipeError
 from elva.items import Item
 from elva.model.rollout import read_one_word, replay
 from elva.objectives.contrastive import info_nce
-from elva.training.negatives import RightAnswers, read_negatives
+from elva.training.negatives import RightAnswers, read_negatives, where
 from elva.training.parts import PartwiseForward
-from elva.training.prepared import PreparedItems, candidate_key, query_key, read_captions, some
+from elva.training.prepared import PreparedItems, candidate_key, drawn, query_key, read_captions, some
 from elva.training.recipe import Recipe
 from elva.training.session import Session, Step
 
@@ -102,7 +101,7 @@ class TripleSource:
         if self._recipe.contrast.triple_negatives:
             candidates += [row.negative for row in rows if row.negative is not None]
         right = [self._right(row.anchor) for row in rows]
-        ignore = torch.tensor([[text in own for text in candidates] for own in right])
+        ignore = torch.from_numpy(where(right, candidates))
         anchors = [row.anchor for row in rows]
         items = {text: Item(text=text) for text in (*anchors, *candidates)}
         return Batch(anchors, candidates, torch.arange(len(rows)), ignore, items)
@@ -116,7 +115,7 @@ class TripleSource:
 class QuerySource:
     """Instructed queries with their positives, and mined hard negatives where the recipe wants them.
 
-    Held are places in the files, four bytes a query; rows are read when a batch has them.
+    Held are places in the files; rows are read when a batch has them.
     """
 
     def __init__(self, recipe: Recipe, data: MBeir) -> None:
@@ -125,16 +124,14 @@ class QuerySource:
         mined = {did for dids in self._hard.values() for did in dids}
         train = data.train_examples(recipe.data.split, recipe.data.datasets, recipe.data.kept_tasks(), also=mined)
         self.candidates: Mapping[str, Candidate] = train.candidates
-        self.queries: Sequence[Query] = some(train.queries, recipe.data.max_queries, recipe.seed)
-        by_task: dict[tuple[int, int], array[int]] = defaultdict(lambda: array("I"))
-        for place, query in enumerate(self.queries):
-            by_task[query.dataset_id, query.task].append(place)
-        self._by_task = [np.asarray(places) for places in by_task.values()]
+        asked = drawn(len(train.queries), recipe.data.max_queries, recipe.seed)
+        self.queries: Sequence[Query] = train.queries.only(asked)
+        self._by_task = _groups(train.sub_tasks.values(), asked)
         self._size = recipe.contrast.batch_size
         self.batches_per_epoch = sum(len(group) // self._size for group in self._by_task)
         if not self.batches_per_epoch:
             raise RecipeError(f"no sub-task has {self._size} queries; lower contrast.batch_size")
-        self._right = RightAnswers(self.candidates.values())
+        self._right = RightAnswers(train.candidates.candidates())
         self._epoch = (-1, list[Numbers]())
 
     def items(self) -> Iterator[tuple[str, Item]]:
@@ -151,14 +148,13 @@ class QuerySource:
         chosen = [query.positives[step.rng.integers(len(query.positives))] for query in queries]
         dids = [*dict.fromkeys([*chosen, *self._hard_negatives(queries, step)])]
         places = {did: i for i, did in enumerate(dids)}
-        right = [self._right.of(query) for query in queries]
         items = {query_key(query.qid): self._data.query_item(query) for query in queries}
         items |= {candidate_key(did): self._data.candidate_item(self.candidates[did]) for did in dids}
         return Batch(
             [query_key(query.qid) for query in queries],
             [candidate_key(did) for did in dids],
             torch.tensor([places[did] for did in chosen]),
-            torch.tensor([[did in own for did in dids] for own in right]),
+            torch.from_numpy(where([self._right.of(query) for query in queries], dids)),
             items,
         )
 
@@ -178,6 +174,12 @@ class QuerySource:
             mined = self._hard.get(query.qid, ())
             drawn += [mined[i] for i in step.rng.permutation(len(mined))[:count]]
         return drawn
+
+
+def _groups(sub_tasks: Iterable[Numbers], asked: Numbers) -> list[Numbers]:
+    """The places among those that are asked for, by sub-task; that of the first query comes first."""
+    groups = [np.flatnonzero(np.isin(asked, places)) for places in sub_tasks]
+    return sorted((group for group in groups if len(group)), key=lambda group: int(group[0]))
 
 
 def train_contrast(session: Session) -> None:

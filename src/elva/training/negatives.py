@@ -11,17 +11,19 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from elva.data.mbeir import Candidate, MBeir, Query, TaskName
 from elva.data.opening import open_tasks
-from elva.data.stored import distinct
+from elva.data.rows import parse_object
+from elva.data.stored import Joined, Scan, Stored, distinct
 from elva.encoding import Encoder, ModelIdentity, Vectors
 from elva.errors import DataError
 from elva.index.gallery import MICRO, Gallery, require_finite
-from elva.training.prepared import some
-from elva.training.rowfile import read_rowfile, require_rowfile
+from elva.training.prepared import drawn
+from elva.training.rowfile import Entries, Entry, read_rowfile, require_rowfile
 from elva.training.unfinished import BLOCK, Unfinished
 
 KEYS = ("qid", "candidates")
@@ -57,23 +59,38 @@ class RightAnswers:
     """What is no negative of a query: its positives, and every candidate identical to one (same text and picture).
 
     Args:
-        candidates: among whom to look for identical ones.
+        candidates: among whom to look for identical ones. Of those in files only the few that are identical to another
+            one are read.
     """
 
-    def __init__(self, candidates: Collection[Candidate]) -> None:
-        contents = np.fromiter((hash((c.text, c.image)) for c in candidates), np.int64, len(candidates))
-        values, counts = np.unique(contents, return_counts=True)
-        twice = frozenset(values[counts > 1].tolist())
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
+        contents = (
+            candidates.column("contents")
+            if isinstance(candidates, Stored | Joined)
+            else np.fromiter((each.content for each in candidates), np.int64, len(candidates))
+        )
+        ordered = np.sort(contents)
+        twice = ordered[1:][ordered[1:] == ordered[:-1]]
         groups: dict[tuple[str | None, str | None], list[str]] = defaultdict(list)
-        # few are: only these are held as objects
-        for content, candidate in zip(contents.tolist(), candidates, strict=True) if twice else ():
-            if content in twice:
-                groups[candidate.text, candidate.image].append(candidate.did)
+        for place in np.flatnonzero(np.isin(contents, twice)).tolist() if len(twice) else ():
+            candidate = candidates[place]
+            groups[candidate.text, candidate.image].append(candidate.did)
         self._alike = {did: group for group in groups.values() if len(group) > 1 for did in group}
 
     def of(self, query: Query) -> frozenset[str]:
         """Their dids; a positive that is no known candidate stands for itself."""
         return frozenset(same for did in query.positives for same in self._alike.get(did, (did,)))
+
+
+def where(named: Sequence[Collection[str]], columns: Sequence[str]) -> np.ndarray:
+    """Which of C columns each of Q collections names: bool [Q, C]; the cost grows with what they name."""
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, each in enumerate(columns):
+        places[each].append(place)
+    found = np.zeros((len(named), len(columns)), bool)
+    for row, names in zip(found, named, strict=True):
+        row[[place for each in names for place in places.get(each, ())]] = True
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +146,9 @@ def mine(
     require_rowfile(out, KEYS)
     data, names, skipped = open_tasks(root, split, datasets, task_ids, by_task=True, skip_bad_rows=skip_bad_rows)
     filter = filter or Filter()
-    everyone = [(name, query) for name in names for query in data.queries(name)]
-    asking: dict[TaskName, list[Query]] = defaultdict(list)
-    for name, query in some(everyone, queries, seed):
-        asking[name].append(query)
+    everyone = Joined([data.queries(name) for name in names])
+    chosen = everyone.only(drawn(len(everyone), queries, seed))
+    asking = {name: part for name, part in zip(names, chosen.parts, strict=True) if len(part)}
     pools = {name: data.pool(name) for name in asking}
     candidates, numbers = distinct([*pools.values()])
     total = len(candidates) + sum(map(len, asking.values()))
@@ -147,7 +163,7 @@ def mine(
         "filter": asdict(filter),
         "skip_bad_rows": skip_bad_rows,
     }
-    lines: list[str] = []
+    mined = filtered = short = 0
     with Unfinished(out, command) as work:
         vectors = work.vectors(
             "candidates",
@@ -156,18 +172,18 @@ def mine(
             encoder,
             tick,
         )
-        for (name, drawn), rows in zip(asking.items(), numbers, strict=True):
-            gallery = Gallery.of([c.did for c in pools[name]], vectors[rows])
-            for start in range(0, len(drawn), BLOCK):
-                block = drawn[start : start + BLOCK]
+        for (name, asked), rows in zip(asking.items(), numbers, strict=True):
+            gallery = Gallery.of([c.did for c in pools[name]], vectors, rows)
+            for start in range(0, len(asked), BLOCK):
+                block = asked[start : start + BLOCK]
                 mining = partial(_mined, data, encoder, block, gallery, right, top, filter)
-                lines += work.part(f"{name}-{start:07d}", mining)
+                for row in map(json.loads, work.part(f"{name}-{start:07d}", mining)):
+                    mined, filtered = mined + 1, filtered + row["filtered"]
+                    short += len(row["candidates"]) < top
                 if tick:
                     tick(len(block))
-        work.finish(lines)
-    mined = [json.loads(line) for line in lines]
-    short = sum(len(each["candidates"]) < top for each in mined)
-    return MiningReport(len(mined), sum(each["filtered"] for each in mined), short, skipped)
+        work.finish(work.lines())
+    return MiningReport(mined, filtered, short, skipped)
 
 
 def _mined(
@@ -186,32 +202,35 @@ def _mined(
     for start, block in gallery.cosines(vectors):
         for number, cosines in enumerate(block, start):
             right = [column[did] for did in answers.of(queries[number]) if did in column]
-            wrong = np.ones(len(cosines), bool)
-            wrong[right] = False
             keep = filter.keeps(cosines, float(cosines[right].max()) if right else 1.0)
-            left = wrong & keep
-            columns, micro = gallery.nearest(
-                vectors[number], np.where(left, cosines, np.float32(-np.inf)), min(top, int(left.sum()))
-            )
+            keep[right] = True
+            filtered = len(keep) - int(np.count_nonzero(keep))
+            keep[right] = False
+            cosines[~keep] = -np.inf
+            columns, micro = gallery.nearest(vectors[number], cosines, min(top, int(np.count_nonzero(keep))))
             nearest = [(gallery.ids[at], each / MICRO) for at, each in zip(columns, micro.tolist(), strict=True)]
-            filtered = int((wrong & ~keep).sum())
             yield json.dumps({"qid": queries[number].qid, "candidates": nearest, "filtered": filtered})
 
 
-def read_negatives(path: Path) -> dict[str, tuple[str, ...]]:
-    """Qid to dids, nearest first, of a file that `mine` wrote.
+def read_negatives(path: Path) -> Entries[tuple[str, ...]]:
+    """Qid to dids, nearest first, of a file that `mine` wrote; read when they are asked for.
 
     Raises:
         DataError: a line is not such a row.
     """
-    negatives = {}
-    for number, row in read_rowfile(path, KEYS, "elva mine"):
+    scan = Scan()
+    for number, start, row in read_rowfile(path, KEYS, "elva mine"):
         try:
-            negatives[row["qid"]] = tuple(did for did, _ in row["candidates"])
+            scan.add(number, start, row["qid"])
+            _entry(row)
         except (ValueError, TypeError) as error:
             fix = "write the file again with `elva mine`"
             raise DataError(path, number, "candidates", repr(row["candidates"])[:80], fix) from error
-    return negatives
+    return Entries(Stored(path, scan.index(), lambda line: _entry(parse_object(line))))
+
+
+def _entry(row: Mapping[str, Any]) -> Entry[tuple[str, ...]]:
+    return Entry(row["qid"], tuple(did for did, _ in row["candidates"]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,7 @@ Queries and candidates live side by side under keys, since one id may name one o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +15,7 @@ import numpy as np
 
 from elva.data.records import RowProblem
 from elva.data.rows import Rows, parse_object
-from elva.data.stored import Stored
+from elva.data.stored import Numbers
 from elva.encoding import Extraction
 from elva.errors import InputError
 from elva.items import Item
@@ -24,6 +23,7 @@ from elva.media import Visual
 from elva.model.embedder import Embedder
 from elva.model.inputs import Inputs, Prefix, Prepared
 from elva.model.rollout import Rollouts, given
+from elva.training.rowfile import Entries, Entry
 
 
 def query_key(qid: str) -> str:
@@ -52,7 +52,12 @@ def some(rows: Sequence[Row], count: int | None, seed: int) -> Sequence[Row]:
     """All rows, or `count` of them drawn by the seed, in their order: the first ones would be one task's."""
     if count is None or count >= len(rows):
         return rows
-    return [rows[i] for i in sorted(np.random.default_rng(seed).permutation(len(rows))[:count].tolist())]
+    return [rows[place] for place in drawn(len(rows), count, seed).tolist()]
+
+
+def drawn(total: int, count: int | None, seed: int) -> Numbers:
+    """The places, ascending, of those that `some` draws among so many."""
+    return np.sort(np.random.default_rng(seed).permutation(total)[:count])
 
 
 class PreparedItems:
@@ -172,54 +177,18 @@ class PreparedItems:
         return sorted(dict.fromkeys(keys), key=lambda key: len(self._prepared[key]))
 
 
-@dataclass(frozen=True, slots=True)
-class Caption:
-    """A line of a captions file: the key of an item, and what was written about it."""
-
-    key: str
-    caption: str
-
-    @classmethod
-    def of_line(cls, line: str) -> Caption:
-        """Parse a line; RowProblem where it is none."""
-        row = parse_object(line)
-        for field in CAPTION_KEYS:
-            if not isinstance(row.get(field), str):
-                fix = "write the file again with `elva caption`"
-                raise RowProblem(field, repr(row.get(field)), fix)
-        return cls(row["key"], row["caption"])
-
-
-class Captions(Mapping[str, str]):
-    """Key to caption; the captions lie in their file until they are asked for."""
-
-    def __init__(self, rows: Stored[Caption]) -> None:
-        self._rows = rows
-
-    def __getitem__(self, key: str) -> str:
-        """The caption; KeyError for an unknown key."""
-        row = self._rows.places.row(key)
-        if row is None:
-            raise KeyError(key)
-        return self._rows.at(row).caption
-
-    def __contains__(self, key: object) -> bool:
-        """Whether there is one; the row itself is not read."""
-        return isinstance(key, str) and self._rows.places.row(key) is not None
-
-    def __iter__(self) -> Iterator[str]:
-        """The keys."""
-        return (row.key for row in self._rows)
-
-    def __len__(self) -> int:
-        """How many there are."""
-        return len(self._rows)
-
-
-def read_captions(path: Path) -> Captions:
-    """What `elva caption` wrote.
+def read_captions(path: Path) -> Entries[str]:
+    """What `elva caption` wrote: key to caption, read when it is asked for.
 
     Raises:
         DataErrors: every line that is not such a row.
     """
-    return Captions(Rows().stored(path, Caption.of_line, "key"))
+    return Entries(Rows().stored(path, _caption, "key"))
+
+
+def _caption(line: str) -> Entry[str]:
+    row = parse_object(line)
+    for field in CAPTION_KEYS:
+        if not isinstance(row.get(field), str):
+            raise RowProblem(field, repr(row.get(field)), "write the file again with `elva caption`")
+    return Entry(row["key"], row["caption"])

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from elva.data.mbeir import Candidate, MBeir, Query, TaskName
-from elva.data.stored import Lookup, Stored, distinct
+from elva.data.stored import Joined, Lookup, Stored, distinct
 from elva.errors import RecipeError
 from elva.items import Item
-from elva.training.negatives import Balanced, RightAnswers, read_negatives
-from elva.training.prepared import candidate_key, query_key, some
+from elva.training.negatives import Balanced, RightAnswers, read_negatives, where
+from elva.training.prepared import candidate_key, drawn, query_key
 from elva.training.recipe import Recipe
+from elva.training.rowfile import Entries
 from elva.training.session import Step
 
 
@@ -53,13 +54,13 @@ class SceneSource:
     def __init__(self, recipe: Recipe, data: MBeir, names: Sequence[TaskName]) -> None:
         self._recipe, self._data, stage = recipe, data, recipe.reinforce
         mined = read_negatives(recipe.data.file("negatives"))
-        asked = [(name, query) for name in names for query in data.queries(name) if query.qid in mined]
-        if not asked:
+        asked = Joined([_mined(data.queries(name), name, mined) for name in names])
+        if not len(asked):
             raise RecipeError(
                 f"data.negatives ({recipe.data.negatives}) holds no query of these datasets and tasks; "
                 "mine this data and split with `elva mine`"
             )
-        self._asked = some(asked, recipe.data.max_queries, recipe.seed)
+        self._asked = asked.only(drawn(len(asked), recipe.data.max_queries, recipe.seed))
         pools = {name: data.pool(name) for name in names}
         self.candidates: Mapping[str, Candidate] = Lookup([*pools.values()])
         self._once, _ = distinct([*pools.values()])  # pools may share candidates
@@ -124,7 +125,7 @@ class SceneSource:
             [query for _, query in asked],
             dids,
             torch.tensor([[place_of[did] for did in own_set] for own_set in sets]),
-            torch.tensor([[did in own for did in dids] for own in right]),
+            torch.from_numpy(where(right, dids)),
             items,
         )
 
@@ -132,3 +133,9 @@ class SceneSource:
         # OVEN and InfoSeek share answers: one that only a pool outside the recipe's data sets holds can't be read.
         known = [did for did in query.positives if did in self.candidates]
         return known[rng.integers(len(known))]
+
+
+def _mined(queries: Stored[Query], name: TaskName, mined: Entries[tuple[str, ...]]) -> Stored[tuple[TaskName, Query]]:
+    """The queries of a task that were mined, each with the task."""
+    rows = queries.places.rows(mined.hashes())
+    return queries.changed(np.sort(rows[rows >= 0]), lambda query: (name, query))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -46,6 +46,7 @@ class Unfinished:
     def __init__(self, out: Path, command: Mapping[str, Any]) -> None:
         self._out, self._folder = out, out.with_name(out.name + ".unfinished")
         self._command = json.loads(json.dumps(command))
+        self._parts: list[Path] = []
         self._lock = RunLock(self._folder)
 
     def __enter__(self) -> Unfinished:
@@ -125,7 +126,12 @@ class Unfinished:
         path = self._folder / f"{name}.jsonl"
         if not self.holds(name):
             write_lines(path, make())
+        self._parts.append(path)
         return path.read_text("utf-8").splitlines()
+
+    def lines(self) -> Iterator[str]:
+        """Those of all parts, in the order in which they were asked for."""
+        return (line for path in self._parts for line in path.read_text("utf-8").splitlines())
 
     def finish(self, lines: Iterable[str]) -> None:
         """Write the result, at once, and remove the folder."""
