@@ -299,10 +299,15 @@ class _Values(ValuesView[Candidate]):
         return iter(self._mapping.candidates())
 
 
-def distinct(pools: Sequence[Stored[Record]]) -> tuple[Joined[Record], list[Numbers]]:
-    """Each record of several files once, by its id, and per file the numbers of its rows among them, int64 [rows]."""
+def once(pools: Sequence[Stored[Record]]) -> Joined[Record]:
+    """Each record of several files once, by its id."""
     every = Joined(pools)
-    _, first, inverse = np.unique(every.column("keys"), return_index=True, return_inverse=True)
-    order = np.sort(first)
-    numbers = np.split(np.searchsorted(order, first)[inverse], np.cumsum([len(pool) for pool in pools])[:-1])
-    return every.only(order), numbers
+    return every.only(np.sort(np.unique(every.column("keys"), return_index=True)[1]))
+
+
+def distinct(pools: Sequence[Stored[Record]]) -> tuple[Joined[Record], list[Numbers]]:
+    """As `once`, and per file the numbers of its rows among them, int64 [rows]."""
+    every = once(pools)
+    keys = every.column("keys")
+    order = np.argsort(keys)
+    return every, [order[np.searchsorted(keys, pool.column("keys"), sorter=order)] for pool in pools]

@@ -145,10 +145,12 @@ class Gallery:
         return Ranked(columns, micro, tuple(ranks))
 
     def cosines(self, queries: Vectors) -> Iterator[tuple[int, Vectors]]:
-        """Blocks of float32 cosines [b, m] with the number of their first query; what is held at a time is bounded."""
+        """Blocks of float32 cosines [b, m] with the number of their first query; the next one overwrites the last."""
         rows = max(1, _BLOCK_ENTRIES // max(1, len(self.ids)))
+        block = np.empty((min(rows, len(queries)), len(self.ids)), np.float32)
         for start in range(0, len(queries), rows):
-            yield start, queries[start : start + rows] @ self.vectors.T
+            some = queries[start : start + rows]
+            yield start, np.matmul(some, self.vectors.T, out=block[: len(some)])
 
     def nearest(self, query: Vectors, cosines: Vectors, k: int) -> tuple[Ints, Ints]:
         """Columns of the k nearest to one query [d], best first, and their cosines in millionths.

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from elva.data.mbeir import Candidate, MBeir, Query, TaskName
 from elva.data.opening import open_tasks
-from elva.data.stored import Joined, Numbers, distinct
+from elva.data.stored import Joined, Numbers, once
 from elva.encoding import Encoder, ModelIdentity, Progress
 from elva.grains import Facts, Lexicon
 from elva.items import Item
@@ -56,7 +56,7 @@ Items = Callable[[], Iterator[tuple[str, Item]]]
 def split_items(data: MBeir, names: Sequence[TaskName]) -> Items:
     """Every query (with its instruction) and pool candidate of these tasks."""
     queries: Sequence[Query] = Joined([data.queries(name) for name in names])
-    candidates, _ = distinct([data.pool(name) for name in names])
+    candidates = once([data.pool(name) for name in names])
     return lambda: _keyed(data, queries, candidates)
 
 

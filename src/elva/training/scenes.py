@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from elva.data.mbeir import Candidate, MBeir, Query, TaskName
-from elva.data.stored import Joined, Lookup, Stored, distinct
+from elva.data.stored import Joined, Lookup, Stored, once
 from elva.errors import RecipeError
 from elva.items import Item
 from elva.training.negatives import Balanced, RightAnswers, read_negatives, where
@@ -63,10 +63,10 @@ class SceneSource:
         self._asked = asked.only(drawn(len(asked), recipe.data.max_queries, recipe.seed))
         pools = {name: data.pool(name) for name in names}
         self.candidates: Mapping[str, Candidate] = Lookup([*pools.values()])
-        self._once, _ = distinct([*pools.values()])  # pools may share candidates
+        self._once = once([*pools.values()])  # pools may share candidates
         self._right = RightAnswers(self._once)
         self._negatives = Balanced(mined, pools, stage.hard_negatives, stage.random_negatives)
-        self._check_mined(mined)
+        self._check_mined(mined, pools)
         self._check_room(pools)
 
     def items(self) -> Iterator[tuple[str, Item]]:
@@ -74,10 +74,12 @@ class SceneSource:
         yield from ((query_key(query.qid), self._data.query_item(query)) for _, query in self._asked)
         yield from ((candidate_key(c.did), self._data.candidate_item(c)) for c in self._once)
 
-    def _check_mined(self, mined: Mapping[str, Sequence[str]]) -> None:
+    def _check_mined(self, mined: Mapping[str, Sequence[str]], pools: Mapping[TaskName, Stored[Candidate]]) -> None:
         """Every mined candidate must be there: the file may be of older data."""
         for name, query in self._asked:
-            lost = next((did for did in mined[query.qid] if did not in self.candidates), None)
+            own = pools[name].places
+            strange = (did for did in mined[query.qid] if own.row(did) is None)
+            lost = next((did for did in strange if did not in self.candidates), None)
             if lost is not None:
                 raise RecipeError(
                     f"data.negatives ({self._recipe.data.negatives}) names candidate {lost} for query {query.qid} of "
