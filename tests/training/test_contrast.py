@@ -15,8 +15,10 @@ from elva.data.mbeir import Candidate, MBeir, Query, TaskName, write_instruction
 from elva.errors import RecipeError
 from elva.training.contrast import QuerySource, TripleSource
 from elva.training.prepared import candidate_key, query_key
-from elva.training.recipe import Budget, Contrast, Data, Optimizer, Recipe
+from elva.training.recipe import Budget, Contrast, Data, Optimizer, Recipe, load_recipe
+from elva.training.run import train
 from elva.training.session import Step
+from smallest import smallest_embedder
 
 
 def step(number: int, seed: int = 0) -> Step:
@@ -240,3 +242,14 @@ def test_every_key_of_a_batch_is_an_item(world: Path) -> None:
         assert batch.items.items() <= dict(source.items()).items()
         assert all(batch.items[key].instruction for key in batch.queries)
         assert not any(batch.items[key].instruction for key in batch.candidates)
+
+
+def test_a_learned_temperature_stops_at_its_bound_and_comes_back(world: Path, tmp_path: Path) -> None:
+    smallest_embedder().save(tmp_path / "model")
+    settings = [f"data.root={world}", f"model.path={tmp_path / 'model'}", "contrast.batch_size=4", "budget.steps=3"]
+    settings += ["contrast.learn_temperature=true", "contrast.temperature=0.0101", "optimizer.lr=0.3"]
+    train(load_recipe("tiny/stage1", [*settings, "log.every_steps=1", "optimizer.warmup=0"]), tmp_path / "run")
+    rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    found = [row["temperature"] for row in rows]
+    assert min(found) >= 0.01 - 1e-6
+    assert len(set(found)) > 1, "it trains"

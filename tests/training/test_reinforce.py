@@ -119,6 +119,23 @@ def test_a_frozen_copy_stays_where_the_policy_began(embedder: Embedder) -> None:
         assert not frozen.trainable_parameters()
 
 
+def test_the_reference_reads_prompts_with_its_own_weights_too(
+    embedder: Embedder, library: PreparedItems, world: Path, tmp_path: Path
+) -> None:
+    embedder.backbone.open_training("language_model")
+    reference = _reference(embedder.backbone, needed=True)
+    session = Session(recipe(world, "policy"), embedder, tmp_path, {}, resume=False)
+    written = _write(session, library, scene().keys, step())
+    found = []
+    for _ in range(2):
+        with reference(embedder.backbone) as frozen:
+            assert frozen is not None
+            found.append(Reader(frozen, session, library, scene().keys, written, learns=False).rollouts.logprobs)
+        with torch.no_grad():
+            embedder.backbone.embedding_table.weight.mul_(1.5)  # the policy moves
+    assert torch.equal(*found)
+
+
 def test_without_a_kl_term_there_is_no_reference(embedder: Embedder) -> None:
     with _reference(embedder.backbone, needed=False)(embedder.backbone) as frozen:
         assert frozen is None

@@ -134,7 +134,9 @@ def chosen_device(device: str, local_rank: int = 0) -> str:
     import torch
 
     if device == "auto":
-        device = f"cuda:{local_rank}" if torch.cuda.is_available() else "cpu"
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda":
+        device = f"cuda:{local_rank}"
     try:
         torch.empty(0, device=device)
         # "meta" and the like are devices too, and compute nothing

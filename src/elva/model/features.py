@@ -44,7 +44,8 @@ class VisionFeatures:
     def _identity(self) -> str:
         """What the tokens of a picture depend on: who looks, and how pictures are scaled and cut."""
         cutting = hashlib.sha256(self.processor.image_processor.to_json_string().encode()).hexdigest()
-        precision = str(self.backbone.compute_dtype).removeprefix("torch.")
+        held = next(self.backbone.plain.model.visual.parameters()).dtype
+        precision = "-".join(str(each).removeprefix("torch.") for each in {self.backbone.compute_dtype: 1, held: 1})
         return f"{self.backbone.fingerprint('vision')}-{cutting[:8]}-{precision}"
 
     def look(

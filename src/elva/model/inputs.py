@@ -124,8 +124,12 @@ class Inputs:
             positions, following = self.backbone.positions(types, grid)
         return Prepared(tokens.ids, positions, following, item.shown, visual, tokens.truncated)
 
-    def collate(self, batch: Sequence[Prepared]) -> Prefix:
+    def collate(self, batch: Sequence[Prepared], reader: Backbone | None = None) -> Prefix:
         """Pad and embed; gradients flow into the token embeddings where they train.
+
+        Args:
+            batch: what to read.
+            reader: whose token embeddings, where another model with the same vision tower is to read.
 
         Raises:
             MediaError: a picture that wasn't looked at yet is missing, damaged or too large.
@@ -140,7 +144,7 @@ class Inputs:
             positions[:, row, width - len(one) :] = one.positions
             mask[row, width - len(one) :] = True
         ids = ids.to(device)
-        inputs = self.backbone.embed(ids)
+        inputs = (reader or self.backbone).embed(ids)
         unseen = self.features.look([one.shown for one in batch if one.visual is None and one.shown is not None])
         fresh = iter(unseen)
         visual = [next(fresh)[0] if one.visual is None else one.visual for one in batch if one.shown is not None]

@@ -203,7 +203,7 @@ def train_contrast(session: Session) -> None:
         batch = source.batch(step)
         library.take(batch.items)
         asked, answers = (Reader(session, library, keys) for keys in (batch.queries, batch.candidates))
-        temperature = contrast.temperature if log_scale is None else (-log_scale).exp().clamp(min=COLDEST)
+        temperature = contrast.temperature if log_scale is None else (-log_scale).exp()
         ignore = batch.ignore.to(session.device)
         ranking = info_nce(
             asked.vectors,
@@ -222,6 +222,9 @@ def train_contrast(session: Session) -> None:
         if isinstance(temperature, Tensor):
             metrics["temperature"] = temperature.item()
         session.update(metrics)
+        if log_scale is not None:
+            with torch.no_grad():  # in the loss, a bound would hold it for ever
+                log_scale.clamp_(max=-math.log(COLDEST))
 
 
 class Reader(PartwiseForward):

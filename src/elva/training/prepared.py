@@ -20,6 +20,7 @@ from elva.encoding import Extraction
 from elva.errors import InputError
 from elva.items import Item
 from elva.media import Visual
+from elva.model.backbone import Backbone
 from elva.model.embedder import Embedder
 from elva.model.inputs import Inputs, Prefix, Prepared
 from elva.model.rollout import Rollouts, given
@@ -41,8 +42,8 @@ Row = TypeVar("Row")
 PROBED = 64
 """Pictures that tell what one takes in memory."""
 HELD = 65_536
-"""Items that stay prepared: some hundred megabytes of token ids and positions."""
-WRITTEN_AT_ONCE = 4096
+"""Items that stay prepared: 32 bytes of ids and positions per token, a gigabyte if all are long."""
+WRITTEN_AT_ONCE = 1024
 """Items whose summaries are written in one call."""
 
 CAPTION_KEYS = ("key", "caption")
@@ -161,9 +162,9 @@ class PreparedItems:
         """How many of the items taken so far had their text cut."""
         return len(self._cut)
 
-    def prefix(self, keys: Sequence[str]) -> Prefix:
-        """The batch that the language model reads before it writes."""
-        return self._inputs.collate([self._prepared[key] for key in keys])
+    def prefix(self, keys: Sequence[str], reader: Backbone | None = None) -> Prefix:
+        """The batch that the language model, or another `reader`, reads before it writes."""
+        return self._inputs.collate([self._prepared[key] for key in keys], reader)
 
     def captions(self, keys: Sequence[str]) -> Rollouts:
         """The captions of these items as given rollouts (G = 1)."""

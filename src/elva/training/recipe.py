@@ -77,7 +77,6 @@ NOT_LEARNED = (
     "log.",
     # how much memory it takes changes what is learned by rounding only: a run that ran out of it can go on with less
     "model.gradient_checkpointing",
-    "model.shard",
     "data.check_images",
     "data.image_cache",
     "data.picture_memory",

@@ -107,7 +107,7 @@ class Reader(PartwiseForward):
 
         def read(part: slice) -> tuple[Tensor, Tensor]:
             processor = session.embedder.processor
-            fresh = replay(backbone, processor, library.prefix(keys[part]), written.rows(part), temperatures)
+            fresh = replay(backbone, processor, library.prefix(keys[part], backbone), written.rows(part), temperatures)
             return fresh.embeddings, fresh.logprobs
 
         super().__init__(read, len(keys), stage.items_per_forward, learns, session.team)

@@ -23,7 +23,7 @@ from elva.training.recipe import Recipe, changed_settings
 from elva.training.reinforce import train_reinforce
 from elva.training.running import RunLock
 from elva.training.session import Session
-from elva.training.sharding import shard, whole
+from elva.training.sharding import gathered, shard
 from elva.training.team import Team
 from elva.training.trackers import check_trackers
 from elva.whole import PART, whole_file
@@ -67,6 +67,7 @@ def train(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu") 
     finished = _finished(recipe, out) if resume else None
     team.wait()  # from here on the folder changes
     if finished is not None:
+        team.leave()
         return finished
     if team.size > 1 and recipe.stage == "base":
         raise InputError("the base stage trains in one process; start it without torchrun")
@@ -89,7 +90,7 @@ def train(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu") 
             session.say(embedder.processor.told)
         LOOPS[recipe.stage](session)
         result = RunResult(out / "model", session.steps_done, session.seconds, not session.stopped)
-        trained = {name: whole(each.detach()) for name, each in embedder.backbone.trainable_parameters().items()}
+        trained = gathered(embedder.backbone.trainable_parameters(), team)
         if team.leads:
             _publish(recipe, result, embedder, trained)
     team.leave()

@@ -30,7 +30,7 @@ from elva.training.prepared import PreparedItems
 from elva.training.progress import MetricsLog, ProgressBar
 from elva.training.recipe import Optimizer, Recipe, dump_recipe
 from elva.training.running import StopSignal
-from elva.training.sharding import clip_gradients, is_spread, spread_like, whole
+from elva.training.sharding import clip_gradients, gathered, is_spread, spread_like
 from elva.training.team import Team
 from elva.training.trackers import open_trackers
 from elva.whole import whole_file
@@ -129,6 +129,7 @@ class Session:
         if self._checkpoint is not None:
             self._restore(self._checkpoint)
             line = self._checkpoint.progress.line
+            self._checkpoint = None  # as large as the weights and their moments
         if self.team.leads:
             self._out.mkdir(parents=True, exist_ok=True)
             with whole_file(self._out / "recipe.yaml") as file:
@@ -286,10 +287,8 @@ class Session:
 
     def _save(self) -> None:
         state = self._optimizer.state_dict()
-        tensors = {name: whole(parameter.detach()) for name, parameter in self._trained.items()}
-        moments = {
-            number: {name: whole(each) for name, each in entries.items()} for number, entries in state["state"].items()
-        }
+        tensors = gathered(self._trained, self.team)
+        moments = {number: gathered(entries, self.team) for number, entries in state["state"].items()}
         self.embedder.features.save()
         if self._log is None:  # one process writes
             return

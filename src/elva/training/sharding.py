@@ -8,7 +8,7 @@ gradient and of its optimiser state, and a layer is put together while it comput
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from torch import Tensor, nn
@@ -31,6 +31,10 @@ def shard(backbone: Backbone, team: Team) -> None:
         assert isinstance(layer, FSDPModule)
         layer.set_gradient_divide_factor(1.0)
         layer.set_force_sum_reduction_for_comms(True)
+    # The model around them only leads: a layer that is nobody's part would stay whole after its forward.
+    model = backbone.plain.model.language_model
+    inside = {id(each) for layer in backbone.layers for each in layer.parameters()}
+    fully_shard(model, mesh=mesh, ignored_params={each for each in model.parameters() if id(each) not in inside})
 
 
 @contextmanager
@@ -51,6 +55,16 @@ def put_together(backbone: Backbone) -> Iterator[None]:
 def whole(tensor: Tensor) -> Tensor:
     """A tensor put together from all processes, each of which must call this; one that isn't spread as it is."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def gathered(tensors: Mapping[str, Tensor], team: Team) -> dict[str, Tensor]:
+    """Whole tensors on the CPU, one after the other: a device has room for its part. Empty but for the leader."""
+    found = {}
+    for name, tensor in tensors.items():
+        complete = whole(tensor.detach())
+        if team.leads:
+            found[name] = complete.cpu()
+    return found
 
 
 def is_spread(tensor: Tensor) -> bool:

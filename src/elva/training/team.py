@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
@@ -16,6 +17,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 T = TypeVar("T")
+PATIENCE = timedelta(hours=2)
+"""How long processes wait for each other: the leader may write large checkpoints to a slow disk meanwhile."""
 
 
 class Team:
@@ -41,7 +44,8 @@ class Team:
             return cls()
         if not dist.is_initialized():
             # Tensors on the CPU, such as flags and counts, travel by gloo in any case.
-            dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+            backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+            dist.init_process_group(backend, timeout=PATIENCE)
         return cls(dist.get_rank(), size)
 
     def wait(self) -> None:
