@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -82,13 +83,16 @@ def train(
     from elva.training.run import train as run
 
     result = run(loaded, out, resume=resume, device=device)
-    if os.environ.get("RANK", "0") != "0":
-        return  # of several processes one speaks
+    if os.environ.get("RANK", "0") != "0":  # of several processes one speaks
+        os._exit(0 if result.finished else STOPPED)  # gloo's threads may abort a process that takes its leave itself
     if not result.finished:
         typer.echo(f"Stopped after {result.updates:,} updates; the same command with --resume goes on.")
         raise typer.Exit(STOPPED)
     typer.echo(f"{out / 'model'} is the trained model; judge it with:")
     typer.echo(f"  elva evaluate mbeir {loaded.data.root} --model {out / 'model'} --out {out / 'eval'}")
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def _show(recipes: bool, settings: bool) -> None:
