@@ -11,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 # Nothing here downloads models or data.
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test check test-long test-gpu docs
+.PHONY: demo test check test-long test-gpu bench docs
 
 demo: $(STAMP)
 	$(BIN)/elva demo --out demo
@@ -31,6 +31,12 @@ test-long: $(STAMP)
 
 test-gpu: $(STAMP)
 	$(BIN)/python -m pytest -q -m gpu
+
+# A quarter of an hour; data of M-BEIR's whole size takes longer: docs/results.md.
+bench: $(STAMP)
+	$(BIN)/python benchmarks/data_at_size.py --share 0.1 --out benchmarks/results/data_at_size_tenth.json
+	$(BIN)/python benchmarks/mining_at_size.py
+	$(BIN)/python benchmarks/contrast_memory.py
 
 # The commands and settings, from the code; a test compares.
 docs: $(STAMP)
