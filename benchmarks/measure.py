@@ -106,7 +106,7 @@ def compared(works: Iterable[Work], beside: str, asked: argparse.Namespace, **ab
         asked: the options.
         about: what to write with the results.
     """
-    works, runs, machine = [*works], dict[str, list[Figures]](), _machine()
+    works, runs, where = [*works], dict[str, list[Figures]](), machine()
     for _ in range(1 if asked.quick else asked.repeats):
         for work, arguments in works:
             phases = _work(work, arguments) if asked.quick else measured(work, *arguments)
@@ -114,7 +114,7 @@ def compared(works: Iterable[Work], beside: str, asked: argparse.Namespace, **ab
                 runs.setdefault(phase, []).append(figures)
                 print(f"  {phase}: {figures.seconds:.1f} s, {figures.peak:,.0f} MB", flush=True)
     print(_table(runs, beside))
-    content = {**about, "machine": machine, "phases": {phase: [*map(asdict, own)] for phase, own in runs.items()}}
+    content = {**about, "machine": where, "phases": {phase: [*map(asdict, own)] for phase, own in runs.items()}}
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     asked.out.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 
@@ -135,7 +135,8 @@ def _table(runs: Mapping[str, Sequence[Figures]], beside: str) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """What the figures were measured on, and how busy it was."""
     model = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
     return {
         "cpu": model.partition(":")[2].strip() or platform.machine(),
