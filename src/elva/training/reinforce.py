@@ -23,7 +23,7 @@ Where it differs from the paper, and why:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
@@ -37,7 +37,7 @@ from elva.training.judge import judge
 from elva.training.order import GrainOrder
 from elva.training.parts import PartwiseForward
 from elva.training.prepared import PreparedItems, read_captions
-from elva.training.scenes import SceneSource
+from elva.training.scenes import Scene, SceneSource
 from elva.training.session import Session, Step
 from elva.training.sharding import put_together
 
@@ -49,7 +49,7 @@ EXPLANATION = (
 
 def train_reinforce(session: Session) -> None:
     """Run the loop until the budget is spent."""
-    recipe, embedder, stage = session.recipe, session.embedder, session.recipe.reinforce
+    recipe, stage = session.recipe, session.recipe.reinforce
     root, names = session.data()
     data = SceneSource(recipe, root, names)
     captions = read_captions(recipe.data.file("captions")) if recipe.data.captions else None
@@ -57,31 +57,51 @@ def train_reinforce(session: Session) -> None:
     order = None
     if captions is not None and (stage.weights.listwise or stage.weights.regression):
         order = GrainOrder(data.candidates.values(), captions, root.lexicon(), stage.order.other_offset)
-    longest = stage.rollouts.max_new_tokens or embedder.processor.settings.max_summary
-    reference = _reference(embedder.backbone, needed=stage.weights.policy > 0 and stage.policy.kl_beta > 0)
     if stage.weights.policy > 0:
         session.say(EXPLANATION)
+    lesson = Lesson(session, library, order)
     for step in session.steps(data.scenes_per_epoch, stage.policy.updates_per_rollout):
-        scene = data.scene(step)
+        for metrics in lesson.gradients(data.scene(step), step):
+            session.update(metrics)
+
+
+class Lesson:
+    """What one scene teaches: the policy writes about its items, is rewarded, and gets its gradients.
+
+    Args:
+        session: recipe, model and team.
+        library: gives the items of the scene.
+        order: h between candidates, where an objective needs it.
+    """
+
+    def __init__(self, session: Session, library: PreparedItems, order: GrainOrder | None = None) -> None:
+        stage, embedder = session.recipe.reinforce, session.embedder
+        self._session, self._library, self._order = session, library, order
+        self._longest = stage.rollouts.max_new_tokens or embedder.processor.settings.max_summary
+        self._reference = _reference(embedder.backbone, stage.weights.policy > 0 and stage.policy.kl_beta > 0)
+
+    def gradients(self, scene: Scene, step: Step) -> Iterator[dict[str, float]]:
+        """The metrics of each update of a step; with each, its gradient lies in the weights."""
+        session, library = self._session, self._library
+        backbone = session.embedder.backbone
         library.take(scene.items)
         keys = session.team.filled(library.by_length(scene.keys))
         written = _write(session, library, keys, step)
-        with reference(embedder.backbone) as frozen:
+        with self._reference(backbone) as frozen:
             before = Reader(frozen, session, library, keys, written, learns=False).rollouts.logprobs if frozen else None
         place = {key: row for row, key in enumerate(keys)}
-        rows = torch.tensor(
-            [place[key] for key in scene.keys], device=session.device
-        )  # from reading order to the scene's
+        # from reading order to the scene's
+        rows = torch.tensor([place[key] for key in scene.keys], device=session.device)
         frozen_logprobs = None if before is None else before[rows]
         first: Rollouts | None = None
         for _ in range(step.updates):
-            reader = Reader(embedder.backbone, session, library, keys, written)
+            reader = Reader(backbone, session, library, keys, written)
             read = reader.rollouts.rows(rows)
             first = first or read.detached()
-            loss, metrics = judge(recipe, scene, read, first, frozen_logprobs, order, longest)
+            loss, metrics = judge(session.recipe, scene, read, first, frozen_logprobs, self._order, self._longest)
             loss.backward()  # type: ignore[no-untyped-call]
             reader.backward()
-            session.update({"loss": loss.item(), **metrics})
+            yield {"loss": loss.item(), **metrics}
 
 
 class Reader(PartwiseForward):
