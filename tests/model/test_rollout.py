@@ -69,7 +69,7 @@ def test_each_rollout_can_be_read_at_its_own_temperature(embedder, items, inputs
     prefix = inputs.collate(inputs.prepare(items, "generative"))
     rollouts = written(embedder, prefix)
     heats = [0.7, 1.0, 2.0]
-    read = replay(embedder.backbone, embedder.processor, prefix, rollouts, torch.tensor(heats))
+    read = replay(embedder.backbone, embedder.processor, prefix, rollouts, heats)
     for g, heat in enumerate(heats):
         alike = replay(embedder.backbone, embedder.processor, prefix, rollouts, heat)
         assert torch.equal(read.logprobs[:, g], alike.logprobs[:, g])

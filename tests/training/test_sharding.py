@@ -9,6 +9,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.tensor import DTensor
 
+from elva.model.attention import Causal
 from elva.model.backbone import Backbone
 from elva.training.sharding import clip_gradients, gathered, put_together, shard
 from elva.training.team import Team
@@ -32,7 +33,7 @@ def backbone(monkeypatch: pytest.MonkeyPatch) -> Backbone:
 def forward(model: Backbone) -> torch.Tensor:
     inputs = torch.randn(2, 5, model.dimension)
     places = torch.arange(5).expand(3, 2, -1)
-    return model.language(inputs, places, torch.ones(2, 1, 5, 5, dtype=torch.bool).tril())
+    return model.language(inputs, places, Causal(torch.ones(2, 5, dtype=torch.bool)))
 
 
 def spread(model: Backbone) -> bool:

@@ -26,17 +26,20 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText
-from transformers.cache_utils import DynamicCache
 from transformers.utils import logging as transformers_logging
 
 from elva.errors import CheckpointError, InputError
 from elva.items import FRAMES_PER_SECOND
+from elva.model import attention
+from elva.model.attention import Sight
 
 TRIED = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 TIMED = ("qwen3_vl",)
 """Families of these that read a clip as blocks, one per temporal patch behind its time, instead of as one."""
 _ANY_FAMILY: Any = AutoModelForImageTextToText
 _PARTS = ("visual", "language_model", "get_image_features", "get_rope_index")
+_NO_MASK = torch.ones(1, 1, 1, 1, dtype=torch.bool)
+"""A mask that transformers takes as finished, where a `Sight` takes its place."""
 Trainable = Literal["none", "language_model", "lora", "all"]
 
 transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # its bars for a few tensors would tear ours
@@ -89,6 +92,7 @@ class Backbone(nn.Module):
         self.rows: TokenRows | None = None
         self.compute_dtype: torch.dtype = next(model.parameters()).dtype
         self._recomputes = False
+        model.model.language_model.config._attn_implementation = attention.NAME
         self._known_positions = lru_cache(maxsize=4096)(self._positions)
 
     @classmethod
@@ -186,21 +190,13 @@ class Backbone(nn.Module):
         if family not in TRIED:
             raise InputError(f"model_type {family!r} can't be shown videos; families that can: {', '.join(TRIED)}")
 
-    def language(
-        self,
-        inputs: Tensor,
-        positions: Tensor,
-        mask: Tensor,
-        cache: DynamicCache | None = None,
-        deep: Deep | None = None,
-    ) -> Tensor:
+    def language(self, inputs: Tensor, positions: Tensor, sight: Sight, deep: Deep | None = None) -> Tensor:
         """Last hidden states (B, S, D), after the final norm.
 
         Args:
             inputs: (B, S, D) embedded inputs.
             positions: (3, B, S) rotary positions.
-            mask: (B, 1, S, K) bool, True where a query may attend to a key; K counts cached keys too.
-            cache: extended in place when given.
+            sight: what each of them sees.
             deep: what the tower adds behind the first layers; its places are the first P of the sequence.
         """
         added: dict[str, Any] = {}
@@ -208,14 +204,14 @@ class Backbone(nn.Module):
             where = F.pad(deep.where, (0, inputs.shape[1] - deep.where.shape[1]))
             added = {"visual_pos_masks": where, "deepstack_visual_embeds": list(deep.layers)}
         for layer in self.layers if self._recomputes else ():
-            layer.training = torch.is_grad_enabled() and cache is None  # transformers recomputes in training mode only
+            layer.training = torch.is_grad_enabled()  # transformers recomputes in training mode only
         with self._precision():
             output = self.plain.model.language_model(
                 inputs_embeds=inputs,
                 position_ids=positions,
-                attention_mask=mask,
-                past_key_values=cache,
-                use_cache=cache is not None,
+                attention_mask=_NO_MASK,
+                use_cache=False,
+                sight=sight,
                 **added,
             )
         hidden: Tensor = output.last_hidden_state
@@ -412,6 +408,6 @@ def _lacks(model: Any) -> str | None:
     if missing:
         return f"it has no {', '.join(missing)}"
     kinds = set(getattr(model.config.text_config, "layer_types", None) or ["full_attention"])
-    if kinds != {"full_attention"}:  # summaries of one item share its prefix under a mask
+    if kinds != {"full_attention"}:  # a `Sight` knows no other
         return f"its layers use {', '.join(sorted(kinds - {'full_attention'}))}"
     return None

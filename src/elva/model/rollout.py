@@ -1,12 +1,7 @@
 """G summaries per item from one prefill: tokens, log-probabilities and the state at [RET] (paper, section 3).
 
-Layout. The G rollouts of an item share its prefix: their tokens follow it in one sequence, step by step,
-
-    prefix | step 0: rollout 0..G-1 | step 1: rollout 0..G-1 | ...
-
-and a mask lets each token see the prefix and its own rollout's earlier tokens only. Sampling grows this sequence
-with a key-value cache; learning reads it again in one forward with gradient. The prefix is computed once in both,
-never copied, and the states agree to rounding.
+`sample` lets the model write them token by token, `replay` reads written ones in one forward with gradient. In both
+the G rollouts of an item share its prefix, which is computed once (`attention`), and the states agree to rounding.
 """
 
 from __future__ import annotations
@@ -17,8 +12,8 @@ from dataclasses import dataclass, replace
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from transformers.cache_utils import DynamicCache
 
+from elva.model.attention import Causal, Reading, Writing
 from elva.model.backbone import Backbone
 from elva.model.inputs import Prefix
 from elva.model.processor import Processor
@@ -77,6 +72,10 @@ class Rollouts:
         )
 
 
+DONE = 1 / 8
+"""Share of the items in a batch that may be done before they leave it: leaving copies what the others have seen."""
+
+
 @torch.no_grad()
 def sample(
     backbone: Backbone,
@@ -90,6 +89,8 @@ def sample(
 ) -> Rollouts:
     """Let the model write G summaries of every item.
 
+    Items whose summaries are all written leave the batch; what the others write does not depend on it.
+
     Args:
         backbone: the policy.
         processor: names [RET] and the ids that must never be written.
@@ -100,52 +101,51 @@ def sample(
         generator: makes the sampling repeatable.
     """
     limit = max_tokens or processor.settings.max_summary
-    batch, groups = len(prefix), group_size
-    banned = torch.tensor(processor.banned_ids(), device=backbone.device)
-    cache = DynamicCache(config=backbone.plain.config.text_config)
-    hidden = backbone.language(prefix.inputs, prefix.positions, _prefix_mask(prefix.mask), cache, prefix.deep)
-    state = hidden[:, -1:].expand(-1, groups, -1)
-    own = torch.eye(groups, dtype=torch.bool, device=backbone.device)
-    done = torch.zeros(batch, groups, dtype=torch.bool, device=backbone.device)
-    embeddings = torch.zeros(batch, groups, backbone.dimension, device=backbone.device)
-    forced = done
-    tokens, masks, logprobs = [], [], []
+    batch, groups, device = len(prefix), group_size, backbone.device
+    banned = torch.tensor(processor.banned_ids(), device=device)
+    causal = Causal(prefix.mask, remember=True)
+    state = backbone.language(prefix.inputs, prefix.positions, causal, prefix.deep)[:, -1:].expand(-1, groups, -1)
+    writing = Writing(causal, groups, limit)
+    tokens = torch.full((batch, groups, limit), processor.pad_id, device=device)
+    logprobs = torch.zeros(batch, groups, limit, device=device)
+    embeddings = torch.zeros(batch, groups, backbone.dimension, device=device)
+    lengths = torch.full((batch, groups), limit, device=device)
+    rows = torch.arange(batch, device=device)  # the items that are still in the batch
     for step in range(limit):
-        scores = _log_softmax(backbone.logits(state), banned, temperature)
-        if step == limit - 1:
-            forced = ~done
-            chosen = torch.full_like(done, processor.ret_id, dtype=torch.long)
-        elif temperature == 0:
-            chosen = scores.argmax(-1)
-        else:
-            flat = torch.multinomial(scores.exp().view(batch * groups, -1), 1, generator=generator)
-            chosen = flat.view(batch, groups)
-        live = ~done
-        chosen = chosen.masked_fill(done, processor.pad_id)
-        tokens.append(chosen)
-        masks.append(live)
-        logprobs.append(scores.gather(-1, chosen.unsqueeze(-1)).squeeze(-1).masked_fill(~live | forced, 0.0))
-        seen = torch.cat(
-            [prefix.mask[:, None, :].expand(-1, groups, -1), own.repeat(1, step + 1).expand(batch, -1, -1)], -1
-        )
-        where = (prefix.next_position + step)[None, :, None].expand(3, -1, groups)
-        state = backbone.language(backbone.embed(chosen), where, seen.unsqueeze(1), cache)
-        ended = live & (chosen == processor.ret_id)
-        embeddings = torch.where(ended.unsqueeze(-1), state.float(), embeddings)
-        done = done | ended
-        if done.all():
+        # Drawn for all, so that what an item's rollouts write does not depend on who has left.
+        drawn = torch.rand(batch, groups, dtype=torch.float64, generator=generator, device=device)[rows]
+        if step < limit - 1:
+            chosen, logprob = _choose(_scores(backbone.logits(state), banned, temperature), drawn, temperature == 0)
+        else:  # forced
+            chosen, logprob = torch.full_like(drawn, processor.ret_id, dtype=torch.long), torch.zeros_like(drawn)
+        live = lengths[rows] > step
+        tokens[rows, :, step] = chosen.where(live, processor.pad_id)
+        logprobs[rows, :, step] = logprob.float().where(live, 0.0)
+        writing.step = step
+        where = (prefix.next_position[rows] + step)[None, :, None].expand(3, -1, groups)
+        state = backbone.language(backbone.embed(chosen), where, writing)
+        ends = live & (chosen == processor.ret_id)
+        embeddings[rows] = state.float().where(ends.unsqueeze(-1), embeddings[rows])
+        lengths[rows] = lengths[rows].where(~ends, step + 1)
+        busy = (lengths[rows] > step + 1).any(1)
+        left = int(busy.sum())
+        if not left:
             break
-    return Rollouts(
-        torch.stack(tokens, -1),
-        torch.stack(masks, -1),
-        forced,
-        torch.stack(logprobs, -1),
-        F.normalize(embeddings, dim=-1),
-    )
+        if left <= (1 - DONE) * len(rows):
+            rows, state = rows[busy], state[busy]
+            writing.keep(busy)
+    longest = step + 1
+    mask = torch.arange(longest, device=device) < lengths.unsqueeze(-1)
+    forced = lengths == limit
+    return Rollouts(tokens[..., :longest], mask, forced, logprobs[..., :longest], F.normalize(embeddings, dim=-1))
 
 
 def replay(
-    backbone: Backbone, processor: Processor, prefix: Prefix, rollouts: Rollouts, temperature: float | Tensor = 0.0
+    backbone: Backbone,
+    processor: Processor,
+    prefix: Prefix,
+    rollouts: Rollouts,
+    temperature: float | Sequence[float] = 0.0,
 ) -> Rollouts:
     """Read given summaries in one forward: the same tokens with fresh log-probabilities and embeddings, with gradient.
 
@@ -154,31 +154,36 @@ def replay(
         processor: names the ids that must never be written.
         prefix: the B items.
         rollouts: their summaries, sampled or given.
-        temperature: as in sampling, or (G,) one for each rollout; 0 gives log-probabilities at temperature 1.
+        temperature: as in sampling, or one for each of the G; 0 gives log-probabilities at temperature 1.
     """
     batch, groups, steps = rollouts.tokens.shape
-    width = prefix.mask.shape[1]
-    written = rollouts.tokens.transpose(1, 2).reshape(batch, steps * groups)  # step by step
-    step = torch.arange(steps, device=written.device).repeat_interleave(groups)
+    heats = [temperature] * groups if isinstance(temperature, float | int) else temperature
+    width, device = prefix.mask.shape[1], rollouts.tokens.device
+    step = torch.arange(steps, device=device).repeat(groups)
     where = (prefix.next_position[:, None] + step)[None].expand(3, -1, -1)
     hidden = backbone.language(
-        torch.cat([prefix.inputs, backbone.embed(written)], 1),
+        torch.cat([prefix.inputs, backbone.embed(rollouts.tokens.flatten(1))], 1),
         torch.cat([prefix.positions, where], 2),
-        _packed_mask(prefix.mask, groups, steps),
-        deep=prefix.deep,
+        Reading(prefix.mask, groups, steps) if groups > 1 else Causal(F.pad(prefix.mask, (0, steps), value=True)),
+        prefix.deep,
     )
-    states = hidden[:, width:].view(batch, steps, groups, -1).transpose(1, 2)
-    before = torch.cat([hidden[:, None, width - 1 : width].expand(-1, groups, -1, -1), states[:, :, :-1]], 2)
+    # Of all states we need those at the last tokens, and those before tokens that were chosen: each at its place in
+    # the batch's rows, laid end to end. Only the latter go through the head, which is as wide as the vocabulary.
+    starts = torch.arange(batch, device=device)[:, None, None] * hidden.shape[1]
+    places = starts + width + torch.arange(groups * steps, device=device).view(groups, steps)
+    before = F.pad(places[..., :-1], (1, 0))
+    before[..., :1] = starts + width - 1
+    last = rollouts.mask.sum(-1, keepdim=True) - 1
     credit = rollouts.credit
-    banned = torch.tensor(processor.banned_ids(), device=written.device)
-    # Only the tokens that were chosen need the vocabulary-wide head.
-    heat = torch.as_tensor(temperature, device=written.device).expand(groups)[:, None].expand(credit.shape)[credit]
-    scores = _log_softmax(backbone.logits(before[credit]), banned, heat.unsqueeze(-1))
-    chosen = scores.gather(-1, rollouts.tokens[credit].unsqueeze(-1)).squeeze(-1)
-    logprobs = torch.zeros(credit.shape, dtype=chosen.dtype, device=chosen.device).masked_scatter(credit, chosen)
-    last = rollouts.mask.sum(-1) - 1
-    ends = states.gather(2, last[:, :, None, None].expand(-1, -1, 1, states.shape[-1])).squeeze(2)
-    return replace(rollouts, logprobs=logprobs, embeddings=F.normalize(ends.float(), dim=-1))
+    needed = torch.cat([places.gather(-1, last).flatten(), before[credit]])
+    ends, choosing = torch.tensor_split(hidden.flatten(0, 1).index_select(0, needed), [batch * groups])
+    banned = torch.tensor(processor.banned_ids(), device=device)
+    heat = heats[0] if len(set(heats)) == 1 else torch.tensor(heats, device=device)[credit.nonzero()[:, 1], None]
+    scores = _scores(backbone.logits(choosing), banned, heat)
+    chosen = -F.cross_entropy(scores, rollouts.tokens[credit], reduction="none")
+    logprobs = torch.zeros(credit.shape, device=device).masked_scatter(credit, chosen)
+    embeddings = F.normalize(ends.float(), dim=-1).view(batch, groups, -1)
+    return replace(rollouts, logprobs=logprobs, embeddings=embeddings)
 
 
 def given(summaries: Sequence[Sequence[int]], dimension: int, device: torch.device | str = "cpu") -> Rollouts:
@@ -206,29 +211,32 @@ def given(summaries: Sequence[Sequence[int]], dimension: int, device: torch.devi
 
 def read_one_word(backbone: Backbone, prefix: Prefix) -> Tensor:
     """Classic extraction: unit vectors (B, D) of the state at the end of the prompt."""
-    hidden = backbone.language(prefix.inputs, prefix.positions, _prefix_mask(prefix.mask), deep=prefix.deep)
+    hidden = backbone.language(prefix.inputs, prefix.positions, Causal(prefix.mask), prefix.deep)
     return F.normalize(hidden[:, -1].float(), dim=-1)
 
 
-def _log_softmax(logits: Tensor, banned: Tensor, temperature: float | Tensor) -> Tensor:
-    scores = logits.float().index_fill(-1, banned, float("-inf"))
-    heat = torch.as_tensor(temperature, device=scores.device)
-    return F.log_softmax(scores / heat.where(heat > 0, 1.0), -1)
+def _scores(logits: Tensor, banned: Tensor, temperature: float | Tensor) -> Tensor:
+    """Unnormalised log-probabilities in float32, written over the logits: they are as wide as the vocabulary."""
+    scores = logits.float().index_fill_(-1, banned, float("-inf"))
+    if isinstance(temperature, Tensor):
+        return scores / temperature.where(temperature > 0, 1.0)
+    return scores if temperature in (0.0, 1.0) else scores / temperature
 
 
-def _prefix_mask(mask: Tensor) -> Tensor:
-    """(B, 1, P, P): causal over real tokens; a padding place sees itself, so that no row is empty."""
-    width = mask.shape[1]
-    causal = torch.ones(width, width, dtype=torch.bool, device=mask.device).tril()
-    alone = torch.eye(width, dtype=torch.bool, device=mask.device)
-    return ((causal & mask[:, None, :]) | alone).unsqueeze(1)
+def _choose(scores: Tensor, drawn: Tensor, greedy: bool) -> tuple[Tensor, Tensor]:
+    """A token of each row of scores (..., V) and its log-probability.
 
-
-def _packed_mask(mask: Tensor, groups: int, steps: int) -> Tensor:
-    """(B, 1, P + T*G, P + T*G) for the layout of this module's docstring."""
-    batch = len(mask)
-    place = torch.arange(steps * groups, device=mask.device)
-    own = (place[:, None] % groups == place[None] % groups) & (place[:, None] >= place[None])
-    top = F.pad(_prefix_mask(mask).squeeze(1), (0, steps * groups))
-    below = torch.cat([mask[:, None, :].expand(-1, steps * groups, -1), own.expand(batch, -1, -1)], -1)
-    return torch.cat([top, below], 1).unsqueeze(1)
+    Args:
+        scores: see above.
+        drawn: (...) float64, uniform in [0, 1): where in the cumulative distribution the token lies. One number per row
+            is enough, where `torch.multinomial` draws one per token of the vocabulary.
+        greedy: take the most probable one instead.
+    """
+    probabilities = scores.softmax(-1)
+    if greedy:
+        chosen = scores.argmax(-1, keepdim=True)
+    else:
+        # In float64, so that no token of probability 0 can stand where rounding makes a step.
+        cumulative = probabilities.cumsum(-1, dtype=torch.float64)
+        chosen = torch.searchsorted(cumulative, drawn.unsqueeze(-1) * cumulative[..., -1:], right=True)
+    return chosen.squeeze(-1), probabilities.gather(-1, chosen).log().squeeze(-1)

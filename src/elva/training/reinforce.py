@@ -121,7 +121,7 @@ class Reader(PartwiseForward):
         learns: bool = True,
     ) -> None:
         stage = session.recipe.reinforce
-        temperatures = torch.full((written.tokens.shape[1],), stage.rollouts.temperature, device=written.tokens.device)
+        temperatures = [stage.rollouts.temperature] * written.tokens.shape[1]
         if stage.rollouts.own_caption:
             temperatures[-1] = 1.0  # it was not sampled, and its loss is that of an ordinary language model
 
