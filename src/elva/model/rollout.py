@@ -53,6 +53,13 @@ class Rollouts:
         """Those of some items, in this order."""
         return Rollouts(*(getattr(self, name)[rows] for name in self.__slots__))
 
+    def trimmed(self) -> Rollouts:
+        """The same without the places that no summary reaches."""
+        width = int(self.mask.sum(-1).max())
+        return replace(
+            self, tokens=self.tokens[..., :width], mask=self.mask[..., :width], logprobs=self.logprobs[..., :width]
+        )
+
     def detached(self) -> Rollouts:
         """The same without gradient."""
         return replace(self, logprobs=self.logprobs.detach(), embeddings=self.embeddings.detach())

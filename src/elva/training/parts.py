@@ -2,8 +2,9 @@
 
 Losses that compare every item with every other need all outputs at once, but not all graphs. So the outputs are
 computed without a graph and made leaves; the loss gives the gradient with respect to them; and then each part is
-computed again, with a graph, to carry its share into the weights. Where all fits into one part, nothing is computed
-twice. The idea is that of Gao et al., "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup" (2021).
+computed again, with a graph, to carry its share into the weights. Where all fits into one part, or the outputs are
+known beforehand, nothing is computed twice. The idea is that of Gao et al., "Scaling Deep Contrastive
+Learning Batch Size under Memory Limited Setup" (2021).
 """
 
 from __future__ import annotations
@@ -30,13 +31,20 @@ class PartwiseForward:
         size: items per forward; all in one when None.
         learns: whether a gradient is wanted at all.
         team: who shares the work.
+        known: the outputs of all items, where somebody has computed them with the weights as they are.
 
     Attributes:
         outputs: one tensor (count, ...) per output, leaves that collect a gradient.
     """
 
     def __init__(
-        self, read: Read, count: int, size: int | None = None, learns: bool = True, team: Team | None = None
+        self,
+        read: Read,
+        count: int,
+        size: int | None = None,
+        learns: bool = True,
+        team: Team | None = None,
+        known: Sequence[Tensor] | None = None,
     ) -> None:
         team = team or Team()
         own = team.share(count)
@@ -48,10 +56,11 @@ class PartwiseForward:
         with torch.set_grad_enabled(learns and len(self._parts) == 1):
             for part in self._parts:
                 self._states.append(_RandomState())
-                fresh.append(read(part))
+                if known is None:
+                    fresh.append(read(part))
         self._graph = fresh[0] if len(fresh) == 1 else None
-        columns = [torch.cat([one.detach() for one in column]) for column in zip(*fresh, strict=True)]
-        self.outputs = [team.gather(column).requires_grad_(learns) for column in columns]
+        columns = known or [team.gather(torch.cat([one.detach() for one in each])) for each in zip(*fresh, strict=True)]
+        self.outputs = [column.detach().requires_grad_(learns) for column in columns]
 
     def backward(self) -> None:
         """Carry the gradient that the outputs have collected into the weights."""

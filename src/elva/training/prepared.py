@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from elva.data.records import RowProblem
 from elva.data.rows import Rows, parse_object
@@ -172,6 +174,10 @@ class PreparedItems:
         backbone, processor = self._embedder.backbone, self._embedder.processor
         summaries = [processor.summary_ids(self._captions[key]) for key in keys]
         return given(summaries, backbone.dimension, backbone.device)
+
+    def lengths(self, keys: Sequence[str]) -> Tensor:
+        """(n,) how many tokens stand before the summaries of these items."""
+        return torch.tensor([len(self._prepared[key]) for key in keys])
 
     def by_length(self, keys: Iterable[str]) -> list[str]:
         """The keys without repeats, shortest item first: rows of one length waste no padding."""

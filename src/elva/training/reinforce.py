@@ -41,6 +41,8 @@ from elva.training.scenes import Scene, SceneSource
 from elva.training.session import Session, Step
 from elva.training.sharding import put_together
 
+AT_ONCE = 64
+"""Items that are read in one forward where neither memory nor speed asks for another number."""
 EXPLANATION = (
     "A policy loss near 0 is no bug: the first update after sampling has ratio 1 and advantages that sum to 0 in "
     "each group, so the value vanishes while the gradient does not. Watch reward/total and positive_rank instead."
@@ -87,6 +89,8 @@ class Lesson:
         library.take(scene.items)
         keys = session.team.filled(library.by_length(scene.keys))
         written = _write(session, library, keys, step)
+        order = (library.lengths(keys) + written.mask.sum(-1).amax(-1).cpu()).argsort(stable=True)
+        keys, written = [keys[row] for row in order.tolist()], written.rows(order.to(session.device))
         with self._reference(backbone) as frozen:
             before = Reader(frozen, session, library, keys, written, learns=False).rollouts.logprobs if frozen else None
         place = {key: row for row, key in enumerate(keys)}
@@ -94,8 +98,10 @@ class Lesson:
         rows = torch.tensor([place[key] for key in scene.keys], device=session.device)
         frozen_logprobs = None if before is None else before[rows]
         first: Rollouts | None = None
-        for _ in range(step.updates):
-            reader = Reader(backbone, session, library, keys, written)
+        # What was sampled was read on the way, but for the own caption.
+        is_known = not session.recipe.reinforce.rollouts.own_caption
+        for update in range(step.updates):
+            reader = Reader(backbone, session, library, keys, written, is_known=is_known and update == 0)
             read = reader.rollouts.rows(rows)
             first = first or read.detached()
             loss, metrics = judge(session.recipe, scene, read, first, frozen_logprobs, self._order, self._longest)
@@ -106,6 +112,16 @@ class Lesson:
 
 class Reader(PartwiseForward):
     """Reads the rollouts of a step.
+
+    Args:
+        backbone: the policy, or the frozen reference.
+        session: recipe and team.
+        library: gives the items.
+        keys: which ones, those of one length side by side: together they waste no padding.
+        written: what was written about them.
+        learns: whether a gradient is wanted.
+        is_known: `written` holds what the policy, as it is, reads: it was sampled with these weights. Then a part is
+            read once, with its gradient, and parts of any size cost the same.
 
     Attributes:
         rollouts: of all keys, in order; embeddings and log-probabilities are leaves that collect a gradient.
@@ -119,18 +135,21 @@ class Reader(PartwiseForward):
         keys: Sequence[str],
         written: Rollouts,
         learns: bool = True,
+        is_known: bool = False,
     ) -> None:
-        stage = session.recipe.reinforce
+        stage, longest = session.recipe.reinforce, written.tokens.shape[-1]
         temperatures = [stage.rollouts.temperature] * written.tokens.shape[1]
         if stage.rollouts.own_caption:
             temperatures[-1] = 1.0  # it was not sampled, and its loss is that of an ordinary language model
 
         def read(part: slice) -> tuple[Tensor, Tensor]:
-            processor = session.embedder.processor
-            fresh = replay(backbone, processor, library.prefix(keys[part], backbone), written.rows(part), temperatures)
+            prefix, own = library.prefix(keys[part], backbone), written.rows(part).trimmed()
+            fresh = replay(backbone, session.embedder.processor, prefix, own, temperatures).widened(longest)
             return fresh.embeddings, fresh.logprobs
 
-        super().__init__(read, len(keys), stage.items_per_forward, learns, session.team)
+        size = stage.items_per_forward or (AT_ONCE if is_known or not learns else None)
+        known = (written.embeddings, written.logprobs) if is_known else None
+        super().__init__(read, len(keys), size, learns, session.team, known)
         embeddings, logprobs = self.outputs
         self.rollouts = replace(written, embeddings=embeddings, logprobs=logprobs)
 
