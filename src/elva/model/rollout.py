@@ -117,17 +117,19 @@ def sample(
     logprobs = torch.zeros(batch, groups, limit, device=device)
     embeddings = torch.zeros(batch, groups, backbone.dimension, device=device)
     lengths = torch.full((batch, groups), limit, device=device)
+    # Drawn at once, item by item: what is written about an item does not depend on who has left the batch.
+    draws = torch.rand(batch, groups, limit, dtype=torch.float64, generator=generator, device=device)
     rows = torch.arange(batch, device=device)  # the items that are still in the batch
     for step in range(limit):
-        # Drawn for all, so that what an item's rollouts write does not depend on who has left.
-        drawn = torch.rand(batch, groups, dtype=torch.float64, generator=generator, device=device)[rows]
         if step < limit - 1:
-            chosen, logprob = _choose(_scores(backbone.logits(state), banned, temperature), drawn, temperature == 0)
-        else:  # forced
-            chosen, logprob = torch.full_like(drawn, processor.ret_id, dtype=torch.long), torch.zeros_like(drawn)
+            scores = _scores(backbone.logits(state), banned, temperature)
+            chosen, logprob = _choose(scores, draws[rows, :, step], greedy=temperature == 0)
+        else:
+            forced = torch.full_like(lengths[rows], processor.ret_id)
+            chosen, logprob = forced, torch.zeros_like(forced, dtype=torch.float32)
         live = lengths[rows] > step
         tokens[rows, :, step] = chosen.where(live, processor.pad_id)
-        logprobs[rows, :, step] = logprob.float().where(live, 0.0)
+        logprobs[rows, :, step] = logprob.where(live, 0.0)
         writing.step = step
         where = (prefix.next_position[rows] + step)[None, :, None].expand(3, -1, groups)
         state = backbone.language(backbone.embed(chosen), where, writing)
@@ -143,8 +145,9 @@ def sample(
             writing.keep(busy)
     longest = step + 1
     mask = torch.arange(longest, device=device) < lengths.unsqueeze(-1)
-    forced = lengths == limit
-    return Rollouts(tokens[..., :longest], mask, forced, logprobs[..., :longest], F.normalize(embeddings, dim=-1))
+    return Rollouts(
+        tokens[..., :longest], mask, lengths == limit, logprobs[..., :longest], F.normalize(embeddings, dim=-1)
+    )
 
 
 def replay(
@@ -153,6 +156,7 @@ def replay(
     prefix: Prefix,
     rollouts: Rollouts,
     temperature: float | Sequence[float] = 0.0,
+    embed: bool = True,
 ) -> Rollouts:
     """Read given summaries in one forward: the same tokens with fresh log-probabilities and embeddings, with gradient.
 
@@ -162,35 +166,37 @@ def replay(
         prefix: the B items.
         rollouts: their summaries, sampled or given.
         temperature: as in sampling, or one for each of the G; 0 gives log-probabilities at temperature 1.
+        embed: whether embeddings are wanted; the old ones are left otherwise, and [RET] is not read.
     """
     batch, groups, steps = rollouts.tokens.shape
     heats = [temperature] * groups if isinstance(temperature, float | int) else temperature
     width, device = prefix.mask.shape[1], rollouts.tokens.device
-    step = torch.arange(steps, device=device).repeat(groups)
-    where = (prefix.next_position[:, None] + step)[None].expand(3, -1, -1)
+    fed = rollouts.tokens if embed else rollouts.tokens[..., :-1]
+    written = fed.shape[-1]
+    where = prefix.next_position[:, None] + torch.arange(written, device=device).repeat(groups)
     hidden = backbone.language(
-        torch.cat([prefix.inputs, backbone.embed(rollouts.tokens.flatten(1))], 1),
-        torch.cat([prefix.positions, where], 2),
-        Reading(prefix.mask, groups, steps) if groups > 1 else Causal(F.pad(prefix.mask, (0, steps), value=True)),
+        torch.cat([prefix.inputs, backbone.embed(fed.flatten(1))], 1),
+        torch.cat([prefix.positions, where[None].expand(3, -1, -1)], 2),
+        Reading(prefix.mask, groups, written) if groups > 1 else Causal(F.pad(prefix.mask, (0, written), value=True)),
         prefix.deep,
     )
-    # Of all states we need those at the last tokens, and those before tokens that were chosen: each at its place in
-    # the batch's rows, laid end to end. Only the latter go through the head, which is as wide as the vocabulary.
-    starts = torch.arange(batch, device=device)[:, None, None] * hidden.shape[1]
-    places = starts + width + torch.arange(groups * steps, device=device).view(groups, steps)
-    before = F.pad(places[..., :-1], (1, 0))
-    before[..., :1] = starts + width - 1
-    last = rollouts.mask.sum(-1, keepdim=True) - 1
+    # Of all states we need those before tokens that were chosen, and those at [RET]: numbers of rows, laid end to end.
+    starts = torch.arange(batch, device=device)[:, None, None] * hidden.shape[1] + width
+    at = starts + torch.arange(groups * written, device=device).view(groups, written)
+    before = torch.cat([(starts - 1).expand(-1, groups, -1), at], -1)[..., :steps]
     credit = rollouts.credit
-    needed = torch.cat([places.gather(-1, last).flatten(), before[credit]])
-    ends, choosing = torch.tensor_split(hidden.flatten(0, 1).index_select(0, needed), [batch * groups])
+    last = rollouts.mask.sum(-1, keepdim=True) - 1
+    needed = [before[credit], *([at.gather(-1, last).flatten()] if embed else [])]
+    states = hidden.flatten(0, 1).index_select(0, torch.cat(needed))
     banned = torch.tensor(processor.banned_ids(), device=device)
     heat = heats[0] if len(set(heats)) == 1 else torch.tensor(heats, device=device)[credit.nonzero()[:, 1], None]
-    scores = _scores(backbone.logits(choosing), banned, heat)
+    scores = _scores(backbone.logits(states[: len(needed[0])]), banned, heat)
     chosen = -F.cross_entropy(scores, rollouts.tokens[credit], reduction="none")
     logprobs = torch.zeros(credit.shape, device=device).masked_scatter(credit, chosen)
-    embeddings = F.normalize(ends.float(), dim=-1).view(batch, groups, -1)
-    return replace(rollouts, logprobs=logprobs, embeddings=embeddings)
+    ends = (
+        F.normalize(states[len(needed[0]) :].float(), dim=-1).view(batch, groups, -1) if embed else rollouts.embeddings
+    )
+    return replace(rollouts, logprobs=logprobs, embeddings=ends)
 
 
 def given(summaries: Sequence[Sequence[int]], dimension: int, device: torch.device | str = "cpu") -> Rollouts:

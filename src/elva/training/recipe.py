@@ -81,6 +81,7 @@ NOT_LEARNED = (
     "data.image_cache",
     "data.picture_memory",
     "contrast.items_per_forward",
+    "reinforce.items_per_forward",
 )
 """Settings that a resumed run may change."""
 

@@ -41,8 +41,8 @@ from elva.training.scenes import Scene, SceneSource
 from elva.training.session import Session, Step
 from elva.training.sharding import put_together
 
-AT_ONCE = 64
-"""Items that are read in one forward where neither memory nor speed asks for another number."""
+AT_ONCE = 16
+"""Items that are read in one forward, where every part is read once: what they take stays in a processor's cache."""
 EXPLANATION = (
     "A policy loss near 0 is no bug: the first update after sampling has ratio 1 and advantages that sum to 0 in "
     "each group, so the value vanishes while the gradient does not. Watch reward/total and positive_rank instead."
@@ -137,14 +137,15 @@ class Reader(PartwiseForward):
         learns: bool = True,
         is_known: bool = False,
     ) -> None:
-        stage, longest = session.recipe.reinforce, written.tokens.shape[-1]
+        stage, weights, longest = session.recipe.reinforce, session.recipe.reinforce.weights, written.tokens.shape[-1]
+        embed = learns and bool(weights.listwise or weights.regression or weights.infonce)
         temperatures = [stage.rollouts.temperature] * written.tokens.shape[1]
         if stage.rollouts.own_caption:
             temperatures[-1] = 1.0  # it was not sampled, and its loss is that of an ordinary language model
 
         def read(part: slice) -> tuple[Tensor, Tensor]:
             prefix, own = library.prefix(keys[part], backbone), written.rows(part).trimmed()
-            fresh = replay(backbone, session.embedder.processor, prefix, own, temperatures).widened(longest)
+            fresh = replay(backbone, session.embedder.processor, prefix, own, temperatures, embed).widened(longest)
             return fresh.embeddings, fresh.logprobs
 
         size = stage.items_per_forward or (AT_ONCE if is_known or not learns else None)
@@ -170,7 +171,7 @@ def _sampled(session: Session, library: PreparedItems, keys: Sequence[str], step
     embedder, stage, team = session.embedder, session.recipe.reinforce, session.team
     generator = step.generator.manual_seed(step.generator.initial_seed() + team.rank)
     own = team.share(len(keys))
-    size = stage.items_per_forward or len(own)
+    size = stage.rollouts.items_at_once
     with put_together(embedder.backbone):
         parts = [
             sample(

@@ -189,6 +189,7 @@ class Rollouts:
         int | None, "longest summary, before [RET] is forced; null: the checkpoint's own", AT_LEAST_ONE
     ] = None
     own_caption: Annotated[bool, "add one rollout on the base's own caption"] = False
+    items_at_once: Annotated[int, "items that are written about at once; fewer need less memory", AT_LEAST_ONE] = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,7 +254,9 @@ class Reinforce:
     reward: Reward = Reward()
     policy: Policy = Policy()
     order: Order = Order()
-    items_per_forward: Annotated[int | None, "items read at once; null: a whole step", AT_LEAST_ONE] = None
+    items_per_forward: Annotated[int | None, "items read at once, for memory; null: what is fastest", AT_LEAST_ONE] = (
+        None
+    )
     infonce_temperature: Annotated[float, "temperature of weights.infonce", POSITIVE] = 0.05
 
 
