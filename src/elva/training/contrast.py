@@ -200,31 +200,39 @@ def train_contrast(session: Session) -> None:
             library.write_captions(source.items(), tick)
     log_scale = session.learn("log_scale", -math.log(contrast.temperature)) if contrast.learn_temperature else None
     for step in session.steps(source.batches_per_epoch):
-        batch = source.batch(step)
-        library.take(batch.items)
-        asked, answers = (Reader(session, library, keys) for keys in (batch.queries, batch.candidates))
         temperature = contrast.temperature if log_scale is None else (-log_scale).exp()
-        ignore = batch.ignore.to(session.device)
-        ranking = info_nce(
-            asked.vectors,
-            answers.vectors,
-            batch.positive.to(session.device),
-            temperature,
-            ignore=ignore,
-            symmetric=contrast.symmetric,
-        )
-        writing = 0.5 * (asked.lm_loss + answers.lm_loss)
-        (ranking + contrast.lm_weight * writing).backward()  # type: ignore[no-untyped-call]
-        asked.backward()
-        answers.backward()
-        metrics = {"loss": ranking.item(), "lm_loss": writing.item()}
-        metrics["in_batch_accuracy"] = _accuracy(asked.vectors, answers.vectors, batch.positive, ignore)
-        if isinstance(temperature, Tensor):
-            metrics["temperature"] = temperature.item()
+        metrics = learn(session, library, source.batch(step), temperature)
         session.update(metrics)
         if log_scale is not None:
             with torch.no_grad():  # in the loss, a bound would hold it for ever
                 log_scale.clamp_(max=-math.log(COLDEST))
+
+
+def learn(
+    session: Session, library: PreparedItems, batch: Batch, temperature: float | Tensor
+) -> dict[str, float]:
+    """Add the gradient of one batch's loss to what trains, and tell how it stands."""
+    contrast = session.recipe.contrast
+    library.take(batch.items)
+    asked, answers = (Reader(session, library, keys) for keys in (batch.queries, batch.candidates))
+    ignore = batch.ignore.to(session.device)
+    ranking = info_nce(
+        asked.vectors,
+        answers.vectors,
+        batch.positive.to(session.device),
+        temperature,
+        ignore=ignore,
+        symmetric=contrast.symmetric,
+    )
+    writing = 0.5 * (asked.lm_loss + answers.lm_loss)
+    (ranking + contrast.lm_weight * writing).backward()  # type: ignore[no-untyped-call]
+    asked.backward()
+    answers.backward()
+    metrics = {"loss": ranking.item(), "lm_loss": writing.item()}
+    metrics["in_batch_accuracy"] = _accuracy(asked.vectors, answers.vectors, batch.positive, ignore)
+    if isinstance(temperature, Tensor):
+        metrics["temperature"] = temperature.item()
+    return metrics
 
 
 class Reader(PartwiseForward):
