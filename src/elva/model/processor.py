@@ -137,7 +137,8 @@ class Processor:
         return torch.cat(patches), torch.stack(grids)
 
     def _cut(self, pictures: list[Image.Image]) -> Any:
-        return self.image_processor(images=pictures, return_tensors="pt")
+        fit = all(self._scaled(picture.size) == picture.size[::-1] for picture in pictures)
+        return self.image_processor(images=pictures, do_resize=not fit, return_tensors="pt")
 
     def _patches(self, frames: Sequence[Image.Image]) -> tuple[Tensor, Tensor]:
         """Patches (t*h*w, C*T*P*P) and the grid (3,) of one clip."""
@@ -153,16 +154,21 @@ class Processor:
 
     def grid(self, size: tuple[int, int], frames: int = 1) -> Tensor:
         """The (3,) int64 grid that `pixels` gives so many frames, the first of this (width, height) in pixels."""
+        images, sides = self.image_processor, self._scaled(size)
+        return torch.tensor([-(-frames // images.temporal_patch_size), *(side // images.patch_size for side in sides)])
+
+    def _scaled(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Height and width that a picture of this (width, height) is scaled to."""
         images = self.image_processor
         width, height = size
-        sides = smart_resize(
+        scaled: tuple[int, int] = smart_resize(
             height,
             width,
             images.patch_size * images.merge_size,
             min_pixels=images.size["shortest_edge"],
             max_pixels=images.size["longest_edge"],
         )
-        return torch.tensor([-(-frames // images.temporal_patch_size), *(side // images.patch_size for side in sides)])
+        return scaled
 
     def visual_tokens(self, grid: Tensor) -> int:
         """Number of visual tokens of a picture or clip with this (3,) grid."""

@@ -225,7 +225,8 @@ def learn(
         symmetric=contrast.symmetric,
     )
     writing = 0.5 * (asked.lm_loss + answers.lm_loss)
-    (ranking + contrast.lm_weight * writing).backward()  # type: ignore[no-untyped-call]
+    loss = ranking + contrast.lm_weight * writing if contrast.lm_weight else ranking  # a gradient of zeros costs as much
+    loss.backward()  # type: ignore[no-untyped-call]
     asked.backward()
     answers.backward()
     metrics = {"loss": ranking.item(), "lm_loss": writing.item()}
@@ -236,7 +237,7 @@ def learn(
 
 
 class Reader(PartwiseForward):
-    """Reads the items of some keys.
+    """Reads the items of some keys, those of about one length together, which wastes no padding.
 
     Attributes:
         vectors: (n, D) unit vectors, in the order of the keys.
@@ -244,22 +245,26 @@ class Reader(PartwiseForward):
     """
 
     def __init__(self, session: Session, library: PreparedItems, keys: Sequence[str]) -> None:
-        backbone, processor = session.embedder.backbone, session.embedder.processor
-        filled = session.team.filled(keys)
-        written = library.captions(filled) if session.recipe.extraction == "generative" else None
+        backbone, processor, team = session.embedder.backbone, session.embedder.processor, session.team
+        filled = team.filled(keys)
+        ranked = sorted(range(len(filled)), key=lambda place: library.length(filled[place]))
+        dealt = [place for rank in range(team.size) for place in ranked[rank :: team.size]]  # as much for each process
+        read_keys = [filled[place] for place in dealt]
+        written = library.captions(read_keys) if session.recipe.extraction == "generative" else None
 
         def read(part: slice) -> tuple[Tensor, ...]:
-            prefix = library.prefix(filled[part])
+            prefix = library.prefix(read_keys[part])
             if written is None:
                 return (read_one_word(backbone, prefix),)
             fresh = replay(backbone, processor, prefix, written.rows(part))
             return fresh.embeddings[:, 0], fresh.logprobs
 
-        super().__init__(read, len(filled), session.recipe.contrast.items_per_forward, team=session.team)
-        self.vectors = self.outputs[0][: len(keys)]
+        super().__init__(read, len(filled), session.recipe.contrast.items_per_forward, team=team)
+        back = torch.tensor(dealt).argsort()[: len(keys)].to(session.device)
+        self.vectors = self.outputs[0][back]
         self.lm_loss = torch.zeros((), device=session.device)
         if written is not None:
-            self.lm_loss = -self.outputs[1][: len(keys)].sum() / written.credit[: len(keys)].sum()
+            self.lm_loss = -self.outputs[1][back].sum() / written.credit[back].sum()
 
 
 @torch.no_grad()

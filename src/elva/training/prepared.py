@@ -173,9 +173,13 @@ class PreparedItems:
         summaries = [processor.summary_ids(self._captions[key]) for key in keys]
         return given(summaries, backbone.dimension, backbone.device)
 
+    def length(self, key: str) -> int:
+        """Tokens of an item before its summary."""
+        return len(self._prepared[key])
+
     def by_length(self, keys: Iterable[str]) -> list[str]:
         """The keys without repeats, shortest item first: rows of one length waste no padding."""
-        return sorted(dict.fromkeys(keys), key=lambda key: len(self._prepared[key]))
+        return sorted(dict.fromkeys(keys), key=self.length)
 
 
 def read_captions(path: Path) -> Entries[str]:
