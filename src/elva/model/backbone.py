@@ -256,7 +256,7 @@ class Backbone(nn.Module):
             output = model.get_image_features(pixels.to(self.device), asked.to(self.device), return_dict=True)
         deep = getattr(output, "deepstack_features", None) or []
         tokens = torch.cat([torch.cat(parts) for parts in (output.pooler_output, *deep)], -1)
-        return [*tokens.split((grid.prod(-1) // model.visual.spatial_merge_size**2).tolist())]
+        return [*torch.split(tokens, (grid.prod(-1) // model.visual.spatial_merge_size**2).tolist())]
 
     def deep(self, where: Tensor, visual: Tensor) -> Deep | None:
         """The deep part of visual tokens (N, W) at the places (B, P); None where the family has none."""

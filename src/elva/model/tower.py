@@ -17,7 +17,7 @@ class PatchProduct(nn.Conv3d):
 
     def forward(self, patches: Tensor) -> Tensor:
         """(N, D, 1, 1, 1) of (N, C, T, P, P); whatever is larger than the kernel is convolved."""
-        if patches.shape[2:] != self.kernel_size or any(self.padding) or self.groups > 1:  # type: ignore[arg-type]
+        if patches.shape[2:] != self.kernel_size or any(self.padding) or self.groups > 1:
             return super().forward(patches)
         product = F.linear(patches.flatten(1), self.weight.flatten(1), self.bias)
         return product[:, :, None, None, None]

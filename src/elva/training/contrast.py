@@ -208,9 +208,7 @@ def train_contrast(session: Session) -> None:
                 log_scale.clamp_(max=-math.log(COLDEST))
 
 
-def learn(
-    session: Session, library: PreparedItems, batch: Batch, temperature: float | Tensor
-) -> dict[str, float]:
+def learn(session: Session, library: PreparedItems, batch: Batch, temperature: float | Tensor) -> dict[str, float]:
     """Add the gradient of one batch's loss to what trains, and tell how it stands."""
     contrast = session.recipe.contrast
     library.take(batch.items)
@@ -225,7 +223,9 @@ def learn(
         symmetric=contrast.symmetric,
     )
     writing = 0.5 * (asked.lm_loss + answers.lm_loss)
-    loss = ranking + contrast.lm_weight * writing if contrast.lm_weight else ranking  # a gradient of zeros costs as much
+    loss = (
+        ranking + contrast.lm_weight * writing if contrast.lm_weight else ranking
+    )  # a gradient of zeros costs as much
     loss.backward()  # type: ignore[no-untyped-call]
     asked.backward()
     answers.backward()
