@@ -149,9 +149,9 @@ class Counter:
         return 2.0 * self.weights * (self.forward + self.backward)
 
 
-def matrix_rate(device: str, side: int) -> float:
-    """Operations per second of a bfloat16 product of square matrices: the best of some."""
-    a, b = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
+def matrix_rate(device: str, side: int, dtype: torch.dtype = torch.bfloat16) -> float:
+    """Operations per second of a product of square matrices: the best of some."""
+    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     best = 0.0
     for _ in range(10):
         synchronize(device)

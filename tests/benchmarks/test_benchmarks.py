@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import contrast_memory
+import contrastive
 import data_at_size
+import encode
 import mining_at_size
 from measure import measured
 
@@ -23,6 +25,18 @@ def test_a_benchmark_shows_and_writes_its_figures(
     for phase, (figures,) in phases.items():
         assert f"| {phase} | " in shown
         assert all(figure >= 0 for figure in figures.values()) and figures["peak"] >= figures["before"]
+
+
+@pytest.mark.parametrize("benchmark", [encode, contrastive])
+def test_a_benchmark_beside_a_peer_agrees_with_it_and_shows_how_much_faster_it_is(
+    benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    benchmark.main(["--quick", "--out", str(tmp_path / "results/figures.json")])
+    ratios = json.loads((tmp_path / "results/figures.json").read_text())["ratios"]["vs_sentence_transformers"]
+    shown = capsys.readouterr().out
+    for name, figures in ratios.items():
+        assert f"| {name} | " in shown
+        assert 0 < figures["min"] <= figures["median"] <= figures["max"]
 
 
 def test_memory_is_that_of_the_thing_measured(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 from elva.errors import DataErrors, InputError
 from elva.items import Item
 from elva.model.embedder import Embedder
+from elva.model.rollout import given
 from elva.training.prepared import PreparedItems, candidate_key, query_key, read_captions, some
 
 ITEMS = {"query 1:1": Item(text="a large blue circle"), "candidate 1:1": Item(text="red"), "b": Item(text="blue red")}
@@ -30,8 +31,14 @@ def taken(embedder: Embedder, items: Mapping[str, Item] = ITEMS, captions: Mappi
     return library
 
 
-def test_keys_come_shortest_first_without_repeats(embedder: Embedder) -> None:
-    assert taken(embedder).by_length([*ITEMS, *ITEMS]) == ["candidate 1:1", "b", "query 1:1"]
+def test_items_are_read_by_length_dealt_out_evenly_to_processes(embedder: Embedder) -> None:
+    library, keys = taken(embedder), [*ITEMS]
+    lengths = [library.prefix([key]).mask.shape[1] for key in keys]
+    assert [lengths[place] for place in library.reading_order(keys)] == sorted(lengths)
+    summaries = given([[7] * (1 + 100 * (key == keys[0])) for key in keys], embedder.dimension)
+    assert library.reading_order(keys, summaries)[-1] == 0, "with its summary the first is the longest"
+    alike = keys[:1] * 4
+    assert library.reading_order(alike, processes=2) == [0, 2, 1, 3]
 
 
 def test_a_prefix_holds_the_items_in_the_order_of_the_keys(embedder: Embedder) -> None:

@@ -32,6 +32,7 @@ from elva.errors import CheckpointError, InputError
 from elva.items import FRAMES_PER_SECOND
 from elva.model import attention
 from elva.model.attention import Sight
+from elva.model.tower import joined, multiply_patches
 
 TRIED = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 TIMED = ("qwen3_vl",)
@@ -93,6 +94,7 @@ class Backbone(nn.Module):
         self.compute_dtype: torch.dtype = next(model.parameters()).dtype
         self._recomputes = False
         model.model.language_model.config._attn_implementation = attention.NAME
+        multiply_patches(model.model.visual)
         self._known_positions = lru_cache(maxsize=4096)(self._positions)
 
     @classmethod
@@ -244,10 +246,13 @@ class Backbone(nn.Module):
         `get_image_features` does, and of both the towers look at one temporal patch at a time.
         W is D, or (1 + L) D where the tower also feeds L layers of the language model: those follow the token itself.
         """
+        model = self.plain.model
+        asked = joined(grid) if model.config.model_type in TRIED else grid  # who knows what others do across frames
         with self._precision():
-            output = self.plain.model.get_image_features(pixels.to(self.device), grid.to(self.device), return_dict=True)
+            output = model.get_image_features(pixels.to(self.device), asked.to(self.device), return_dict=True)
         deep = getattr(output, "deepstack_features", None) or []
-        return [torch.cat(parts, -1) for parts in zip(output.pooler_output, *deep, strict=True)]
+        tokens = torch.cat([torch.cat(parts) for parts in (output.pooler_output, *deep)], -1)
+        return [*torch.split(tokens, (grid.prod(-1) // model.visual.spatial_merge_size**2).tolist())]
 
     def deep(self, where: Tensor, visual: Tensor) -> Deep | None:
         """The deep part of visual tokens (N, W) at the places (B, P); None where the family has none."""

@@ -19,6 +19,9 @@ from elva.model.processor import Processor
 PENDING_BYTES = 256_000_000
 """Of tokens that wait to be written to disk as one file."""
 
+CUT_AT_ONCE = 16
+"""Pictures that a thread cuts in one call: each call costs about what a small picture does."""
+
 
 class VisionFeatures:
     """Visual tokens by the content of a picture or clip.
@@ -87,15 +90,15 @@ class VisionFeatures:
     ) -> Iterator[tuple[list[str], Tensor, Tensor]]:
         """Batches of keys, patches and grids (n, 3); while the tower sees one, threads decode and cut the next."""
 
-        def cut(visual: tuple[str, Visual]) -> tuple[Tensor, Tensor]:
-            return self.processor.pixels([[load_image(frame) for frame in frames_of(visual[1])]])
+        def cut(some: Sequence[tuple[str, Visual]]) -> tuple[Tensor, Tensor]:
+            return self.processor.pixels([[load_image(frame) for frame in frames_of(visual)] for _, visual in some])
 
         batches = list(_batches(visuals, batch_size))
         with ThreadPoolExecutor() as threads:
-            ahead = deque(threads.map(cut, batch) for batch in batches[:1])
+            ahead = deque(threads.map(cut, _runs(batch)) for batch in batches[:1])
             for number, batch in enumerate(batches):
                 if number + 1 < len(batches):
-                    ahead.append(threads.map(cut, batches[number + 1]))
+                    ahead.append(threads.map(cut, _runs(batches[number + 1])))
                 patches, grids = zip(*ahead.popleft(), strict=True)
                 yield [key for key, _ in batch], torch.cat(patches), torch.cat(grids)
 
@@ -135,6 +138,10 @@ class VisionFeatures:
         if self._files and self._pending:
             self._files.add(self._pending)
             self._pending = {}
+
+
+def _runs(visuals: Sequence[tuple[str, Visual]]) -> Iterator[Sequence[tuple[str, Visual]]]:
+    return (visuals[start : start + CUT_AT_ONCE] for start in range(0, len(visuals), CUT_AT_ONCE))
 
 
 def _batches(visuals: Iterable[tuple[str, Visual]], most: int) -> Iterator[list[tuple[str, Visual]]]:

@@ -86,7 +86,7 @@ class Inputs:
             seen: Iterator[tuple[Tensor | None, Tensor]] = iter(self.features.look(shown))
         else:
             seen = ((None, self.features.grid(one)) for one in shown)
-        return [self._prepare(item, extraction, next(seen) if item.shown is not None else None) for item in items]
+        return self._prepare(items, extraction, seen)
 
     def prepare_live(
         self,
@@ -106,7 +106,7 @@ class Inputs:
         if clips:
             pixels, grids = self.processor.pixels(clips)
             seen = iter(list(zip(self.backbone.see(pixels, grids), grids, strict=True)))
-        return [self._prepare(item, extraction, next(seen) if item.shown is not None else None) for item in items]
+        return self._prepare(items, extraction, seen)
 
     def _shown(self, items: Sequence[Item]) -> list[Visual]:
         """What is looked at, in the order of the items; InputError where the model can't be shown a clip."""
@@ -114,15 +114,24 @@ class Inputs:
             self.backbone.check_clips()
         return [item.shown for item in items if item.shown is not None]
 
-    def _prepare(self, item: Item, extraction: Extraction, seen: tuple[Tensor | None, Tensor] | None) -> Prepared:
-        visual, grid = seen if seen is not None else (None, None)
-        tokens = self.processor.tokens(item, extraction, grid, self.backbone.times_clips)
-        types = self.processor.types(tokens.ids)
-        if self.processor.settings.positions == "line":  # as if all were text
-            positions, following = self.backbone.positions(torch.zeros_like(types), None)
-        else:
-            positions, following = self.backbone.positions(types, grid)
-        return Prepared(tokens.ids, positions, following, item.shown, visual, tokens.truncated)
+    def _prepare(
+        self, items: Sequence[Item], extraction: Extraction, seen: Iterator[tuple[Tensor | None, Tensor]]
+    ) -> list[Prepared]:
+        """With visual tokens and grid of each that shows something, in their order."""
+        looks = [next(seen) if item.shown is not None else (None, None) for item in items]
+        grids = [grid for _, grid in looks]
+        turns = self.processor.all_tokens(items, extraction, grids, self.backbone.times_clips)
+        rows = zip(items, turns, looks, strict=True)
+        return [
+            Prepared(turn.ids, *self._positions(turn.ids, grid), item.shown, visual, turn.truncated)
+            for item, turn, (visual, grid) in rows
+        ]
+
+    def _positions(self, ids: Tensor, grid: Tensor | None) -> tuple[Tensor, int]:
+        """Rotary positions (3, S) of a turn and of the token after it; on a line they are those of words."""
+        if grid is None or self.processor.settings.positions == "line":
+            return self.backbone.positions(torch.zeros_like(ids), None)
+        return self.backbone.positions(self.processor.types(ids), grid)
 
     def collate(self, batch: Sequence[Prepared], reader: Backbone | None = None) -> Prefix:
         """Pad and embed; gradients flow into the token embeddings where they train.

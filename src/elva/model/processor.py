@@ -130,14 +130,21 @@ class Processor:
         Args:
             clips: the RGB frames of each; a picture is one frame. All frames of a clip are scaled as its first.
         """
+        if all(len(frames) == 1 for frames in clips):  # they come as they are needed
+            batch = self._cut([frame for frames in clips for frame in frames])
+            return batch["pixel_values"], batch["image_grid_thw"]
         patches, grids = zip(*map(self._patches, clips), strict=True)
         return torch.cat(patches), torch.stack(grids)
+
+    def _cut(self, pictures: list[Image.Image]) -> Any:
+        fit = all(self._scaled(picture.size) == picture.size[::-1] for picture in pictures)
+        return self.image_processor(images=pictures, do_resize=not fit, return_tensors="pt")
 
     def _patches(self, frames: Sequence[Image.Image]) -> tuple[Tensor, Tensor]:
         """Patches (t*h*w, C*T*P*P) and the grid (3,) of one clip."""
         images, size = self.image_processor, frames[0].size
         alike = [frame if frame.size == size else frame.resize(size, images.resample) for frame in frames]
-        batch, depth = images(images=alike, return_tensors="pt"), images.temporal_patch_size
+        batch, depth = self._cut(alike), images.temporal_patch_size
         # Each frame comes as a picture, shown T times: (frames, h*w, C, T, P*P). Of the T frames of a temporal patch,
         # the k-th gives what is shown k-th.
         pictures = batch["pixel_values"].unflatten(1, (-1, depth, images.patch_size**2)).unflatten(0, (len(frames), -1))
@@ -147,16 +154,21 @@ class Processor:
 
     def grid(self, size: tuple[int, int], frames: int = 1) -> Tensor:
         """The (3,) int64 grid that `pixels` gives so many frames, the first of this (width, height) in pixels."""
+        images, sides = self.image_processor, self._scaled(size)
+        return torch.tensor([-(-frames // images.temporal_patch_size), *(side // images.patch_size for side in sides)])
+
+    def _scaled(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Height and width that a picture of this (width, height) is scaled to."""
         images = self.image_processor
         width, height = size
-        sides = smart_resize(
+        scaled: tuple[int, int] = smart_resize(
             height,
             width,
             images.patch_size * images.merge_size,
             min_pixels=images.size["shortest_edge"],
             max_pixels=images.size["longest_edge"],
         )
-        return torch.tensor([-(-frames // images.temporal_patch_size), *(side // images.patch_size for side in sides)])
+        return scaled
 
     def visual_tokens(self, grid: Tensor) -> int:
         """Number of visual tokens of a picture or clip with this (3,) grid."""
@@ -168,31 +180,45 @@ class Processor:
         return [(first + min(first + depth - 1, last)) / 2 / FRAMES_PER_SECOND for first in range(0, frames, depth)]
 
     def tokens(self, item: Item, extraction: Extraction, grid: Tensor | None = None, timed: bool = False) -> Tokens:
-        """The user's turn for one item, up to the place where the model starts to write.
+        """As `all_tokens`, of one item."""
+        return self.all_tokens([item], extraction, [grid], timed)[0]
+
+    def all_tokens(
+        self, items: Sequence[Item], extraction: Extraction, grids: Sequence[Tensor | None], timed: bool = False
+    ) -> list[Tokens]:
+        """The user's turn for each item, up to the place where the model starts to write.
 
         Args:
-            item: what the turn is about.
-            extraction: which prompt it ends with.
-            grid: (3,) of what the item shows; None leaves one pad for all of it.
+            items: what the turns are about.
+            extraction: which prompt they end with.
+            grids: (3,) of what each item shows; None leaves one pad for all of it.
             timed: each temporal patch of a clip stands alone, behind its time (`Backbone.times_clips`).
 
         Raises:
-            CheckpointError: the chat template has no place for what the item shows.
+            CheckpointError: the chat template has no place for what an item shows.
         """
+        if not items:
+            return []
+        messages, truncated = zip(*(self._message(item, extraction) for item in items), strict=True)
+        turns = self.tokenizer.apply_chat_template([*messages], add_generation_prompt=True, tokenize=False)
+        written = [
+            turn if grid is None else self._with_pads(turn, item, grid, timed)
+            for turn, item, grid in zip(turns, items, grids, strict=True)
+        ]
+        # All at once: the tokenizer has threads for that.
+        ids = self.tokenizer(written, add_special_tokens=False, return_attention_mask=False)["input_ids"]
+        return [Tokens(torch.tensor(one, dtype=torch.long), cut) for one, cut in zip(ids, truncated, strict=True)]
+
+    def _message(self, item: Item, extraction: Extraction) -> tuple[list[dict[str, Any]], bool]:
+        """The conversation about an item, which is one message of the user, and whether the item's text was cut."""
         text, truncated = self._own_text(item)
         content: list[dict[str, str]] = []
         if item.shown is not None:
             content.append({"type": "image" if item.video is None else "video"})
-        instruction = self._without_control(item.instruction) if item.instruction else None
-        words = self.settings.prompts.user_text(replace(item, instruction=instruction), text, extraction)
-        content.append({"type": "text", "text": words})
-        turn = self.tokenizer.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
-        )
-        if grid is not None:
-            turn = self._with_pads(turn, item, grid, timed)
-        ids = self.tokenizer(turn, add_special_tokens=False)["input_ids"]
-        return Tokens(torch.tensor(ids, dtype=torch.long), truncated)
+        if item.instruction:
+            item = replace(item, instruction=self._without_control(item.instruction))
+        content.append({"type": "text", "text": self.settings.prompts.user_text(item, text, extraction)})
+        return [{"role": "user", "content": content}], truncated
 
     def _with_pads(self, turn: str, item: Item, grid: Tensor, timed: bool) -> str:
         """The turn with a pad per visual token where the template wrote one for all."""

@@ -200,35 +200,44 @@ def train_contrast(session: Session) -> None:
             library.write_captions(source.items(), tick)
     log_scale = session.learn("log_scale", -math.log(contrast.temperature)) if contrast.learn_temperature else None
     for step in session.steps(source.batches_per_epoch):
-        batch = source.batch(step)
-        library.take(batch.items)
-        asked, answers = (Reader(session, library, keys) for keys in (batch.queries, batch.candidates))
         temperature = contrast.temperature if log_scale is None else (-log_scale).exp()
-        ignore = batch.ignore.to(session.device)
-        ranking = info_nce(
-            asked.vectors,
-            answers.vectors,
-            batch.positive.to(session.device),
-            temperature,
-            ignore=ignore,
-            symmetric=contrast.symmetric,
-        )
-        writing = 0.5 * (asked.lm_loss + answers.lm_loss)
-        (ranking + contrast.lm_weight * writing).backward()  # type: ignore[no-untyped-call]
-        asked.backward()
-        answers.backward()
-        metrics = {"loss": ranking.item(), "lm_loss": writing.item()}
-        metrics["in_batch_accuracy"] = _accuracy(asked.vectors, answers.vectors, batch.positive, ignore)
-        if isinstance(temperature, Tensor):
-            metrics["temperature"] = temperature.item()
+        metrics = learn(session, library, source.batch(step), temperature)
         session.update(metrics)
         if log_scale is not None:
             with torch.no_grad():  # in the loss, a bound would hold it for ever
                 log_scale.clamp_(max=-math.log(COLDEST))
 
 
+def learn(session: Session, library: PreparedItems, batch: Batch, temperature: float | Tensor) -> dict[str, float]:
+    """Add the gradient of one batch's loss to what trains, and tell how it stands."""
+    contrast = session.recipe.contrast
+    library.take(batch.items)
+    asked, answers = (Reader(session, library, keys) for keys in (batch.queries, batch.candidates))
+    ignore = batch.ignore.to(session.device)
+    ranking = info_nce(
+        asked.vectors,
+        answers.vectors,
+        batch.positive.to(session.device),
+        temperature,
+        ignore=ignore,
+        symmetric=contrast.symmetric,
+    )
+    writing = 0.5 * (asked.lm_loss + answers.lm_loss)
+    loss = (
+        ranking + contrast.lm_weight * writing if contrast.lm_weight else ranking
+    )  # a gradient of zeros costs as much
+    loss.backward()  # type: ignore[no-untyped-call]
+    asked.backward()
+    answers.backward()
+    metrics = {"loss": ranking.item(), "lm_loss": writing.item()}
+    metrics["in_batch_accuracy"] = _accuracy(asked.vectors, answers.vectors, batch.positive, ignore)
+    if isinstance(temperature, Tensor):
+        metrics["temperature"] = temperature.item()
+    return metrics
+
+
 class Reader(PartwiseForward):
-    """Reads the items of some keys.
+    """Reads the items of some keys, those of about one length together, which wastes no padding.
 
     Attributes:
         vectors: (n, D) unit vectors, in the order of the keys.
@@ -236,22 +245,26 @@ class Reader(PartwiseForward):
     """
 
     def __init__(self, session: Session, library: PreparedItems, keys: Sequence[str]) -> None:
-        backbone, processor = session.embedder.backbone, session.embedder.processor
-        filled = session.team.filled(keys)
+        backbone, processor, team = session.embedder.backbone, session.embedder.processor, session.team
+        filled = team.filled(keys)
         written = library.captions(filled) if session.recipe.extraction == "generative" else None
+        order = library.reading_order(filled, written, team.size)
+        read_keys = [filled[place] for place in order]
+        summaries = None if written is None else written.rows(torch.tensor(order, device=session.device))
 
         def read(part: slice) -> tuple[Tensor, ...]:
-            prefix = library.prefix(filled[part])
-            if written is None:
+            prefix = library.prefix(read_keys[part])
+            if summaries is None:
                 return (read_one_word(backbone, prefix),)
-            fresh = replay(backbone, processor, prefix, written.rows(part))
-            return fresh.embeddings[:, 0], fresh.logprobs
+            fresh = replay(backbone, processor, prefix, summaries.rows(part).trimmed())
+            return fresh.embeddings[:, 0], fresh.widened(summaries.tokens.shape[-1]).logprobs
 
-        super().__init__(read, len(filled), session.recipe.contrast.items_per_forward, team=session.team)
-        self.vectors = self.outputs[0][: len(keys)]
+        super().__init__(read, len(filled), session.recipe.contrast.items_per_forward, team=team)
+        back = torch.tensor(order).argsort()[: len(keys)].to(session.device)
+        self.vectors = self.outputs[0][back]
         self.lm_loss = torch.zeros((), device=session.device)
         if written is not None:
-            self.lm_loss = -self.outputs[1][: len(keys)].sum() / written.credit[: len(keys)].sum()
+            self.lm_loss = -self.outputs[1][back].sum() / written.credit[: len(keys)].sum()
 
 
 @torch.no_grad()

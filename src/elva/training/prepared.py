@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from elva.data.records import RowProblem
 from elva.data.rows import Rows, parse_object
@@ -149,7 +147,7 @@ class PreparedItems:
         self._captions = captions
 
     def take(self, items: Mapping[str, Item]) -> None:
-        """Prepare the items of a step, by key; `prefix`, `captions` and `by_length` know these."""
+        """Prepare the items of a step, by key; `prefix`, `captions` and `reading_order` know these."""
         if not self._all_seen:
             self._embedder.features.forget()
         if len(self._prepared) > HELD:
@@ -175,13 +173,20 @@ class PreparedItems:
         summaries = [processor.summary_ids(self._captions[key]) for key in keys]
         return given(summaries, backbone.dimension, backbone.device)
 
-    def lengths(self, keys: Sequence[str]) -> Tensor:
-        """(n,) how many tokens stand before the summaries of these items."""
-        return torch.tensor([len(self._prepared[key]) for key in keys])
+    def reading_order(self, keys: Sequence[str], written: Rollouts | None = None, processes: int = 1) -> list[int]:
+        """Places of the keys in the order in which they are best read: rows of one length waste no padding.
 
-    def by_length(self, keys: Iterable[str]) -> list[str]:
-        """The keys without repeats, shortest item first: rows of one length waste no padding."""
-        return sorted(dict.fromkeys(keys), key=lambda key: len(self._prepared[key]))
+        Args:
+            keys: which items.
+            written: the summaries that are read with them.
+            processes: each reads as much as the others, if each gets an equal run of the places.
+        """
+        lengths = [len(self._prepared[key]) for key in keys]
+        if written is not None:
+            longest = written.mask.sum(-1).amax(-1).tolist()
+            lengths = [before + after for before, after in zip(lengths, longest, strict=True)]
+        ranked = sorted(range(len(keys)), key=lengths.__getitem__)
+        return [place for process in range(processes) for place in ranked[process::processes]]
 
 
 def read_captions(path: Path) -> Entries[str]:

@@ -87,10 +87,11 @@ class Lesson:
         session, library = self._session, self._library
         backbone = session.embedder.backbone
         library.take(scene.items)
-        keys = session.team.filled(library.by_length(scene.keys))
+        filled = session.team.filled([*dict.fromkeys(scene.keys)])
+        keys = [filled[place] for place in library.reading_order(filled, processes=session.team.size)]
         written = _write(session, library, keys, step)
-        order = (library.lengths(keys) + written.mask.sum(-1).amax(-1).cpu()).argsort(stable=True)
-        keys, written = [keys[row] for row in order.tolist()], written.rows(order.to(session.device))
+        order = library.reading_order(keys, written, session.team.size)
+        keys, written = [keys[place] for place in order], written.rows(torch.tensor(order, device=session.device))
         with self._reference(backbone) as frozen:
             before = Reader(frozen, session, library, keys, written, learns=False).rollouts.logprobs if frozen else None
         place = {key: row for row, key in enumerate(keys)}
