@@ -7,56 +7,56 @@ changed at a time; all are measured in turn, beside the point in the middle.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from elva.model.embedder import Embedder
+from elva.model.tiny import TinySize, make_model, make_processor, make_tokenizer
+from elva.prompts import PAPER_GENERATIVE, Prompts
 from interleaved import Runs, ratio, rounds
 from lessons import Lessons
 
-from elva.model.embedder import Embedder
-from elva.model.tiny import TinySize, make_model, make_processor, make_tokenizer
-from elva.prompts import Prompts
+NEGATIVES, ROLLOUTS, TOKENS, SIDE = "negatives", "rollouts", "tokens of a summary", "pixels of a picture's side"
 
-POINTS: Mapping[str, tuple[int, int, int]] = {
-    "negatives": (25, 50, 100),
-    "rollouts": (4, 8, 16),
-    "tokens of a summary": (12, 24, 48),
-    "pixels of a picture's side": (32, 64, 128),
-}
-"""Less, the middle, more."""
-QUICK: Mapping[str, tuple[int, int, int]] = {
-    "negatives": (2, 3, 4),
-    "rollouts": (2, 3, 4),
-    "tokens of a summary": (2, 3, 4),
-    "pixels of a picture's side": (16, 32, 64),
-}
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """What is measured: the middle, and less and more of one thing at a time."""
+
+    middle: Mapping[str, int]
+    beside: Mapping[str, tuple[int, int]]
+
+
+POINTS = Points(
+    {NEGATIVES: 50, ROLLOUTS: 8, TOKENS: 24, SIDE: 64},
+    {NEGATIVES: (25, 100), ROLLOUTS: (4, 16), TOKENS: (12, 48), SIDE: (32, 128)},
+)
+QUICK = Points({NEGATIVES: 2, ROLLOUTS: 2, TOKENS: 3, SIDE: 32}, {NEGATIVES: (1, 3)})
 SAME_PICTURE = 4
 """The task that asks for a picture by a picture."""
-WORDS = ["Find the same scene. Summarize: small red solid upright triangle left of large blue striped heart"] * 4
+WORDS = ["Find the same scene.", PAPER_GENERATIVE] * 4
 MIDDLE = "middle"
 
 
-def growth(home: Path, part: int | None, repeats: int, quick: bool = False) -> Runs:
+def growth(home: Path, part: int | None, repeats: int, points: Points = POINTS) -> Runs:
     """Seconds of each point, round by round.
 
     Args:
         home: where `write_ground` has written.
         part: `reinforce.items_per_forward`.
         repeats: rounds that count.
-        quick: much smaller.
+        points: what is measured.
     """
-    points = QUICK if quick else POINTS
-    middle = {what: values[1] for what, values in points.items()}
-    works: dict[str, Callable[[], object]] = {MIDDLE: _step(home, part, middle)}
-    for what, (less, _, more) in points.items():
-        for value in (less, more):
-            works[f"{what}: {value}"] = _step(home, part, {**middle, what: value})
+    works = {MIDDLE: _step(home, part, points.middle)}
+    for what, values in points.beside.items():
+        works |= {f"{what}: {value}": _step(home, part, {**points.middle, what: value}) for value in values}
     return rounds(works, repeats)
 
 
 def _step(home: Path, part: int | None, point: Mapping[str, int]) -> Callable[[], object]:
     """One and the same step at this point."""
-    negatives, group, tokens, side = (point[what] for what in POINTS)
+    negatives, group, tokens, side = (point[what] for what in (NEGATIVES, ROLLOUTS, TOKENS, SIDE))
     settings = [
         "reinforce.queries_per_step=1",
         f"reinforce.items_per_forward={part or 'null'}",
@@ -77,13 +77,14 @@ def _random_embedder(side: int) -> Embedder:
     return Embedder(model, make_processor(tokenizer, size, Prompts(), 64), f"{side} pixels")
 
 
-def table(runs: Runs, quick: bool = False) -> tuple[str, dict[str, Any]]:
+def table(runs: Runs, points: Points = POINTS) -> tuple[str, dict[str, Any]]:
     """The points beside the middle in Markdown, and the same figures."""
-    points = QUICK if quick else POINTS
     lines = ["| | less | middle | more | time of less | time of more |", "| --- | ---: | ---: | ---: | ---: | ---: |"]
     figures = {}
-    for what, values in points.items():
-        beside = [ratio(runs, f"{what}: {value}", MIDDLE) for value in (values[0], values[2])]
-        figures[what] = {"values": [*values], "less": beside[0], "more": beside[1]}
-        lines.append(f"| {what} | {' | '.join(map(str, values))} | {' | '.join(f'{b["median"]:.2f}' for b in beside)} |")
+    for what, (less, more) in points.beside.items():
+        beside = [ratio(runs, f"{what}: {value}", MIDDLE) for value in (less, more)]
+        values = [less, points.middle[what], more]
+        figures[what] = {"values": values, "less": beside[0], "more": beside[1]}
+        cells = [what, *map(str, values), *(f"{each['median']:.2f}" for each in beside)]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines), figures

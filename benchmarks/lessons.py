@@ -10,6 +10,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
+from elva.data.mbeir import MBeir, TaskName
 from elva.data.world import write_world
 from elva.model.embedder import Embedder
 from elva.model.rollout import Rollouts
@@ -31,7 +32,7 @@ def write_ground(home: Path, quick: bool = False) -> None:
     """The built-in world, and the negatives that `elva mine` finds in it for some hundred queries."""
     root = home / "world"
     write_world(root, size="tiny" if quick else "demo")
-    top, queries = (3, 60) if quick else (50, 400)
+    top, queries = (2, 60) if quick else (50, 400)
     tasks = [*PICTURES, *TEXTS]
     negatives = home / "negatives.jsonl"
     mine(root, Embedder.load(MODEL), negatives, top=top, datasets=["world"], task_ids=tasks, queries=queries)
@@ -53,12 +54,13 @@ class Lessons:
         self, home: Path, settings: Sequence[str], tasks: Sequence[int] = PICTURES, embedder: Embedder | None = None
     ) -> None:
         data = [f"data.root={home / 'world'}", f"data.negatives={home / 'negatives.jsonl'}", f"data.tasks={[*tasks]}"]
-        self.recipe = load_recipe("tiny/elva_paper", [*data, "data.check_images=false", *settings])
+        self.recipe = load_recipe("tiny/elva_paper", [*data, *settings])
         self.embedder = embedder or Embedder.load(MODEL)
         self.embedder.features.keep = True
         self.embedder.backbone.open_training(self.recipe.model.trainable)
         session = Session(self.recipe, self.embedder, home / "run", {}, resume=False)
-        self._source = SceneSource(self.recipe, *session.data())
+        names = [TaskName("world", task, "train") for task in tasks]
+        self._source = SceneSource(self.recipe, MBeir.open(home / "world"), names)
         self._lesson = reinforce.Lesson(session, PreparedItems(self.embedder, "generative"))
 
     def scene(self, number: int) -> Scene:

@@ -8,7 +8,7 @@ on the same summaries the gradient is the same: `difference` tells by how much i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,6 @@ from transformers import GenerationConfig
 from elva.items import Item
 from elva.media import load_image
 from elva.model.processor import Processor
-from elva.model.rollout import Rollouts
 from elva.objectives.policy import group_advantage, policy_loss
 from elva.objectives.rewards import reward_total
 from elva.training.prepared import candidate_key, query_key

@@ -1,9 +1,9 @@
-"""TRL's GRPOTrainer on what a step of ELVA's stage 3 writes: the general tool for reinforcement learning of language models.
+"""TRL's GRPOTrainer, the general tool for reinforcement learning of language models, on the prompts of stage 3.
 
 Both get the same prompts (a query and its candidates, all of them text), write G summaries of each with the same model,
-read them again with gradient and under the frozen reference, and accumulate the gradient of one update, in turn:
-between two steps of the trainer ELVA makes one of its own. TRL's trainer rewards each text by itself, so it can't do stage 3,
-whose reward is the ranking of a set of embeddings; it gets a rule about words. Compared are seconds per written token.
+read them again with gradient and under the frozen reference, and gather the gradient of one update, in turn: between two
+steps of the trainer ELVA makes one of its own. TRL's trainer rewards each text by itself. So it can't do stage 3, whose
+reward is the ranking of a set of embeddings; it gets a rule about words. Compared are seconds per written token.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from interleaved import Runs
-from lessons import MODEL, Lessons, overheard
 from transformers import PrinterCallback, Qwen2VLForConditionalGeneration, TrainerCallback
 from transformers.utils.logging import set_verbosity_error
 from trl import GRPOConfig, GRPOTrainer
 
 from elva.model.embedder import checkpoint_folder
+from interleaved import Runs
+from lessons import MODEL, Lessons, overheard
 
 
 class InTurn(TrainerCallback):
@@ -60,11 +60,11 @@ def seconds_per_token(lessons: Lessons, repeats: int, rows: int) -> Runs:
         ours.append(seconds / int(heard[0].mask.sum()))
 
     turn = InTurn(step)
-    with tempfile.TemporaryDirectory() as folder:
-        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # its own calls of transformers
-            scenes = [_prompts(lessons, number) for number in range(repeats + 1)]
-            trainer = _trainer(lessons, scenes, rows, folder, turn)
-            trainer.train()
+    scenes = [_prompts(lessons, number) for number in range(repeats + 1)]
+    # what it warns of are its own calls of transformers
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(action="ignore", category=FutureWarning):
+        trainer = _trainer(lessons, scenes, rows, folder, turn)
+        trainer.train()
     lengths = [line["completions/mean_length"] for line in trainer.state.log_history if "reward" in line]
     written = trainer.args.generation_batch_size
     theirs = [each / (length * written) for each, length in zip(turn.seconds, lengths, strict=True)]
