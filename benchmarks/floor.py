@@ -5,10 +5,10 @@
 
 A floor of the method, not of a program: each picture is seen once, each turn is read once and shared by its G rollouts,
 each written token passes the language model once, then the reference and the policy read all of it once. Counted are
-products of matrices, two operations per number and token, and attention over the places that a token may see; not norms,
-activations, the softmax, sampling, nor an adapter's own small matrices. A backward pass costs two forward ones where all
-weights of the language model train, and one with LoRA, which needs the gradient of the inputs alone. Decoding moves the
-weights once per token of a summary, all items at once, and the keys and values of all turns and of what was written.
+products of matrices, two operations per number and token, and attention over the places that a token may see; not
+norms, activations, the softmax, sampling, nor an adapter's own matrices. A backward pass costs two forward ones where
+all weights of the language model train, and one with LoRA, which needs the gradient of the inputs alone. Decoding moves
+the weights once per token of a summary, all items at once, and the keys and values of all turns and summaries so far.
 """
 
 from __future__ import annotations

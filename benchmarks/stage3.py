@@ -3,8 +3,8 @@
     python benchmarks/stage3.py
 
 `tiny-base` on the built-in world, G = 8, 50 mined and 50 random negatives per query: everything up to the gradient in
-the weights is timed, in turn, each round on the scene of another step. Before that the two gradients are compared on the
-same summaries, and some batch sizes of each are tried: the fastest is taken.
+the weights is timed, in turn, each round on the scene of another step. Before that the two gradients are compared on
+the same summaries, and some batch sizes of each are tried: the fastest is taken.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """TRL's GRPOTrainer, the general tool for reinforcement learning of language models, on the prompts of stage 3.
 
 Both get the same prompts (a query and its candidates, all of them text), write G summaries of each with the same model,
-read them again with gradient and under the frozen reference, and gather the gradient of one update, in turn: between two
-steps of the trainer ELVA makes one of its own. TRL's trainer rewards each text by itself. So it can't do stage 3, whose
-reward is the ranking of a set of embeddings; it gets a rule about words. Compared are seconds per written token.
+read them again with gradient and under the frozen reference, and gather the gradient of one update, in turn: between
+two steps of the trainer ELVA makes one of its own. TRL's trainer rewards each text by itself. So it can't do stage 3,
+whose reward is the ranking of a set of embeddings; it gets a rule about words. Compared are seconds per written token.
 """
 
 from __future__ import annotations
