@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -17,7 +18,7 @@ from elva.model.rollout import Rollouts
 from elva.training import reinforce
 from elva.training.negatives import mine
 from elva.training.prepared import PreparedItems
-from elva.training.recipe import load_recipe
+from elva.training.recipe import Recipe, load_recipe
 from elva.training.scenes import Scene, SceneSource
 from elva.training.session import Session, Step
 
@@ -91,7 +92,7 @@ def overheard() -> Iterator[list[Rollouts]]:
     heard: list[Rollouts] = []
     judge = reinforce.judge
 
-    def listening(recipe, scene, read, first, *rest):  # type: ignore[no-untyped-def]
+    def listening(recipe: Recipe, scene: Scene, read: Rollouts, first: Rollouts, *rest: Any) -> Any:
         heard.append(first)
         return judge(recipe, scene, read, first, *rest)
 

@@ -75,11 +75,15 @@ def test_the_rule_that_trl_pays_by() -> None:
     assert distinct_words(["red red circle", "red", ""]) == [pytest.approx(2 / 3), 1.0, 0.0]
 
 
-def test_the_benchmark_shows_and_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_benchmark_shows_and_writes_its_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage3, "ESTIMATORS", {"fewer negatives": ["reinforce.random_negatives=0"]})
     stage3.main(["--quick", "--out", str(tmp_path / "stage3.json")])
     results, shown = json.loads((tmp_path / "stage3.json").read_text()), capsys.readouterr().out
     assert results["gradient_difference"] < stage3.AGREES
     for peer in ("vs_straightforward", "vs_trl"):
         assert results["ratios"][peer].keys() == {"median", "min", "max"}
-    for row in ("| ours |", "| straightforward |", "| trl |", "| negatives |", "| backward |"):
+    assert results["ratios"]["estimators_vs_exact"].keys() == {"fewer negatives"}
+    for row in ("| ours |", "| fewer negatives |", "| straightforward |", "| trl |", "| negatives |", "| backward |"):
         assert row in shown
