@@ -71,6 +71,13 @@ def test_all_seconds_of_a_step_belong_to_a_part(ground: Path) -> None:
     assert all(each > 0 for each in seconds.values())
 
 
+def test_sizes_are_tried_and_one_of_them_is_taken(ground: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage3, "PARTS", (2, 4))
+    monkeypatch.setattr(stage3, "ROWS", (6,))
+    part, of_texts, rows = stage3.fastest_sizes(ground, [*SMALLEST, "reinforce.rollouts.max_new_tokens=3"])
+    assert {part, of_texts} <= {2, 4} and rows == 6
+
+
 def test_the_rule_that_trl_pays_by() -> None:
     assert distinct_words(["red red circle", "red", ""]) == [pytest.approx(2 / 3), 1.0, 0.0]
 
