@@ -24,7 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from encode import OURS, THEIRS, one_model
-from floor import Floor, float32_rate
+from encoding_floor import Floor
+from floor import float32_rate
 from interleaved import ratio, rounds, save, spread
 from measure import Figures, Meter, measured, options
 
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.set_defaults(repeats=5)
     asked = parser.parse_args(arguments)
     repeats, part, batches = (1, 8, (8, 16)) if asked.quick else (asked.repeats, PART, BATCHES)
-    rate = float32_rate(asked.quick)
+    rate = float32_rate()
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)

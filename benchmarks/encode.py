@@ -26,7 +26,8 @@ from elva.ecosystem.sentence_transformers import TOLERANCE, export_sentence_tran
 from elva.encoding import Vectors
 from elva.items import Item
 from elva.model.embedder import Embedder
-from floor import Floor, float32_rate
+from encoding_floor import Floor
+from floor import float32_rate
 from interleaved import ratio, rounds, save
 from measure import options
 
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         write_world(Path(folder) / "world", size="tiny" if asked.quick else "demo")
         kinds = items_by_kind(MBeir.open(Path(folder) / "world"), 4 if asked.quick else COUNT)
         embedder, peer = one_model(Path(folder) / "exported")
-        rate = float32_rate(asked.quick)
+        rate = float32_rate()
         for name, items in kinds.items():
             results[name] = measured(embedder, peer, items, 1 if asked.quick else asked.repeats, rate)
     print(table(results))
