@@ -12,8 +12,8 @@ from elva.items import Item
 from elva.model.embedder import Embedder
 from elva.model.inputs import Inputs
 from elva.model.rollout import Rollouts, replay, sample
-from elva.training.judge import judge
-from elva.training.recipe import Budget, Optimizer, Order, Recipe, Reinforce, Reward, Weights
+from elva.training.judge import judge, learning
+from elva.training.recipe import Budget, Optimizer, Order, Policy, Recipe, Reinforce, Reward, Weights
 from elva.training.recipe import (
     Rollouts as RolloutSettings,
 )
@@ -87,6 +87,47 @@ def test_the_policy_pushes_every_token_of_a_rollout_by_its_advantage() -> None:
     assert loss.item() == pytest.approx(0.0, abs=1e-6)
     assert metrics["kl"] == 0.0
     assert metrics["clip_share"] == 0.0
+
+
+def test_where_all_rollouts_are_paired_each_side_is_paid_for_its_own_part() -> None:
+    # Candidates are written alike in both rollouts, so which one a query meets does not matter.
+    policy = Policy(pairings="all", scale_by_std=False)
+    read = reading()
+    loss, _ = judge(recipe(reward=REWARD, policy=policy), scene(), read, rollouts(), None, None, 2)
+    loss.backward()
+    share = torch.tensor([[-(a - b) / 2, (a - b) / 2] for a, b in REWARDS]) / 2 / 16
+    torch.testing.assert_close(read.logprobs.grad[:2], share[..., None].expand(-1, -1, 2), atol=1e-7, rtol=1e-4)
+    assert read.logprobs.grad[2:].abs().max() < 1e-8
+
+
+def near_and_far() -> Rollouts:
+    """Nearest to query 0 is candidate 1, then 2; to query 1 candidate 2 in the first rollout and 0 in the second."""
+    x, y, z = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]
+    first, second = unit([[3, 2, 1], [1, 3, 2], x, y, z]), unit([[4, 2, 1], [2, 4, 1], x, y, z])
+    return written(torch.stack([first, second], 1))
+
+
+def test_the_policy_learns_from_the_nearest_negatives_of_each_rollout() -> None:
+    wanted = recipe(reward=REWARD, policy=Policy(gradient_negatives=1))
+    counted = learning(wanted, scene(), near_and_far())
+    # query, positive, then negatives as they stand in the sets: (1, 2) of query 0, (0, 2) of query 1
+    assert counted.tolist() == [[[True] * 2] * 3 + [[False] * 2], [[True] * 2] * 2 + [[False, True], [True, False]]]
+    gradients = []
+    for chosen in (None, counted):
+        read = near_and_far()
+        read = replace(read, logprobs=leaf(read.logprobs))
+        loss, metrics = judge(wanted, scene(), read, near_and_far(), None, None, 2, chosen)
+        loss.backward()
+        gradients.append(read.logprobs.grad)
+        assert metrics["positive_rank"] == 1.0, "all are ranked"
+    whole, cut = gradients
+    assert torch.equal(cut[:2], whole[:2]), "what is kept weighs what it weighed"
+    assert not torch.equal(cut[4], whole[4])
+
+
+def test_a_cut_beyond_the_last_negative_cuts_nothing() -> None:
+    assert learning(recipe(), scene(), rollouts()) is None
+    assert learning(recipe(policy=Policy(gradient_negatives=9)), scene(), rollouts()).all()
 
 
 def test_the_policy_is_held_by_the_reference() -> None:
