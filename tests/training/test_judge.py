@@ -100,6 +100,23 @@ def test_where_all_rollouts_are_paired_each_side_is_paid_for_its_own_part() -> N
     assert read.logprobs.grad[2:].abs().max() < 1e-8
 
 
+def test_a_single_summary_is_paid_for_what_it_changes_itself() -> None:
+    """One query in one place; its positive is nearer in the second rollout, the first negative the same in both."""
+    policy = Policy(pairings="single", scale_by_std=False)
+    ask, near, far = [1.0, 0.0, 0.0], [0.8, 0.6, 0.0], [0.6, 0.8, 0.0]
+    first, second = unit([ask, ask, far, far, [0.0, 0.0, 1.0]]), unit([ask, ask, near, far, [0.0, 0.6, 0.8]])
+    texts = written(torch.stack([first, second], 1))
+    alone = replace(scene(), queries=scene().queries[:1], sets=scene().sets[:1], ignore=scene().ignore[:1])
+    texts = texts.rows(torch.tensor([0, 2, 3, 4]))
+    read = replace(texts, logprobs=leaf(texts.logprobs))
+    judge(recipe(reward=Reward(gamma=0.0), policy=policy), alone, read, texts, None, None, 2)[0].backward()
+    # the positive at .6, in a tie, or at .8, first by .2: rank 2 or 1, whatever the rest is
+    lost, won = 0.6 * 0.6 / (1 + log(2)), 0.4 * 0.2 + 0.6 * 0.8
+    share = torch.tensor([0.0, (won - lost) / 2, 0.0, 0.0]) / 2 / 8
+    expected = torch.stack([share, -share], 1)[..., None].expand(-1, -1, 2)
+    torch.testing.assert_close(read.logprobs.grad, expected, atol=1e-7, rtol=1e-4)
+
+
 def near_and_far() -> Rollouts:
     """Nearest to query 0 is candidate 1, then 2; to query 1 candidate 2 in the first rollout and 0 in the second."""
     x, y, z = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]

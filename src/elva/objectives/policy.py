@@ -51,12 +51,16 @@ def crossed_advantages(reward: Tensor, scale_by_std: bool = True) -> tuple[Tenso
     diagonal. (A baseline for c_h out of its own pairs, the mean over g of R(g, h), would take all of it away.) The
     division is by a deviation that comes from the same rollouts, which makes both forms biased.
 
+    None of this needs the two sides to be query and candidates: with everything but one candidate's summary, all of
+    index g, on one side and that summary, of index h, on the other, the second result pays the summary for what it
+    changes by itself. The noise that the others bring is in R(g, h) and in its mean over h alike, and goes.
+
     Args:
-        reward: (..., G, G) of query rollout g (first) among candidate rollouts h.
+        reward: (..., G, G) of query rollout g (first) among candidate rollouts h, or of any other two sides.
         scale_by_std: divide by the deviation of all pairs + 1e-4: of one pair's reward, as on the diagonal.
 
     Returns:
-        (..., G) for the query's summaries, (..., G) for the candidates'.
+        (..., G) for the summaries of the first side, (..., G) for those of the second.
     """
     flat = reward.flatten(-2)
     advantage = (reward - flat.mean(-1)[..., None, None]) / (

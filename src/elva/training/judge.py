@@ -124,7 +124,7 @@ def learning(recipe: Recipe, scene: Scene, sampled: Rollouts) -> Tensor | None:
 
 
 def _advantage(recipe: Recipe, scene: Scene, first: Rollouts, reward: Rewards) -> Tensor:
-    """(Q, M or 1, G), from rewards (Q, G) on the diagonal, or of all pairs of rollouts."""
+    """(Q, M or 1, G), from rewards (Q, G) on the diagonal, or from other pairings of rollouts."""
     settings, sets = recipe.reinforce.policy, scene.sets.to(reward.total.device)
     if settings.pairings == "diagonal":
         return group_advantage(reward.total, settings.scale_by_std).unsqueeze(1)
@@ -133,7 +133,24 @@ def _advantage(recipe: Recipe, scene: Scene, first: Rollouts, reward: Rewards) -
     crossed = torch.einsum("qgd,qnhd->qghn", queries, candidates[sets])
     rewards = reward_total(crossed, **_reward_settings(recipe)).total
     query, candidate = crossed_advantages(rewards, settings.scale_by_std)
-    return torch.cat([query.unsqueeze(1), candidate.unsqueeze(1).expand(-1, sets.shape[1], -1)], 1)
+    candidate = candidate.unsqueeze(1).expand(-1, sets.shape[1], -1)
+    if settings.pairings == "single":
+        exchanged = torch.stack([_exchanged(recipe, own) for own in crossed])  # one query at a time, for memory
+        candidate = crossed_advantages(exchanged, settings.scale_by_std)[1]
+    return torch.cat([query.unsqueeze(1), candidate], 1)
+
+
+def _exchanged(recipe: Recipe, crossed: Tensor) -> Tensor:
+    """(1 + N, G, G) rewards of one query where all is of rollout h (first), but candidate n of rollout g.
+
+    Args:
+        recipe: settings of the rewards.
+        crossed: (G, G, 1 + N) cosines of query rollout h and rollout g of candidate n.
+    """
+    groups, size = crossed.shape[1:]
+    cosines = crossed.diagonal().T[:, None, None].repeat(1, groups, size, 1)  # (h, g, n, 1 + N)
+    cosines.diagonal(dim1=-2, dim2=-1).copy_(crossed)
+    return reward_total(cosines, **_reward_settings(recipe)).total.movedim(-1, 0)
 
 
 def _own_cosines(recipe: Recipe, scene: Scene, rollouts: Rollouts) -> Tensor:

@@ -229,8 +229,9 @@ class Policy:
     ] = "grpo"
     updates_per_rollout: Annotated[int, "updates on one set of rollouts", AT_LEAST_ONE] = 1
     pairings: Annotated[
-        Literal["diagonal", "all"],
-        "which rollouts of the candidates a query's rollout ranks: the one of its own index, or each",
+        Literal["diagonal", "all", "single"],
+        "what pays a rollout: its own index's ranking; all rollouts of query and of candidates against each other; or "
+        "what each single summary changes while the others of an index stay",
     ] = "diagonal"
     gradient_negatives: Annotated[
         int | None,
