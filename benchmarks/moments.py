@@ -65,10 +65,16 @@ class Moments:
 
 @dataclass(frozen=True)
 class Target:
-    """What the mean of a form should be: that of another one, divided by `scale`."""
+    """What the mean of a form should be: that of another one.
+
+    Attributes:
+        name: of the other form.
+        scale: what the form is multiplied with before; None where length means nothing: then it reaches as far as the
+            target does, along the target.
+    """
 
     name: str
-    scale: float = 1.0
+    scale: float | None = 1.0
 
 
 Measures = dict[str, dict[str, list[float]]]
@@ -79,17 +85,15 @@ def compared(scenes: Sequence[Sums], targets: Mapping[str, Target], plain: str) 
     """Every form beside its target, over all scenes together.
 
     Returns, for each form:
-        to_plain: cosine of its mean and the plain form's.
-        bias: squared distance of its scaled mean from the target's, over the latter's square.
-        variance: trace of its covariance, likewise scaled, over the target's.
-        noise: trace over the square of the part of its mean that points along the target's: how noisy a step in the
-            right direction is, whatever its length.
-        relative_noise: that over the target's.
+        cosine: of its mean and the target's.
+        bias: squared distance of its mean from the target's, over the latter's square.
+        noise: trace of its covariance, over the same square.
+        variance: the same trace over the plain form's.
 
     Args:
         scenes: sums of each scene; forms in the order of `targets`.
         targets: of each form.
-        plain: the form that all directions are compared with.
+        plain: the form whose variance is 1.
     """
     blocks = range(scenes[0].squares.shape[1])
     found = _measures(scenes, targets, plain, [*blocks])
@@ -114,20 +118,15 @@ def _measures(
     trace = squares - between.diagonal()
     found = {}
     for name, target in targets.items():
-        a, b, scale = row[name], row[target.name], target.scale
+        a, b = row[name], row[target.name]
         size = between[b, b].clamp_min(TINIEST)
-        distance = scale**2 * between[a, a] - 2 * scale * between[a, b] + between[b, b]
-        noise = trace[a] * size / (between[a, b] ** 2).clamp_min(TINIEST)
+        along = between[a, b].clamp_min(TINIEST)
+        scale = float(size / along) if target.scale is None else target.scale
         figures = {
-            "to_plain": _cosine(between, a, row[plain]),
-            "bias": distance / size,
-            "variance": scale**2 * trace[a] / trace[b],
-            "noise": noise,
-            "relative_noise": noise / (trace[b] / size),
+            "cosine": between[a, b] / (between[a, a] * between[b, b]).clamp_min(TINIEST).sqrt(),
+            "bias": (scale**2 * between[a, a] - 2 * scale * between[a, b] + between[b, b]) / size,
+            "noise": scale**2 * trace[a] / size,
+            "variance": scale**2 * trace[a] / trace[row[plain]],
         }
         found[name] = {measure: float(value) for measure, value in figures.items()}
     return found
-
-
-def _cosine(between: Tensor, a: int, b: int) -> Tensor:
-    return between[a, b] / (between[a, a] * between[b, b]).clamp_min(TINIEST).sqrt()
