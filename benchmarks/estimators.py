@@ -6,12 +6,12 @@
 A few updates of stage 2 make a retriever of the packaged base model; its negatives are mined. Then the same scenes
 (2 queries, 24 negatives each, 8 rollouts of at most 24 tokens) are sampled over and over at the same weights.
 
-The plain form is the paper's without the division by the deviation. Its mean is the gradient of the expected reward, but
-its noise hides it; so the others are compared with the mean of single pairings, which is the same:
-`tests/objectives/test_policy.py` counts every outcome. Forms that differ in nothing but what they make of the rollouts get
-the same ones, so that their differences are measured more finely than they themselves; the others are measured in every
-second repetition. KL is left out: at the weights that sampled, its gradient is 0. Variance x seconds is the time to the
-same certainty.
+The plain form is the paper's without the division by the deviation. Its mean is the gradient of the expected reward,
+but its noise hides it; so the others are compared with the mean of single pairings, which is the same:
+`tests/objectives/test_policy.py` counts every outcome. Forms that differ in nothing but what they make of the rollouts
+get the same ones, so that their differences are measured more finely than they themselves; the others are measured in
+every second repetition. KL is left out: at the weights that sampled, its gradient is 0. Variance x seconds is the time
+to the same certainty.
 """
 
 from __future__ import annotations
