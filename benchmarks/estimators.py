@@ -116,9 +116,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--scenes", type=int, default=4, help="of so many different queries")
     parser.add_argument("--folder", type=Path, help="where to keep world, model and negatives")
     asked = parser.parse_args(arguments)
-    scenes, repeats = (1, 2 * BLOCKS) if asked.quick else (asked.scenes, asked.repeats)
-    if repeats < 2 * BLOCKS or repeats % (2 * BLOCKS):
-        parser.error(f"--repeats must be a multiple of {2 * BLOCKS}, twice the number of blocks; found {repeats}")
+    scenes, blocks, repeats = (1, 2, 4) if asked.quick else (asked.scenes, BLOCKS, asked.repeats)
+    if repeats < 2 * blocks or repeats % (2 * blocks):
+        parser.error(f"--repeats must be a multiple of {2 * blocks}, twice the number of blocks; found {repeats}")
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         home = asked.folder or Path(folder)
@@ -131,10 +131,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         seconds[STALE] /= 2  # of one update
         sums = []
         for number in range(scenes):
-            moments = Moments([*FORMS], BLOCKS)
+            moments = Moments([*FORMS], blocks)
             for repeat in range(repeats):
                 for name, gradient in bench.gradients(number, repeat):
-                    moments.add(name, repeat * BLOCKS // repeats, gradient)
+                    moments.add(name, repeat * blocks // repeats, gradient)
                 print(f"  scene {number}, repeat {repeat}", flush=True)
             sums.append(moments.sums())
     targets = {name: form.target for name, form in FORMS.items()}

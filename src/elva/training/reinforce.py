@@ -19,8 +19,8 @@ Where it differs from the paper, and why:
    (`reinforce.items_per_forward`), it is read in parts: the same gradient, bounded memory.
 5. Where a scene gets several updates (`reinforce.policy.updates_per_rollout`), its rollouts are rewarded once, by
    their first reading: the reward belongs to what was sampled, not to the weights that have moved since.
-6. Off by default: a gradient through the nearest negatives alone (`reinforce.policy.gradient_negatives`), all pairings
-   of query and candidate rollouts (`reinforce.policy.pairings`), negatives that the queries of a step share
+6. Off by default: a gradient through the nearest negatives alone (`reinforce.policy.gradient_negatives`), other
+   pairings of rollouts (`reinforce.policy.pairings`), negatives that the queries of a step share
    (`reinforce.shared_negatives`). docs/performance.md has what each costs in bias and saves in variance and time.
 """
 
