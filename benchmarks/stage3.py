@@ -31,7 +31,13 @@ from passes import Passes, counted, looking, sizes_of
 from straightforward import Straightforward, difference, gradient_of
 from trl_peer import seconds_per_token
 
-ESTIMATORS: Mapping[str, Sequence[str]] = {}
+SINGLE = "reinforce.policy.pairings=single"
+SHARED = ["reinforce.shared_negatives=true", "reinforce.hard_negatives=6", "reinforce.random_negatives=6"]
+ESTIMATORS: Mapping[str, Sequence[str]] = {
+    "single": [SINGLE],
+    "single, 4 nearest negatives": [SINGLE, "reinforce.policy.gradient_negatives=4"],
+    "single, 12 own negatives, others shared": [SINGLE, *SHARED],
+}
 """Forms of the gradient that are not the exact one: name -> settings of the recipe. Each is timed beside `OURS`."""
 
 OURS, PLAIN = "ours", "straightforward"

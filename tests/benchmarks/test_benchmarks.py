@@ -6,13 +6,16 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 import contrast_memory
 import contrastive
 import data_at_size
 import encode
+import estimators
 import mining_at_size
 from measure import measured
+from moments import Moments, Target, compared
 
 
 @pytest.mark.parametrize("benchmark", [data_at_size, mining_at_size, contrast_memory])
@@ -45,3 +48,44 @@ def test_memory_is_that_of_the_thing_measured(tmp_path: Path) -> None:
     (dropped,) = measured(data_at_size.dropped, tmp_path).values()
     (kept,) = measured(data_at_size.kept, tmp_path).values()
     assert kept.peak - kept.before > 10 > dropped.peak - dropped.before
+
+
+def test_estimators_shows_and_writes_every_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    estimators.main(["--quick", "--out", str(tmp_path / "figures.json")])
+    shown = capsys.readouterr().out
+    measures = json.loads((tmp_path / "figures.json").read_text())["ratios"]
+    assert [*measures] == [*estimators.FORMS]
+    for name, own in measures.items():
+        assert f"| {name} | " in shown
+        assert own["seconds"][0] > 0
+
+
+def test_noise_is_not_taken_for_bias() -> None:
+    """Gradients of 400 numbers, mean 1 each: the other form leans by half of that in half of them, with less noise."""
+    generator = torch.Generator().manual_seed(0)
+    lean = torch.tensor([0.5, 0.0]).repeat_interleave(200)
+    targets = {name: Target("plain") for name in ("plain", "leaning", "noisy")}
+    targets |= {"halved": Target("plain", 2), "leaning, of any length": Target("plain", None)}
+    scenes = []
+    for _ in range(2):
+        moments = Moments([*targets], 8)
+        for repeat in range(64):
+            noise, other = torch.randn(2, 400, generator=generator) * 4
+            moments.add("plain", repeat // 8, 1 + noise)
+            for name in ("leaning", "leaning, of any length"):
+                moments.add(name, repeat // 8, 1 + lean + noise / 2)
+            moments.add("noisy", repeat // 8, 1 + noise + other)
+            moments.add("halved", repeat // 8, (1 + noise) / 2)
+        scenes.append(moments.sums())
+    found = compared(scenes, targets, "plain")
+
+    def near(name: str, measure: str, expected: float) -> bool:
+        value, error = found[name][measure]
+        return abs(value - expected) < max(4 * error, 1e-5) and error < 0.3 * max(expected, 1)
+
+    assert near("plain", "noise", 16) and near("plain", "bias", 0)
+    assert near("leaning", "bias", 0.125) and near("leaning", "variance", 0.25)
+    assert near("leaning", "cosine", 1.25 / (0.5 * (1.5**2 + 1)) ** 0.5)
+    assert near("noisy", "bias", 0) and near("noisy", "variance", 2)
+    assert near("halved", "bias", 0) and near("halved", "variance", 1)
+    assert near("leaning, of any length", "variance", 0.25 / 1.25**2), "half its lean points the right way"

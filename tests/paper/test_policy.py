@@ -38,7 +38,7 @@ def shaped(values):
 
 def test_on_policy_the_value_vanishes_and_the_gradient_does_not():
     logprob = shaped([[-1.0, -2.0], [-0.5, -0.5]]).requires_grad_()
-    advantage = torch.tensor([[1.0, -1.0]])
+    advantage = torch.tensor([[[1.0, -1.0]]])
     mask = torch.ones(1, 1, 2, 2, dtype=torch.bool)
     result = policy_loss(logprob, logprob.detach(), None, advantage, mask, max_new_tokens=2, kl_beta=0.0)
     assert result.loss.item() == 0.0
@@ -50,7 +50,7 @@ def test_on_policy_the_value_vanishes_and_the_gradient_does_not():
 def test_clip_and_kl_by_hand():
     logprob, sampled = shaped([[-1.0], [-1.0]]), shaped([[-1.5], [-1.0]])
     reference = shaped([[-1.0], [-2.0]])
-    advantage = torch.tensor([[2.0, -1.0]])
+    advantage = torch.tensor([[[2.0, -1.0]]])
     mask = torch.ones(1, 1, 2, 1, dtype=torch.bool)
     result = policy_loss(logprob, sampled, reference, advantage, mask, max_new_tokens=1, kl_beta=0.2)
     # rollout 0: ratio e^.5 = 1.65 is clipped to 1.2, loss -2.4; rollout 1: ratio 1, loss +1, KL e^-1 + 1 - 1
@@ -64,7 +64,7 @@ def test_aggregations_by_hand():
     # two summaries of one and three tokens; every token's loss is -1
     logprob = torch.zeros(1, 1, 2, 3)
     mask = torch.tensor([[[[True, False, False], [True, True, True]]]])
-    advantage = torch.tensor([[4.0, 1.0]])
+    advantage = torch.tensor([[[4.0, 1.0]]])
     losses = {
         name: policy_loss(
             logprob, logprob, None, advantage, mask, max_new_tokens=5, kl_beta=0.0, aggregation=name
@@ -80,7 +80,7 @@ def test_the_constant_of_dr_grpo_does_not_move_with_the_padding():
     def loss(width):
         logprob, mask = torch.zeros(1, 1, 2, width), torch.zeros(1, 1, 2, width, dtype=torch.bool)
         mask[..., :2] = True
-        advantage = torch.tensor([[4.0, 1.0]])
+        advantage = torch.tensor([[[4.0, 1.0]]])
         settings = {"max_new_tokens": 9, "kl_beta": 0.0, "aggregation": "dr_grpo"}
         return policy_loss(logprob, logprob, None, advantage, mask, **settings).loss.item()
 
@@ -90,7 +90,7 @@ def test_the_constant_of_dr_grpo_does_not_move_with_the_padding():
 def test_masked_tokens_carry_no_credit():
     logprob = torch.zeros(1, 1, 2, 2, requires_grad=True)
     mask = torch.tensor([[[[True, False], [True, False]]]])
-    advantage = torch.tensor([[1.0, -1.0]])
+    advantage = torch.tensor([[[1.0, -1.0]]])
     policy_loss(logprob, torch.zeros(1, 1, 2, 2), None, advantage, mask, max_new_tokens=2).loss.backward()
     assert logprob.grad[..., 1].abs().max() == 0
     assert logprob.grad[..., 0].abs().min() > 0

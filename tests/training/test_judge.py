@@ -12,8 +12,8 @@ from elva.items import Item
 from elva.model.embedder import Embedder
 from elva.model.inputs import Inputs
 from elva.model.rollout import Rollouts, replay, sample
-from elva.training.judge import judge
-from elva.training.recipe import Budget, Optimizer, Order, Recipe, Reinforce, Reward, Weights
+from elva.training.judge import judge, learning
+from elva.training.recipe import Budget, Optimizer, Order, Policy, Recipe, Reinforce, Reward, Weights
 from elva.training.recipe import (
     Rollouts as RolloutSettings,
 )
@@ -89,6 +89,64 @@ def test_the_policy_pushes_every_token_of_a_rollout_by_its_advantage() -> None:
     assert metrics["clip_share"] == 0.0
 
 
+def test_where_all_rollouts_are_paired_each_side_is_paid_for_its_own_part() -> None:
+    # Candidates are written alike in both rollouts, so which one a query meets does not matter.
+    policy = Policy(pairings="all", scale_by_std=False)
+    read = reading()
+    loss, _ = judge(recipe(reward=REWARD, policy=policy), scene(), read, rollouts(), None, None, 2)
+    loss.backward()
+    share = torch.tensor([[-(a - b) / 2, (a - b) / 2] for a, b in REWARDS]) / 2 / 16
+    torch.testing.assert_close(read.logprobs.grad[:2], share[..., None].expand(-1, -1, 2), atol=1e-7, rtol=1e-4)
+    assert read.logprobs.grad[2:].abs().max() < 1e-8
+
+
+def test_a_single_summary_is_paid_for_what_it_changes_itself() -> None:
+    """One query in one place; its positive is nearer in the second rollout, the first negative the same in both."""
+    policy = Policy(pairings="single", scale_by_std=False)
+    ask, near, far = [1.0, 0.0, 0.0], [0.8, 0.6, 0.0], [0.6, 0.8, 0.0]
+    first, second = unit([ask, ask, far, far, [0.0, 0.0, 1.0]]), unit([ask, ask, near, far, [0.0, 0.6, 0.8]])
+    texts = written(torch.stack([first, second], 1))
+    alone = replace(scene(), queries=scene().queries[:1], sets=scene().sets[:1], ignore=scene().ignore[:1])
+    texts = texts.rows(torch.tensor([0, 2, 3, 4]))
+    read = replace(texts, logprobs=leaf(texts.logprobs))
+    judge(recipe(reward=Reward(gamma=0.0), policy=policy), alone, read, texts, None, None, 2)[0].backward()
+    # the positive at .6, in a tie, or at .8, first by .2: rank 2 or 1, whatever the rest is
+    lost, won = 0.6 * 0.6 / (1 + log(2)), 0.4 * 0.2 + 0.6 * 0.8
+    share = torch.tensor([0.0, (won - lost) / 2, 0.0, 0.0]) / 2 / 8
+    expected = torch.stack([share, -share], 1)[..., None].expand(-1, -1, 2)
+    torch.testing.assert_close(read.logprobs.grad, expected, atol=1e-7, rtol=1e-4)
+
+
+def near_and_far() -> Rollouts:
+    """Nearest to query 0 is candidate 1, then 2; to query 1 candidate 2 in the first rollout and 0 in the second."""
+    x, y, z = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]
+    first, second = unit([[3, 2, 1], [1, 3, 2], x, y, z]), unit([[4, 2, 1], [2, 4, 1], x, y, z])
+    return written(torch.stack([first, second], 1))
+
+
+def test_the_policy_learns_from_the_nearest_negatives_of_each_rollout() -> None:
+    wanted = recipe(reward=REWARD, policy=Policy(gradient_negatives=1))
+    counted = learning(wanted, scene(), near_and_far())
+    # query, positive, then negatives as they stand in the sets: (1, 2) of query 0, (0, 2) of query 1
+    assert counted.tolist() == [[[True] * 2] * 3 + [[False] * 2], [[True] * 2] * 2 + [[False, True], [True, False]]]
+    gradients = []
+    for chosen in (None, counted):
+        read = near_and_far()
+        read = replace(read, logprobs=leaf(read.logprobs))
+        loss, metrics = judge(wanted, scene(), read, near_and_far(), None, None, 2, chosen)
+        loss.backward()
+        gradients.append(read.logprobs.grad)
+        assert metrics["positive_rank"] == 1.0, "all are ranked"
+    whole, cut = gradients
+    assert torch.equal(cut[:2], whole[:2]), "what is kept weighs what it weighed"
+    assert not torch.equal(cut[4], whole[4])
+
+
+def test_a_cut_beyond_the_last_negative_cuts_nothing() -> None:
+    assert learning(recipe(), scene(), rollouts()) is None
+    assert learning(recipe(policy=Policy(gradient_negatives=9)), scene(), rollouts()).all()
+
+
 def test_the_policy_is_held_by_the_reference() -> None:
     read = reading(torch.full((5, 2, 2), -1.0))
     reference = torch.full((5, 2, 2), -1.5)
@@ -120,7 +178,7 @@ def test_later_updates_are_paid_by_the_first_reading() -> None:
     torch.testing.assert_close(moved.logprobs.grad[0], share[0][:, None].expand(-1, 2), atol=1e-6, rtol=1e-4)
 
 
-def test_equal_rollouts_are_a_group_without_variance_though_they_differ_in_the_last_bits(embedder: Embedder) -> None:
+def test_equal_rollouts_are_a_group_without_variance_whatever_rounding_makes_of_them(embedder: Embedder) -> None:
     inputs = Inputs(embedder.backbone, embedder.processor, embedder.features)
     items = [Item(text=f"a red circle {number}") for number in range(5)]
     prefix = inputs.collate(inputs.prepare(items, "generative"))
@@ -129,7 +187,7 @@ def test_equal_rollouts_are_a_group_without_variance_though_they_differ_in_the_l
     read = replay(embedder.backbone, embedder.processor, prefix, sampled).detached()
     for rollout in (sampled, read):
         _, metrics = judge(recipe(group_size=8), scene(), rollout, rollout, None, None, 6)
-        assert 0 < metrics["reward_std"] < 1e-6
+        assert metrics["reward_std"] < 1e-6
         assert metrics["zero_variance_share"] == 1.0
 
 

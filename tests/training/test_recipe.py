@@ -166,6 +166,16 @@ REINFORCE = "stage: reinforce\nbudget: {steps: 1}\noptimizer: {lr: 1}\ndata: {ne
         (REINFORCE, ["reinforce.rollouts.own_caption=true"], "own_caption needs data.captions"),
         (REINFORCE, ["reinforce.weights.listwise=1"], "listwise and regression need data.captions"),
         (REINFORCE, ["reinforce.weights.policy=0"], "nothing to learn"),
+        (
+            REINFORCE,
+            ["reinforce.policy.gradient_negatives=8", "reinforce.weights.infonce=1"],
+            "leaves items unread that reinforce.weights.infonce would learn from; set it to 0",
+        ),
+        (
+            REINFORCE,
+            ["reinforce.shared_negatives=true", "reinforce.queries_per_step=1"],
+            "no other queries to share with",
+        ),
         (REINFORCE, ["reinforce.weights.lm=1"], "needs reinforce.rollouts.own_caption"),
         (REINFORCE, ["reinforce.rollouts={group_size: 0}"], "nothing to read"),
         (

@@ -11,10 +11,11 @@ import torch
 from elva.items import Item
 from elva.model.embedder import Embedder
 from elva.model.rollout import Rollouts, replay
-from elva.training.judge import judge
+from elva.training import reinforce
+from elva.training.judge import judge, learning
 from elva.training.prepared import PreparedItems
 from elva.training.recipe import Recipe, load_recipe
-from elva.training.reinforce import Reader, _reference, _write
+from elva.training.reinforce import Lesson, Reader, _reference, _write
 from elva.training.session import Session, Step
 from ranking import order, scene
 
@@ -139,3 +140,40 @@ def test_the_reference_reads_prompts_with_its_own_weights_too(
 def test_without_a_kl_term_there_is_no_reference(embedder: Embedder) -> None:
     with _reference(embedder.backbone, needed=False)(embedder.backbone) as frozen:
         assert frozen is None
+
+
+def test_what_no_gradient_needs_is_not_read_again(
+    embedder: Embedder, library: PreparedItems, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedder.backbone.open_training("language_model")
+    cut = recipe(world, "policy", "reinforce.policy.gradient_negatives=0")
+    session = Session(cut, embedder, tmp_path, {}, resume=False)
+    keys = [scene().keys[place] for place in library.reading_order(scene().keys)]
+    written = _write(session, library, keys, step())
+    in_scene = [keys.index(key) for key in scene().keys]
+    counted = learning(cut, scene(), written.rows(torch.tensor(in_scene)))
+    reader = Reader(embedder.backbone, session, library, keys, written)
+    read = reader.rollouts.rows(torch.tensor(in_scene))
+    judge(cut, scene(), read, read.detached(), read.logprobs.detach(), None, 5, counted)[0].backward()
+    reader.backward()
+    whole = {name: p.grad.clone() for name, p in embedder.backbone.trainable_parameters().items() if p.grad is not None}
+    embedder.backbone.zero_grad(set_to_none=True)
+
+    seen: list[list[str]] = []
+
+    class Watched(Reader):
+        def __init__(self, backbone, session, library, keys, *rest, **options) -> None:
+            seen.append(list(keys))
+            super().__init__(backbone, session, library, keys, *rest, **options)
+
+    monkeypatch.setattr(reinforce, "Reader", Watched)
+    (metrics,) = Lesson(session, library).gradients(scene(), step())
+    needed = {*keys} - {scene().keys[4]}  # the third candidate is nobody's positive
+    assert len(seen) == 2, "by the reference and by the policy"
+    assert all({*each} == needed and len(each) == len(needed) for each in seen)
+    assert metrics["read_share"] == pytest.approx(4 / 5)
+    largest = max(float(each.abs().max()) for each in whole.values())
+    assert largest > 1e-4, "there is a gradient to compare"
+    for name, parameter in embedder.backbone.trainable_parameters().items():
+        if name in whole:
+            torch.testing.assert_close(parameter.grad, whole[name], atol=1e-5 * max(1.0, largest), rtol=1e-4)

@@ -117,6 +117,22 @@ def test_right_answers_and_what_equals_one_are_ignored_and_never_drawn(root: Pat
     assert seen == {"100:0", "100:7", "100:8"}
 
 
+def test_shared_negatives_are_those_of_the_other_queries_and_no_right_answers(root: Path) -> None:
+    alone, together = source(root, queries_per_step=6), source(root, queries_per_step=6, shared_negatives=True)
+    others = set()
+    for number in range(20):
+        own, shared = scene(alone, number), scene(together, number)
+        assert own.dids == shared.dids, "nothing more is rolled out"
+        assert shared.sets.shape[1] > own.sets.shape[1]
+        for query in shared.queries:
+            before, ranked = sets(own)[query.qid], sets(shared)[query.qid]
+            assert ranked[: len(before)] == before
+            assert len({*ranked}) == len(ranked)
+        others |= {*sets(shared)["100:0"][1:]}
+    assert not {"100:0", "100:7", "100:8"} & others
+    assert "101:0" in others, "the positive of another query, from another pool"
+
+
 def test_keys_are_items_queries_first(root: Path) -> None:
     found = source(root)
     now = scene(found, 0)

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from elva.model.rollout import Rollouts
 from elva.objectives.contrastive import info_nce
 from elva.objectives.listwise import listwise_reward, regression_loss
-from elva.objectives.policy import group_advantage, policy_loss, zero_variance_share
+from elva.objectives.policy import crossed_advantages, group_advantage, policy_loss, zero_variance_share
 from elva.objectives.rewards import Rewards, positive_rank, reward_total
 from elva.training.order import GrainOrder
 from elva.training.recipe import Recipe
@@ -28,6 +29,7 @@ def judge(
     reference: Tensor | None,
     order: GrainOrder | None,
     max_new_tokens: int,
+    counted: Tensor | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss of one step, from embeddings and log-probabilities alone, and what is logged.
 
@@ -40,34 +42,34 @@ def judge(
         reference: (Q + C, G', T) log-probabilities under the frozen reference, or None.
         order: h between candidates, where listwise or regression need it.
         max_new_tokens: longest summary that could be sampled.
+        counted: from `learning`: the summaries that the policy's gradient is of; None for all.
     """
     stage, weights, device = recipe.reinforce, recipe.reinforce.weights, read.embeddings.device
     sets, ignore = scene.sets.to(device), scene.ignore.to(device)
     asked = len(scene.queries)
     queries, candidates = read.embeddings[:asked], read.embeddings[asked:]
     groups = stage.rollouts.group_size
-    ranked = _cosines(scene, first)[: groups or None]
-    own = ranked.gather(2, sets.expand(len(ranked), -1, -1)).transpose(0, 1)  # (Q, G, 1 + N)
+    own = _own_cosines(recipe, scene, first)
     reward = reward_total(own, **_reward_settings(recipe))
     metrics = _ranking_metrics(own, reward)
     if groups:
         metrics |= _writing_metrics(first.mask[:, :groups], first.forced[:, :groups])
     loss = torch.zeros((), device=device)
     if weights.policy:
-        # (Q, M = 2 + N) summaries per query
-        pairs = torch.cat([torch.arange(asked, device=device)[:, None], asked + sets], 1)
+        pairs = summaries(scene).to(device)
         frozen = None if reference is None else reference[pairs][:, :, :groups]
         policy = policy_loss(
             read.logprobs[pairs][:, :, :groups],
             first.logprobs[pairs][:, :, :groups],
             frozen,
-            group_advantage(reward.total, stage.policy.scale_by_std),
+            _advantage(recipe, scene, first, reward),
             first.credit[pairs][:, :, :groups],
             max_new_tokens=max_new_tokens,
             clip_low=stage.policy.clip_low,
             clip_high=stage.policy.clip_high,
             kl_beta=stage.policy.kl_beta,
             aggregation=stage.policy.aggregation,
+            counted=counted,
         )
         loss = loss + weights.policy * policy.loss
         metrics |= {"kl": policy.kl.item(), "clip_share": policy.clip_share.item()}
@@ -97,6 +99,64 @@ def judge(
         loss = loss + weights.lm * writing
         metrics["lm_loss"] = writing.item()
     return loss, metrics
+
+
+def summaries(scene: Scene) -> Tensor:
+    """(Q, M = 2 + N) int64 into queries and candidates: a query, its positive, its negatives."""
+    return torch.cat([torch.arange(len(scene.queries))[:, None], len(scene.queries) + scene.sets], 1)
+
+
+def learning(recipe: Recipe, scene: Scene, sampled: Rollouts) -> Tensor | None:
+    """(Q, M, G) bool: which summaries the policy's gradient is of; None for all.
+
+    Args:
+        recipe: its `reinforce.policy.gradient_negatives`.
+        scene: Q queries and C candidates.
+        sampled: (Q + C, G', ...) rollouts, as sampling read them.
+    """
+    nearest = recipe.reinforce.policy.gradient_negatives
+    if nearest is None:
+        return None
+    negatives = _own_cosines(recipe, scene, sampled)[..., 1:]
+    places = negatives.topk(min(nearest, negatives.shape[-1]), -1).indices
+    near = torch.zeros_like(negatives, dtype=torch.bool).scatter(-1, places, True)
+    return F.pad(near, (2, 0), value=True).transpose(1, 2)
+
+
+def _advantage(recipe: Recipe, scene: Scene, first: Rollouts, reward: Rewards) -> Tensor:
+    """(Q, M or 1, G), from rewards (Q, G) on the diagonal, or from other pairings of rollouts."""
+    settings, sets = recipe.reinforce.policy, scene.sets.to(reward.total.device)
+    if settings.pairings == "diagonal":
+        return group_advantage(reward.total, settings.scale_by_std).unsqueeze(1)
+    asked, groups = len(scene.queries), recipe.reinforce.rollouts.group_size
+    queries, candidates = first.embeddings[:asked, :groups], first.embeddings[asked:, :groups]
+    crossed = torch.einsum("qgd,qnhd->qghn", queries, candidates[sets])
+    rewards = reward_total(crossed, **_reward_settings(recipe)).total
+    query, candidate = crossed_advantages(rewards, settings.scale_by_std)
+    candidate = candidate.unsqueeze(1).expand(-1, sets.shape[1], -1)
+    if settings.pairings == "single":
+        exchanged = torch.stack([_exchanged(recipe, own) for own in crossed])  # one query at a time, for memory
+        candidate = crossed_advantages(exchanged, settings.scale_by_std)[1]
+    return torch.cat([query.unsqueeze(1), candidate], 1)
+
+
+def _exchanged(recipe: Recipe, crossed: Tensor) -> Tensor:
+    """(1 + N, G, G) rewards of one query where all is of rollout h (first), but candidate n of rollout g.
+
+    Args:
+        recipe: settings of the rewards.
+        crossed: (G, G, 1 + N) cosines of query rollout h and rollout g of candidate n.
+    """
+    groups, size = crossed.shape[1:]
+    cosines = crossed.diagonal().T[:, None, None].repeat(1, groups, size, 1)  # (h, g, n, 1 + N)
+    cosines.diagonal(dim1=-2, dim2=-1).copy_(crossed)
+    return reward_total(cosines, **_reward_settings(recipe)).total.movedim(-1, 0)
+
+
+def _own_cosines(recipe: Recipe, scene: Scene, rollouts: Rollouts) -> Tensor:
+    """(Q, G, 1 + N): each query's own candidates inside each sampled rollout, or in the one given where none is."""
+    ranked = _cosines(scene, rollouts)[: recipe.reinforce.rollouts.group_size or None]
+    return ranked.gather(2, scene.sets.to(ranked.device).expand(len(ranked), -1, -1)).transpose(0, 1)
 
 
 def _cosines(scene: Scene, rollouts: Rollouts) -> Tensor:

@@ -92,11 +92,22 @@ def _reinforce(recipe: Recipe) -> Iterator[str]:
         yield "reinforce.weights.lm needs reinforce.rollouts.own_caption: true"
     if not any(asdict(weights).values()):
         yield "every one of reinforce.weights is 0: there is nothing to learn"
+    if stage.shared_negatives and stage.queries_per_step == 1:
+        yield (
+            "reinforce.shared_negatives is true, but reinforce.queries_per_step is 1: there are no other queries to "
+            "share with; set it to 2 or more, or shared_negatives to false"
+        )
     yield from _policy(recipe)
     yield from _captions(recipe)
 
 
 def _policy(recipe: Recipe) -> Iterator[str]:
+    others = {name: weight for name, weight in asdict(recipe.reinforce.weights).items() if name != "policy" and weight}
+    if recipe.reinforce.policy.gradient_negatives is not None and others:
+        yield (
+            f"reinforce.policy.gradient_negatives leaves items unread that reinforce.weights.{' and '.join(others)} "
+            f"would learn from; set {'it' if len(others) == 1 else 'them'} to 0, or gradient_negatives to null"
+        )
     if not recipe.reinforce.weights.policy:
         return
     if recipe.reinforce.rollouts.group_size < 2:

@@ -19,6 +19,9 @@ Where it differs from the paper, and why:
    (`reinforce.items_per_forward`), it is read in parts: the same gradient, bounded memory.
 5. Where a scene gets several updates (`reinforce.policy.updates_per_rollout`), its rollouts are rewarded once, by
    their first reading: the reward belongs to what was sampled, not to the weights that have moved since.
+6. Off by default: a gradient through the nearest negatives alone (`reinforce.policy.gradient_negatives`), other
+   pairings of rollouts (`reinforce.policy.pairings`), negatives that the queries of a step share
+   (`reinforce.shared_negatives`). docs/performance.md has what each costs in bias and saves in variance and time.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ from torch import Tensor
 
 from elva.model.backbone import Backbone
 from elva.model.rollout import Rollouts, replay, sample
-from elva.training.judge import judge
+from elva.training.judge import judge, learning, summaries
 from elva.training.order import GrainOrder
 from elva.training.parts import PartwiseForward
 from elva.training.prepared import PreparedItems, read_captions
@@ -90,24 +93,32 @@ class Lesson:
         filled = session.team.filled([*dict.fromkeys(scene.keys)])
         keys = [filled[place] for place in library.reading_order(filled, processes=session.team.size)]
         written = _write(session, library, keys, step)
-        order = library.reading_order(keys, written, session.team.size)
-        keys, written = [keys[place] for place in order], written.rows(torch.tensor(order, device=session.device))
+        counted = learning(session.recipe, scene, written.rows(_places(keys, scene.keys)))
+        again = keys if counted is None else session.team.filled(_needed(keys, scene, counted))
+        texts = written.rows(_places(keys, again))
+        order = library.reading_order(again, texts, session.team.size)
+        again, texts = [again[place] for place in order], texts.rows(torch.tensor(order))
+        # from reading order to the scene's; what is not read again stays as sampling read it
+        rows = _places([*keys, *again], scene.keys)
+        frozen_logprobs: Tensor | None = None
         with self._reference(backbone) as frozen:
-            before = Reader(frozen, session, library, keys, written, learns=False).rollouts.logprobs if frozen else None
-        place = {key: row for row, key in enumerate(keys)}
-        # from reading order to the scene's
-        rows = torch.tensor([place[key] for key in scene.keys], device=session.device)
-        frozen_logprobs = None if before is None else before[rows]
+            if frozen is not None:
+                before = Reader(frozen, session, library, again, texts, learns=False).rollouts
+                frozen_logprobs = Rollouts.stack([written, before]).logprobs[rows]
         first: Rollouts | None = None
         # What was sampled was read on the way, but for the own caption.
         is_known = not session.recipe.reinforce.rollouts.own_caption
         for update in range(step.updates):
-            reader = Reader(backbone, session, library, keys, written, is_known=is_known and update == 0)
-            read = reader.rollouts.rows(rows)
+            reader = Reader(backbone, session, library, again, texts, is_known=is_known and update == 0)
+            read = Rollouts.stack([written, reader.rollouts]).rows(rows)
             first = first or read.detached()
-            loss, metrics = judge(session.recipe, scene, read, first, frozen_logprobs, self._order, self._longest)
+            loss, metrics = judge(
+                session.recipe, scene, read, first, frozen_logprobs, self._order, self._longest, counted
+            )
             loss.backward()  # type: ignore[no-untyped-call]
             reader.backward()
+            if counted is not None:
+                metrics["read_share"] = len(again) / len(keys)
             yield {"loss": loss.item(), **metrics}
 
 
@@ -154,6 +165,19 @@ class Reader(PartwiseForward):
         super().__init__(read, len(keys), size, learns, session.team, known)
         embeddings, logprobs = self.outputs
         self.rollouts = replace(written, embeddings=embeddings, logprobs=logprobs)
+
+
+def _places(keys: Sequence[str], wanted: Sequence[str]) -> Tensor:
+    """(n,) int64: where each wanted key stands last in `keys`."""
+    place = {key: row for row, key in enumerate(keys)}
+    return torch.tensor([place[key] for key in wanted])
+
+
+def _needed(keys: Sequence[str], scene: Scene, counted: Tensor) -> list[str]:
+    """Those of the keys, in order and once each, of which (Q, M, G) `counted` holds a summary."""
+    rows = summaries(scene)[counted.any(-1).cpu()].tolist()
+    needed = {scene.keys[row] for row in rows}
+    return [key for key in dict.fromkeys(keys) if key in needed]
 
 
 def _write(session: Session, library: PreparedItems, keys: Sequence[str], step: Step) -> Rollouts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,7 +27,8 @@ class Scene:
     Attributes:
         queries: Q queries.
         dids: C distinct candidates of the step.
-        sets: (Q, 1 + N) int64 into `dids`: each query's own candidates, its positive first.
+        sets: (Q, 1 + N) int64 into `dids`: what each query ranks, its positive first; its own candidates, and behind
+            them those of the others where the recipe shares them.
         ignore: (Q, C) bool: right answers of the query, the positive among them: they are no negatives.
         items: what `keys` stand for.
     """
@@ -120,6 +121,8 @@ class SceneSource:
             for (name, query), own in zip(asked, right, strict=True)
         ]
         dids = [*dict.fromkeys(did for own_set in sets for did in own_set)]
+        if self._recipe.reinforce.shared_negatives:
+            sets = _shared(sets, right, dids, step.rng)
         place_of = {did: i for i, did in enumerate(dids)}
         items = {query_key(query.qid): self._data.query_item(query) for _, query in asked}
         items |= {candidate_key(did): self._data.candidate_item(self.candidates[did]) for did in dids}
@@ -135,6 +138,22 @@ class SceneSource:
         # OVEN and InfoSeek share answers: one that only a pool outside the recipe's data sets holds can't be read.
         known = [did for did in query.positives if did in self.candidates]
         return known[rng.integers(len(known))]
+
+
+def _shared(
+    sets: Sequence[Sequence[str]], right: Sequence[Collection[str]], dids: Sequence[str], rng: np.random.Generator
+) -> list[list[str]]:
+    """Each set with what the others brought, positives among it, in random order; never a right answer.
+
+    Rewards compare sets of one size, so the longest ones lose a few of those others' candidates.
+    """
+    mixed = [dids[place] for place in rng.permutation(len(dids)).tolist()]
+    more = [
+        [did for did in mixed if did not in own_set and did not in answers]
+        for own_set, answers in zip(sets, right, strict=True)
+    ]
+    fewest = min(map(len, more))
+    return [[*own_set, *others[:fewest]] for own_set, others in zip(sets, more, strict=True)]
 
 
 def _mined(queries: Stored[Query], name: TaskName, mined: Entries[tuple[str, ...]]) -> Stored[tuple[TaskName, Query]]:

@@ -229,6 +229,17 @@ class Policy:
         Literal["grpo", "dapo", "dr_grpo"], "mean per summary, over all tokens, or over a constant"
     ] = "grpo"
     updates_per_rollout: Annotated[int, "updates on one set of rollouts", AT_LEAST_ONE] = 1
+    pairings: Annotated[
+        Literal["diagonal", "all", "single"],
+        "what pays a rollout: its own index's ranking; all rollouts of query and of candidates against each other; or "
+        "what each single summary changes while the others of an index stay",
+    ] = "diagonal"
+    gradient_negatives: Annotated[
+        int | None,
+        "the gradient is that of query, positive and so many nearest negatives of each rollout; the rest is not read "
+        "again; null: all",
+        AT_LEAST_ZERO,
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +260,9 @@ class Reinforce:
     queries_per_step: Annotated[int, "queries in one step", AT_LEAST_ONE] = 8
     hard_negatives: Annotated[int, "mined negatives per query", AT_LEAST_ZERO] = 50
     random_negatives: Annotated[int, "random negatives per query", AT_LEAST_ZERO] = 50
+    shared_negatives: Annotated[
+        bool, "a query ranks the candidates of the step's other queries too, where they are no right answers of its own"
+    ] = False
     rollouts: Rollouts = Rollouts()
     weights: Weights = Weights()
     reward: Reward = Reward()
