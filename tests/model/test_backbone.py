@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from peft import LoraConfig
 from transformers import LlavaNextConfig, LlavaNextForConditionalGeneration, Qwen2VLForConditionalGeneration
+from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLTextModel
 
 from elva.errors import CheckpointError
 from elva.items import Item
+from elva.model import backbone
 from elva.model.backbone import Backbone
 from elva.model.embedder import Embedder
 from elva.model.inputs import Inputs
@@ -96,6 +99,23 @@ def test_what_lacks_parts_is_refused_for_them_and_not_for_weights_that_are_missi
     headless = {name: tensor for name, tensor in weights.items() if "lm_head" not in name}  # as MM-Embed is
     save_file(headless, tmp_path / "model.safetensors", metadata={"format": "pt"})
     assert "'llava_next' can't be driven (it has no visual, get_rope_index)" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("does", ["refuses", "ignores"])
+def test_a_family_whose_attention_goes_its_own_way_is_refused(
+    saved: Path, monkeypatch: pytest.MonkeyPatch, does: str
+) -> None:
+    forward = Qwen2VLTextModel.forward
+
+    def deaf(self: Any, *given: Any, sight: Any = None, **named: Any) -> Any:
+        if does == "refuses":
+            raise TypeError("forward() got an unexpected keyword argument 'sight'")
+        return forward(self, *given, **named)
+
+    monkeypatch.setattr(backbone, "TRIED", ())
+    Embedder.load(saved)
+    monkeypatch.setattr(Qwen2VLTextModel, "forward", deaf)
+    assert "can't be driven (its attention can't be told what to see)" in refusal(saved)
 
 
 def test_a_config_without_a_family_is_refused(saved: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from elva.model import rollout
 from elva.model.inputs import Inputs
 from elva.model.processor import IMAGE_PAD, VIDEO_PAD
 from elva.model.rollout import Rollouts, given, read_one_word, replay, sample
@@ -131,6 +132,75 @@ def test_same_seed_same_summaries_other_seed_others(embedder, items, inputs):
     a, b, c = (written(embedder, prefix, seed=seed) for seed in (1, 1, 2))
     assert torch.equal(a.tokens, b.tokens)
     assert not (a.tokens.shape == c.tokens.shape and torch.equal(a.tokens, c.tokens))
+
+
+def test_what_is_written_about_an_item_does_not_depend_on_who_is_in_the_batch(embedder, items, inputs):
+    prepared = inputs.prepare(items, "generative")
+    limits = []
+    for part in (items, items[:3], items[:1]):
+        rollouts = written(embedder, inputs.collate(prepared[: len(part)]), temperature=2.0)
+        limits.append(rollouts)
+    first, *others = limits
+    for other in others:
+        short = first.rows(slice(0, len(other.tokens))).trimmed()
+        assert torch.equal(short.tokens, other.tokens)
+        torch.testing.assert_close(short.embeddings, other.embeddings, atol=1e-5, rtol=0)
+        torch.testing.assert_close(short.logprobs, other.logprobs, atol=1e-5, rtol=0)
+
+
+def test_items_that_are_done_leave_the_batch_and_nothing_else_changes(embedder, items, inputs, monkeypatch):
+    """[RET] is made likely, so that summaries end at all lengths."""
+    ret = embedder.processor.ret_id
+    logits = embedder.backbone.logits
+    monkeypatch.setattr(
+        embedder.backbone,
+        "logits",
+        lambda state: logits(state).index_add_(-1, torch.tensor([ret]), torch.full((*state.shape[:-1], 1), 5.5)),
+    )
+    prefix = inputs.collate(inputs.prepare(items, "generative"))
+    sizes, language = [], embedder.backbone.language
+    monkeypatch.setattr(
+        embedder.backbone, "language", lambda inputs, *rest: (sizes.append(len(inputs)), language(inputs, *rest))[1]
+    )
+    leaving = written(embedder, prefix)
+    assert sizes[1] == len(items) > sizes[-1], "some have left"
+    monkeypatch.setattr(rollout, "DONE", 1.0)
+    staying = written(embedder, prefix)
+    assert torch.equal(leaving.tokens, staying.tokens) and torch.equal(leaving.forced, staying.forced)
+    assert torch.equal(leaving.mask, staying.mask)
+    torch.testing.assert_close(leaving.embeddings, staying.embeddings, atol=1e-5, rtol=0)
+    torch.testing.assert_close(leaving.logprobs, staying.logprobs, atol=1e-5, rtol=0)
+    assert leaving.mask.sum(-1).unique().numel() > 2, "of several lengths"
+
+
+def test_tokens_are_drawn_by_their_probabilities():
+    scores = torch.tensor([0.5, 0.2, 0.0, 0.3, 0.0]).log().expand(20_000, -1)
+    drawn = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000  # evenly, so that counts are exact
+    chosen, logprob = rollout._choose(scores, drawn, greedy=False)
+    assert torch.equal(chosen.bincount(minlength=5), torch.tensor([10_000, 4_000, 0, 6_000, 0]))
+    torch.testing.assert_close(logprob, scores.gather(-1, chosen[:, None]).squeeze(-1))
+
+
+def test_the_ends_of_a_draw_never_choose_what_has_no_probability():
+    scores = torch.tensor([[float("-inf"), 0.0, 0.0, float("-inf")]]).repeat(2, 1)
+    chosen, _ = rollout._choose(scores, torch.tensor([0.0, 1.0 - 2.0**-53], dtype=torch.float64), greedy=False)
+    assert chosen.tolist() == [1, 2]
+
+
+def test_reading_without_embeddings_reads_the_same_log_probabilities(embedder, items, inputs):
+    prefix = inputs.collate(inputs.prepare(items, "generative"))
+    rollouts = written(embedder, prefix)
+    whole = replay(embedder.backbone, embedder.processor, prefix, rollouts)
+    lean = replay(embedder.backbone, embedder.processor, prefix, rollouts, embed=False)
+    torch.testing.assert_close(lean.logprobs, whole.logprobs, atol=1e-5, rtol=0)
+    assert lean.embeddings is rollouts.embeddings
+
+
+def test_trimmed_rollouts_end_with_the_longest(embedder, items, inputs):
+    rollouts = written(embedder, inputs.collate(inputs.prepare(items, "generative")))
+    wide = rollouts.widened(rollouts.tokens.shape[-1] + 5)
+    assert wide.trimmed().tokens.shape == rollouts.tokens.shape
+    assert torch.equal(wide.trimmed().mask, rollouts.mask)
 
 
 def test_given_summaries_join_sampled_ones(embedder, items, inputs):

@@ -31,7 +31,7 @@ from transformers.utils import logging as transformers_logging
 from elva.errors import CheckpointError, InputError
 from elva.items import FRAMES_PER_SECOND
 from elva.model import attention
-from elva.model.attention import Sight
+from elva.model.attention import Causal, Sight
 from elva.model.tower import joined, multiply_patches
 
 TRIED = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
@@ -149,7 +149,20 @@ class Backbone(nn.Module):
             )
         backbone = cls(model.to(device).eval())
         backbone.compute_dtype = compute_dtype or dtype
+        if family not in TRIED and not backbone._minds_sight():
+            raise CheckpointError(_unsupported(folder, family, "its attention can't be told what to see"))
         return backbone
+
+    @torch.no_grad()
+    def _minds_sight(self) -> bool:
+        """Whether every layer asks a `Sight`: one that did not would see what it likes, and nobody would notice."""
+        sight = Causal(torch.ones(1, 1, dtype=torch.bool, device=self.device), remember=True)
+        nothing = torch.zeros(1, 1, dtype=torch.long, device=self.device)
+        try:
+            self.language(self.embed(nothing), nothing.expand(3, 1, 1), sight)
+        except TypeError:  # it takes no such argument
+            return False
+        return len(sight.kept) == len([*self.layers])
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
