@@ -6,6 +6,7 @@ in its configuration. Ours hands them to a `Sight`, which goes along with the fo
     Causal     prefixes: each token sees itself and what stands before it
     Writing    one more token of each of G rollouts: it sees the prefix, and what its rollout has written so far
     Reading    prefixes and G whole rollouts behind each, with gradient
+    Frames     the vision tower's: each patch sees those of its own frame
 
     places        prefix | rollout a | rollout b            what b1 sees (x)
 
@@ -162,6 +163,25 @@ class Reading:
         return torch.cat([shared, self._apart(rollouts)], 2)
 
 
+class Frames:
+    """Patches of frames of one size, laid end to end: each sees those of its own frame, all frames in one product.
+
+    Args:
+        places: patches of a frame.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._places = places
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, dropout: float) -> Tensor:
+        """See `Sight`; B is 1, and S a multiple of the patches of a frame."""
+        queries, keys, values = (
+            torch.unflatten(each[0], 1, (-1, self._places)).transpose(0, 1) for each in (query, key, value)
+        )
+        found = F.scaled_dot_product_attention(queries, keys, values, dropout_p=dropout, scale=scale)
+        return found.transpose(1, 2).flatten(0, 1).unsqueeze(0)
+
+
 def _attention(query: Tensor, key: Tensor, value: Tensor, seen: Tensor, scale: float, dropout: float) -> Tensor:
     """(B, S, H, d) of (B, H, S, d) queries under a mask (B, 1, S, S').
 
@@ -189,7 +209,7 @@ def _attend(
     """The attention function, as transformers calls it."""
     if sight is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **rest)
-    return sight.attend(module.layer_idx, query, key, value, scaling, dropout), None
+    return sight.attend(getattr(module, "layer_idx", 0), query, key, value, scaling, dropout), None
 
 
 AttentionInterface.register(NAME, _attend)

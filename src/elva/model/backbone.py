@@ -31,12 +31,14 @@ from transformers.utils import logging as transformers_logging
 from elva.errors import CheckpointError, InputError
 from elva.items import FRAMES_PER_SECOND
 from elva.model import attention
-from elva.model.attention import Causal, Sight
+from elva.model.attention import Causal, Frames, Sight
 from elva.model.tower import joined, multiply_patches
 
 TRIED = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 TIMED = ("qwen3_vl",)
 """Families of these that read a clip as blocks, one per temporal patch behind its time, instead of as one."""
+FRAMEWISE = ("qwen2_vl", "qwen3_vl")
+"""Families of these whose tower looks at whole frames in every layer, and not through windows."""
 _ANY_FAMILY: Any = AutoModelForImageTextToText
 _PARTS = ("visual", "language_model", "get_image_features", "get_rope_index")
 _NO_MASK = torch.ones(1, 1, 1, 1, dtype=torch.bool)
@@ -93,7 +95,8 @@ class Backbone(nn.Module):
         self.rows: TokenRows | None = None
         self.compute_dtype: torch.dtype = next(model.parameters()).dtype
         self._recomputes = False
-        model.model.language_model.config._attn_implementation = attention.NAME
+        for part in (model.model.language_model, model.model.visual):
+            part.config._attn_implementation = attention.NAME
         multiply_patches(model.model.visual)
         self._known_positions = lru_cache(maxsize=4096)(self._positions)
 
@@ -261,8 +264,11 @@ class Backbone(nn.Module):
         """
         model = self.plain.model
         asked = joined(grid) if model.config.model_type in TRIED else grid  # who knows what others do across frames
+        told: dict[str, Any] = {}
+        if len(asked) == 1 and model.config.model_type in FRAMEWISE:
+            told = {"image_cu_seqlens": torch.tensor([0, len(pixels)]), "sight": Frames(int(asked[0, 1:].prod()))}
         with self._precision():
-            output = model.get_image_features(pixels.to(self.device), asked.to(self.device), return_dict=True)
+            output = model.get_image_features(pixels.to(self.device), asked.to(self.device), return_dict=True, **told)
         deep = getattr(output, "deepstack_features", None) or []
         tokens = torch.cat([torch.cat(parts) for parts in (output.pooler_output, *deep)], -1)
         return [*torch.split(tokens, (grid.prod(-1) // model.visual.spatial_merge_size**2).tolist())]

@@ -93,13 +93,14 @@ class Lesson:
         filled = session.team.filled([*dict.fromkeys(scene.keys)])
         keys = [filled[place] for place in library.reading_order(filled, processes=session.team.size)]
         written = _write(session, library, keys, step)
-        counted = learning(session.recipe, scene, written.rows(_places(keys, scene.keys)))
+        device = session.device
+        counted = learning(session.recipe, scene, written.rows(_places(keys, scene.keys, device)))
         again = keys if counted is None else session.team.filled(_needed(keys, scene, counted))
-        texts = written.rows(_places(keys, again))
+        texts = written.rows(_places(keys, again, device))
         order = library.reading_order(again, texts, session.team.size)
-        again, texts = [again[place] for place in order], texts.rows(torch.tensor(order))
+        again, texts = [again[place] for place in order], texts.rows(torch.tensor(order, device=device))
         # from reading order to the scene's; what is not read again stays as sampling read it
-        rows = _places([*keys, *again], scene.keys)
+        rows = _places([*keys, *again], scene.keys, device)
         frozen_logprobs: Tensor | None = None
         with self._reference(backbone) as frozen:
             if frozen is not None:
@@ -167,10 +168,10 @@ class Reader(PartwiseForward):
         self.rollouts = replace(written, embeddings=embeddings, logprobs=logprobs)
 
 
-def _places(keys: Sequence[str], wanted: Sequence[str]) -> Tensor:
+def _places(keys: Sequence[str], wanted: Sequence[str], device: torch.device) -> Tensor:
     """(n,) int64: where each wanted key stands last in `keys`."""
     place = {key: row for row, key in enumerate(keys)}
-    return torch.tensor([place[key] for key in wanted])
+    return torch.tensor([place[key] for key in wanted], device=device)
 
 
 def _needed(keys: Sequence[str], scene: Scene, counted: Tensor) -> list[str]:
