@@ -48,11 +48,18 @@ class Lessons:
         settings: of the recipe, besides data and model.
         tasks: those that ask.
         embedder: the model, if it isn't the packaged one.
+        pool: draw the negatives of all queries of a step from so many of its candidates, as where pools are small.
     """
 
     def __init__(
-        self, home: Path, settings: Sequence[str], tasks: Sequence[int] = PICTURES, embedder: Embedder | None = None
+        self,
+        home: Path,
+        settings: Sequence[str],
+        tasks: Sequence[int] = PICTURES,
+        embedder: Embedder | None = None,
+        pool: int | None = None,
     ) -> None:
+        self._pool = pool
         data = [f"data.root={home / 'world'}", f"data.negatives={home / 'negatives.jsonl'}", f"data.tasks={[*tasks]}"]
         self.recipe = load_recipe("tiny/elva_paper", [*data, *settings])
         self.embedder = embedder or Embedder.load(MODEL)
@@ -65,7 +72,8 @@ class Lessons:
 
     def scene(self, number: int) -> Scene:
         """That of a step."""
-        return self._source.scene(self._step(number))
+        scene = self._source.scene(self._step(number))
+        return scene if self._pool is None else crowded(scene, self._pool, number)
 
     def gradients(self, number: int) -> dict[str, float]:
         """The metrics of a step, whose gradient then lies in the weights."""
@@ -83,6 +91,22 @@ class Lessons:
     def _step(self, number: int) -> Step:
         seed = [self.recipe.seed, number]
         return Step(number, np.random.default_rng(seed), torch.Generator().manual_seed(number))
+
+
+def crowded(scene: Scene, pool: int, seed: int) -> Scene:
+    """The scene, its queries' negatives drawn anew from so many of its candidates and the other queries' positives."""
+    rng = np.random.default_rng(seed)
+    positives = scene.sets[:, 0].tolist()
+    kept = [*dict.fromkeys([*positives, *range(len(scene.dids))])][: max(pool, len({*positives}))]
+    place = {old: new for new, old in enumerate(kept)}
+    ignore = scene.ignore[:, kept]
+    sets = []
+    for positive, own in zip(positives, ignore, strict=True):
+        negatives = rng.choice(torch.nonzero(~own).squeeze(-1).numpy(), scene.sets.shape[1] - 1, replace=False)
+        sets.append([place[positive], *negatives.tolist()])
+    dids = [scene.dids[old] for old in kept]
+    left = {key: scene.items[key] for key in Scene(scene.queries, dids, scene.sets, ignore).keys}
+    return Scene(scene.queries, dids, torch.tensor(sets), ignore, left)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import torch
 
 import stage3
 from elva.training.negatives import mine
-from lessons import PICTURES, SMALLEST, TEXTS, Lessons, overheard
+from lessons import PICTURES, SMALLEST, TEXTS, Lessons, crowded, overheard
 from passes import Passes, looking
 from smallest import smallest_embedder
 from straightforward import difference, gradient_of
@@ -75,6 +75,18 @@ def test_all_seconds_of_a_step_belong_to_a_part(ground: Path) -> None:
 def test_sizes_are_tried_and_one_of_them_is_taken(ground: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage3, "ROWS", (6, 12))
     assert stage3.fastest_rows(ground, [*SMALLEST, "reinforce.rollouts.max_new_tokens=3"]) in (6, 12)
+
+
+def test_a_crowded_scene_has_fewer_candidates_and_no_right_answer_among_the_negatives(ground: Path) -> None:
+    scene = Lessons(ground, SETTINGS, PICTURES, smallest_embedder()).scene(0)
+    few = crowded(scene, 4, seed=0)
+    assert len(few.dids) == 4 < len(scene.dids)
+    assert few.sets.shape == scene.sets.shape
+    assert {*few.keys} == few.items.keys()
+    for query, (own, right) in enumerate(zip(few.sets.tolist(), few.ignore, strict=True)):
+        assert few.dids[own[0]] == scene.dids[int(scene.sets[query, 0])]
+        assert right[own[0]] and not right[own[1:]].any()
+        assert len({*own}) == len(own)
 
 
 def test_the_rule_that_trl_pays_by() -> None:
