@@ -46,6 +46,15 @@ SIZES: dict[str, dict[str, dict[str, Any]]] = {
 """What differs between the sizes; the published configuration of Qwen2-VL-2B, and a smoke test."""
 
 
+QUERIES = 11_000
+"""Of the paper's stage 3: what a run of this length would take follows from a step of one query."""
+FORMS = {
+    "stage 3": [],
+    "stage 3, 4 nearest negatives": ["reinforce.policy.pairings=single", "reinforce.policy.gradient_negatives=4"],
+}
+"""The exact gradient, and the estimate of it that costs least for its variance (docs/performance.md)."""
+
+
 def write_checkpoint(folder: Path, size: str) -> None:
     """A Qwen2-VL folder of this size with random bfloat16 weights, in the hub's layout."""
     tokenizer = make_tokenizer([SENTENCE, "Analyze and summarize the key information of the above input."], 500)
@@ -224,9 +233,11 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         settings += [f"reinforce.{kind}_negatives={given.negatives // 2}" for kind in ("hard", "random")]
         settings += [f"reinforce.rollouts.group_size={given.group}", f"reinforce.items_per_forward={given.part}"]
         settings += [f"reinforce.rollouts.max_new_tokens={given.length}"]
-        results["stage 3"] = measure(
-            "paper/2b/stage3", settings, home / "stage 3", given.device, 2 + given.negatives, rate
-        )
+        settings += [f"reinforce.rollouts.items_at_once={2 + given.negatives}"]
+        for name, more in FORMS.items():
+            row = measure("paper/2b/stage3", [*settings, *more], home / name, given.device, 2 + given.negatives, rate)
+            row["hours_of_the_papers_run"] = (row["seconds_per_step"] or 0) * QUERIES / 3600
+            results[name] = row
     print(f"{results['device']}: {rate / 1e12:.3g} TFLOP/s in a product of matrices")
     for name, row in results.items():
         if isinstance(row, dict) and "seconds_per_step" in row:

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import torch
 
+from real_size import FORMS
+
 SCRIPT = Path(__file__).parents[2] / "benchmarks/real_size.py"
 
 
@@ -22,7 +24,7 @@ def measured(out: Path, *options: str) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr[-3000:]
     print(done.stdout)
     results: dict[str, Any] = json.loads(out.read_text())
-    stages = ("stage 2", "stage 2, layers held", "stage 3")
+    stages = ("stage 2", "stage 2, layers held", *FORMS)
     for stage in stages:
         assert all(value is None or (math.isfinite(value) and value > 0) for value in results[stage].values()), stage
     return results

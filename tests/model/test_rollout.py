@@ -176,14 +176,14 @@ def test_items_that_are_done_leave_the_batch_and_nothing_else_changes(embedder, 
 def test_tokens_are_drawn_by_their_probabilities():
     scores = torch.tensor([0.5, 0.2, 0.0, 0.3, 0.0]).log().expand(20_000, -1)
     drawn = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000  # evenly, so that counts are exact
-    chosen, logprob = rollout._choose(scores, drawn, greedy=False)
+    chosen, logprob = rollout._choose(scores, drawn)
     assert torch.equal(chosen.bincount(minlength=5), torch.tensor([10_000, 4_000, 0, 6_000, 0]))
     torch.testing.assert_close(logprob, scores.gather(-1, chosen[:, None]).squeeze(-1))
 
 
 def test_the_ends_of_a_draw_never_choose_what_has_no_probability():
     scores = torch.tensor([[float("-inf"), 0.0, 0.0, float("-inf")]]).repeat(2, 1)
-    chosen, _ = rollout._choose(scores, torch.tensor([0.0, 1.0 - 2.0**-53], dtype=torch.float64), greedy=False)
+    chosen, _ = rollout._choose(scores, torch.tensor([0.0, 1.0 - 2.0**-53], dtype=torch.float64))
     assert chosen.tolist() == [1, 2]
 
 

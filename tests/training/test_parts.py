@@ -53,6 +53,27 @@ def test_a_part_draws_the_same_dropout_when_it_is_read_again() -> None:
     assert torch.equal(torch.get_rng_state(), following), "reading again draws nothing new"
 
 
+def test_what_is_known_is_read_once_and_for_its_gradient_alone() -> None:
+    torch.manual_seed(0)
+    tower, rows, seen = nn.Linear(4, 3), torch.randn(7, 4), []
+
+    def read(part: slice) -> list[torch.Tensor]:
+        seen.append((part, torch.is_grad_enabled()))
+        return [tower(rows[part])]
+
+    found = []
+    for known in (None, [tower(rows)]):
+        seen.clear()
+        reader = PartwiseForward(read, 7, 3, known=known)
+        assert len(seen) == (0 if known else 3)
+        torch.logsumexp(reader.outputs[0] @ reader.outputs[0].T, -1).sum().backward()
+        reader.backward()
+        found.append(tower.weight.grad.clone())
+        tower.zero_grad()
+    assert [gradients for _, gradients in seen] == [True] * 3
+    torch.testing.assert_close(*found, atol=1e-5, rtol=1e-5)
+
+
 def test_without_a_gradient_nothing_is_kept() -> None:
     tower = nn.Linear(4, 3)
     reader = PartwiseForward(lambda part: [tower(torch.ones(5, 4)[part])], 5, 2, learns=False)

@@ -73,6 +73,28 @@ def test_reading_in_parts_gives_the_gradient_of_the_whole(
         torch.testing.assert_close(found[name], whole[name], atol=1e-5 * max(1.0, largest), rtol=1e-4)
 
 
+def test_what_sampling_read_gives_the_gradient_of_reading_first(
+    embedder: Embedder, library: PreparedItems, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedder.backbone.open_training("language_model")
+    session = Session(recipe(world, "policy"), embedder, tmp_path, {}, resume=False)
+    found, known = [], []
+
+    class Forgetful(Reader):
+        def __init__(self, *given, is_known: bool = False, **named) -> None:
+            known.append(is_known)
+            super().__init__(*given, **named)
+
+    for reader in (Reader, Forgetful):
+        monkeypatch.setattr(reinforce, "Reader", reader)
+        next(Lesson(session, library).gradients(scene(), step()))
+        weights = embedder.backbone.trainable_parameters().values()
+        found.append(torch.cat([each.grad.flatten() for each in weights if each.grad is not None]))
+        embedder.backbone.zero_grad(set_to_none=True)
+    assert known == [False, True], "the reference is read, the policy was"
+    torch.testing.assert_close(*found, atol=1e-5 * float(found[0].abs().max()), rtol=1e-4)
+
+
 def test_a_reader_that_does_not_learn_holds_no_gradient(
     embedder: Embedder, library: PreparedItems, world: Path, tmp_path: Path
 ) -> None:

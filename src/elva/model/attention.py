@@ -94,14 +94,11 @@ class Writing:
     def __init__(self, prefix: Causal, groups: int, length: int) -> None:
         self.step = 0
         self._known = prefix.kept
-        self._own = {layer: self._blank(key, groups, length) for layer, (key, _) in prefix.kept.items()}
+        self._own = {
+            layer: (_room(key, groups, length), _room(value, groups, length))
+            for layer, (key, value) in prefix.kept.items()
+        }
         self._unseen = ~prefix.mask[:, None, None, None]
-
-    @staticmethod
-    def _blank(key: Tensor, groups: int, length: int) -> tuple[Tensor, Tensor]:
-        """Room for keys and values (B, K, G, T, d)."""
-        batch, heads, _, width = key.shape
-        return key.new_empty(batch, heads, groups, length, width), key.new_empty(batch, heads, groups, length, width)
 
     def keep(self, rows: Tensor) -> None:
         """Go on with some of the items alone: the others are done."""
@@ -125,6 +122,12 @@ class Writing:
         seen = torch.unflatten(of_prefix.flatten(2, 3) @ known_values, 2, (repeats, groups))
         seen = seen + (of_own.transpose(2, 3) @ own_values).transpose(2, 3)
         return seen.flatten(1, 2).transpose(1, 2)
+
+
+def _room(kept: Tensor, groups: int, length: int) -> Tensor:
+    """For as many keys or values of rollouts, (B, K, G, T, d), as there are of prefixes, (B, K, P, d)."""
+    batch, heads, _, width = kept.shape
+    return kept.new_empty(batch, heads, groups, length, width)
 
 
 class Reading:

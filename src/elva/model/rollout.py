@@ -118,12 +118,13 @@ def sample(
     embeddings = torch.zeros(batch, groups, backbone.dimension, device=device)
     lengths = torch.full((batch, groups), limit, device=device)
     # Drawn at once, item by item: what is written about an item does not depend on who has left the batch.
-    draws = torch.rand(batch, groups, limit, dtype=torch.float64, generator=generator, device=device)
+    shape = (batch, groups, limit)
+    draws = torch.rand(shape, dtype=torch.float64, generator=generator, device=device) if temperature else None
     rows = torch.arange(batch, device=device)  # the items that are still in the batch
     for step in range(limit):
         if step < limit - 1:
             scores = _scores(backbone.logits(state), banned, temperature)
-            chosen, logprob = _choose(scores, draws[rows, :, step], greedy=temperature == 0)
+            chosen, logprob = _choose(scores, None if draws is None else draws[rows, :, step])
         else:
             forced = torch.full_like(lengths[rows], processor.ret_id)
             chosen, logprob = forced, torch.zeros_like(forced, dtype=torch.float32)
@@ -236,17 +237,17 @@ def _scores(logits: Tensor, banned: Tensor, temperature: float | Tensor) -> Tens
     return scores if temperature in (0.0, 1.0) else scores / temperature
 
 
-def _choose(scores: Tensor, drawn: Tensor, greedy: bool) -> tuple[Tensor, Tensor]:
+def _choose(scores: Tensor, drawn: Tensor | None) -> tuple[Tensor, Tensor]:
     """A token of each row of scores (..., V) and its log-probability.
 
     Args:
         scores: see above.
-        drawn: (...) float64, uniform in [0, 1): where in the cumulative distribution the token lies. One number per row
-            is enough, where `torch.multinomial` draws one per token of the vocabulary.
-        greedy: take the most probable one instead.
+        drawn: (...) float64, uniform in [0, 1): where in the cumulative distribution the token lies. One number per
+            row is enough, where `torch.multinomial` draws one per token of the vocabulary. None takes the most
+            probable token.
     """
     probabilities = scores.softmax(-1)
-    if greedy:
+    if drawn is None:
         chosen = scores.argmax(-1, keepdim=True)
     else:
         # In float64, so that no token of probability 0 can stand where rounding makes a step.

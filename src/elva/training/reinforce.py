@@ -15,10 +15,11 @@ Where it differs from the paper, and why:
    with gradient through the cosine; both may be switched on together.
 2. A candidate that several queries of a step share is rolled out once per rollout index.
 3. gamma, delta, the logarithm's base, temperature and length are open in the paper; the recipe states ours.
-4. The rollouts of a step are read again in one forward with gradient. Where they don't fit into one
-   (`reinforce.items_per_forward`), it is read in parts: the same gradient, bounded memory.
+4. Embeddings and log-probabilities come from sampling, which reads them on the way. The rollouts are then read once,
+   in parts, to carry the gradient into the weights: the same gradient, bounded memory. Only given captions, and
+   further updates on the same rollouts, need a reading before it.
 5. Where a scene gets several updates (`reinforce.policy.updates_per_rollout`), its rollouts are rewarded once, by
-   their first reading: the reward belongs to what was sampled, not to the weights that have moved since.
+   what was read first: the reward belongs to what was sampled, not to the weights that have moved since.
 6. Off by default: a gradient through the nearest negatives alone (`reinforce.policy.gradient_negatives`), other
    pairings of rollouts (`reinforce.policy.pairings`), negatives that the queries of a step share
    (`reinforce.shared_negatives`). docs/performance.md has what each costs in bias and saves in variance and time.
