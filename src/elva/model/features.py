@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -94,13 +95,18 @@ class VisionFeatures:
             return self.processor.pixels([[load_image(frame) for frame in frames_of(visual)] for _, visual in some])
 
         batches = list(_batches(visuals, batch_size))
-        with ThreadPoolExecutor() as threads:
+        with ThreadPoolExecutor(self._spare_cores()) as threads:
             ahead = deque(threads.map(cut, _runs(batch)) for batch in batches[:1])
             for number, batch in enumerate(batches):
                 if number + 1 < len(batches):
                     ahead.append(threads.map(cut, _runs(batches[number + 1])))
                 patches, grids = zip(*ahead.popleft(), strict=True)
                 yield [key for key, _ in batch], torch.cat(patches), torch.cat(grids)
+
+    def _spare_cores(self) -> int:
+        """Cores that the tower leaves, at least one: more threads would only take the interpreter from each other."""
+        taken = torch.get_num_threads() if self.backbone.device.type == "cpu" else 0
+        return max(1, (os.cpu_count() or 1) - taken)
 
     def grid(self, source: Visual) -> Tensor:
         """The grid (3,) of a picture or clip, without looking at it.

@@ -152,7 +152,8 @@ class Reader(PartwiseForward):
         is_known: bool = False,
     ) -> None:
         stage, weights, longest = session.recipe.reinforce, session.recipe.reinforce.weights, written.tokens.shape[-1]
-        embed = learns and bool(weights.listwise or weights.regression or weights.infonce)
+        ranks = weights.listwise or weights.regression or weights.infonce or not stage.rollouts.group_size
+        embed = learns and bool(ranks)  # sampling has read the embeddings that rewards need
         temperatures = [stage.rollouts.temperature] * written.tokens.shape[1]
         if stage.rollouts.own_caption:
             temperatures[-1] = 1.0  # it was not sampled, and its loss is that of an ordinary language model
