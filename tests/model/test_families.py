@@ -14,10 +14,11 @@ from transformers import AutoModelForImageTextToText
 
 from elva.errors import CheckpointError, InputError
 from elva.items import Item
-from elva.model.backbone import TRIED, Backbone
+from elva.model.backbone import Backbone
 from elva.model.embedder import Embedder
 from elva.model.inputs import Inputs, Prefix
 from elva.model.rollout import given, replay, sample
+from elva.model.weights import TRIED
 from families import save_family
 from plain import plain_inputs
 

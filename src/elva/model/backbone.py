@@ -11,7 +11,6 @@ the model's own `get_rope_index`: the state that transformers keeps between call
 from __future__ import annotations
 
 import hashlib
-import json
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -23,29 +22,22 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from peft import LoraConfig, PeftModel, get_peft_model
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
-from transformers import AutoModelForImageTextToText
-from transformers.utils import logging as transformers_logging
 
-from elva.errors import CheckpointError, InputError
+from elva.errors import InputError
 from elva.items import FRAMES_PER_SECOND
 from elva.model import attention
 from elva.model.attention import Causal, Frames, Sight
 from elva.model.tower import joined, multiply_patches
+from elva.model.weights import TRIED, read_model, unsupported
 
-TRIED = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 TIMED = ("qwen3_vl",)
-"""Families of these that read a clip as blocks, one per temporal patch behind its time, instead of as one."""
+"""Families of `TRIED` that read a clip as blocks, one per temporal patch behind its time, instead of as one."""
 FRAMEWISE = ("qwen2_vl", "qwen3_vl")
-"""Families of these whose tower looks at whole frames in every layer, and not through windows."""
-_ANY_FAMILY: Any = AutoModelForImageTextToText
-_PARTS = ("visual", "language_model", "get_image_features", "get_rope_index")
+"""Families of `TRIED` whose tower looks at whole frames in every layer, and not through windows."""
 _NO_MASK = torch.ones(1, 1, 1, 1, dtype=torch.bool)
 """A mask that transformers takes as finished, where a `Sight` takes its place."""
 Trainable = Literal["none", "language_model", "lora", "all"]
-
-transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # its bars for a few tensors would tear ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,43 +109,13 @@ class Backbone(nn.Module):
             compute_dtype: what matrices are multiplied in; `dtype` by default.
 
         Raises:
-            CheckpointError: no such folder, another family, pickled weights, or weights that are missing, damaged or
-                of another shape.
+            CheckpointError: see `read_model`; or the family's attention can't be told what to see.
         """
-        family = str(read_config(folder).get("model_type"))
-        if not list(folder.glob("*.safetensors")):
-            raise CheckpointError(
-                f"{folder}: no *.safetensors; pickled weights (.bin, .pt) are refused, convert them first"
-            )
-        try:
-            model, info = _ANY_FAMILY.from_pretrained(
-                folder,
-                dtype=dtype,
-                local_files_only=True,
-                use_safetensors=True,
-                ignore_mismatched_sizes=True,  # they are refused below, by name
-                output_loading_info=True,
-            )
-        except Exception as error:  # damaged files surface as many types; the user needs the folder's name
-            if family not in TRIED:
-                raise CheckpointError(_unsupported(folder, family, str(error).partition("\n")[0])) from error
-            reason = _damaged(folder) or error
-            raise CheckpointError(f"{folder}: weights can't be loaded: {reason}; copy the checkpoint again") from error
-        if lacks := _lacks(model):
-            raise CheckpointError(_unsupported(folder, family, lacks))
-        if info["missing_keys"]:
-            raise CheckpointError(
-                f"{folder}: weights are missing, e.g. {sorted(info['missing_keys'])[0]}; copy the checkpoint again"
-            )
-        for name, found, expected in sorted(info["mismatched_keys"]):
-            raise CheckpointError(
-                f"{folder}: {name} has shape {tuple(found)}, which config.json makes {tuple(expected)}; "
-                "copy config.json and weights from one checkpoint"
-            )
+        model = read_model(folder, dtype)
         backbone = cls(model.to(device).eval())
         backbone.compute_dtype = compute_dtype or dtype
-        if family not in TRIED and not backbone._minds_sight():
-            raise CheckpointError(_unsupported(folder, family, "its attention can't be told what to see"))
+        if model.config.model_type not in TRIED and not backbone._minds_sight():
+            raise unsupported(folder, model.config.model_type, "its attention can't be told what to see")
         return backbone
 
     @torch.no_grad()
@@ -392,46 +354,3 @@ class Backbone(nn.Module):
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().float().contiguous().view(torch.uint8).numpy())
         return digest.hexdigest()[:16]
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """The config.json of a checkpoint folder; empty where it holds no object.
-
-    Raises:
-        CheckpointError: it is missing or no JSON.
-    """
-    config = folder / "config.json"
-    if not config.is_file():
-        raise CheckpointError(f"{folder}: no config.json here; give a checkpoint folder as transformers saves it")
-    try:
-        settings = json.loads(config.read_text("utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{config}: not valid JSON ({error}); copy the checkpoint again") from error
-    return settings if isinstance(settings, dict) else {}
-
-
-def _damaged(folder: Path) -> str | None:
-    """The first file of weights that can't be opened, and why."""
-    for path in sorted(folder.glob("*.safetensors")):
-        try:
-            with safe_open(path, framework="pt"):
-                pass
-        except (OSError, SafetensorError) as error:
-            return f"{path.name} is damaged ({error})"
-    return None
-
-
-def _unsupported(folder: Path, family: str, why: str) -> str:
-    return f"{folder}: model_type {family!r} can't be driven ({why}); families that work: {', '.join(TRIED)}"
-
-
-def _lacks(model: Any) -> str | None:
-    """Why this model can't be driven, or None."""
-    inner = getattr(model, "model", None)
-    missing = [part for part in _PARTS if not hasattr(inner, part)]
-    if missing:
-        return f"it has no {', '.join(missing)}"
-    kinds = set(getattr(model.config.text_config, "layer_types", None) or ["full_attention"])
-    if kinds != {"full_attention"}:  # a `Sight` knows no other
-        return f"its layers use {', '.join(sorted(kinds - {'full_attention'}))}"
-    return None

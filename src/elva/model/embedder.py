@@ -16,12 +16,13 @@ import torch
 from elva.encoding import Encoding, Extraction, Vectors
 from elva.errors import CheckpointError
 from elva.items import Item
-from elva.model.backbone import Backbone, read_config
+from elva.model.backbone import Backbone
 from elva.model.card import model_card
 from elva.model.features import VisionFeatures
 from elva.model.inputs import Inputs, Prepared
 from elva.model.processor import Processor
 from elva.model.rollout import read_one_word, sample
+from elva.model.weights import read_config
 from elva.whole import is_refusal, sync_all, whole_folder
 
 WINDOW = 4
