@@ -124,12 +124,6 @@ class Writing:
         return seen.flatten(1, 2).transpose(1, 2)
 
 
-def _room(kept: Tensor, groups: int, length: int) -> Tensor:
-    """For as many keys or values of rollouts, (B, K, G, T, d), as there are of prefixes, (B, K, P, d)."""
-    batch, heads, _, width = kept.shape
-    return kept.new_empty(batch, heads, groups, length, width)
-
-
 class Reading:
     """Prefixes and behind each, one after the other, its G rollouts of T tokens: all of it in one forward.
 
@@ -183,6 +177,12 @@ class Frames:
         )
         found = F.scaled_dot_product_attention(queries, keys, values, dropout_p=dropout, scale=scale)
         return found.transpose(1, 2).flatten(0, 1).unsqueeze(0)
+
+
+def _room(kept: Tensor, groups: int, length: int) -> Tensor:
+    """For as many keys or values of rollouts, (B, K, G, T, d), as there are of prefixes, (B, K, P, d)."""
+    batch, heads, _, width = kept.shape
+    return kept.new_empty(batch, heads, groups, length, width)
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, seen: Tensor, scale: float, dropout: float) -> Tensor:

@@ -223,9 +223,9 @@ def learn(session: Session, library: PreparedItems, batch: Batch, temperature: f
         symmetric=contrast.symmetric,
     )
     writing = 0.5 * (asked.lm_loss + answers.lm_loss)
-    loss = (
-        ranking + contrast.lm_weight * writing if contrast.lm_weight else ranking
-    )  # a gradient of zeros costs as much
+    loss = ranking
+    if contrast.lm_weight:  # a gradient of zeros costs as much as another
+        loss = loss + contrast.lm_weight * writing
     loss.backward()  # type: ignore[no-untyped-call]
     asked.backward()
     answers.backward()
