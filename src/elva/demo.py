@@ -29,6 +29,7 @@ from rich.live import Live
 from rich.table import Table
 
 from elva import __version__
+from elva.analysis.marks import around, insert
 from elva.analysis.report import ReportInput, write_report
 from elva.analysis.rows import read_results, row_of, write_results, write_results_table
 from elva.data.world.write import FORMAT
@@ -46,7 +47,8 @@ SEARCHES = (
     "a little pink upside-down drop with stripes left of a little striped cyan circle",
 )
 QUICK = {"stage1": "budget.steps=5", "stage2": "budget.steps=10", "elva": "budget.steps=5"}
-TABLE_BEGIN, TABLE_END = "<!-- demo: begin -->", "<!-- demo: end -->"
+TABLE = "demo"
+"""The marks of the table in a document."""
 AT_ONCE = 2
 MRBENCH_TASKS = (0, 3, 4, 7)
 
@@ -88,7 +90,7 @@ def run_demo(out: Path, seeds: int = 1, quick: bool = False, table: Path | None 
     """
     _check_out(out)
     if table:
-        _around_table(table)
+        around(table, TABLE)
     console = Console(stderr=True)
     started = time.monotonic()
     rows = ROWS + (EXTRA_ROWS if extra else ())
@@ -100,7 +102,7 @@ def run_demo(out: Path, seeds: int = 1, quick: bool = False, table: Path | None 
     markdown = write_results_table(results)
     write_lines(out / "results.md", [markdown])
     if table:
-        _insert(table, markdown)
+        insert(table, TABLE, markdown)
     _say_goodbye(out, time.monotonic() - started)
 
 
@@ -334,24 +336,6 @@ def _write_report(out: Path, rows: Sequence[str]) -> None:
         ],
     )
     write_report(given, out / "report.html")
-
-
-def _insert(path: Path, markdown: str) -> None:
-    """Put the table between the marks of a document."""
-    head, tail = _around_table(path)
-    write_lines(path, [f"{head}{TABLE_BEGIN}\n{markdown.strip()}\n{TABLE_END}{tail.rstrip()}"])
-
-
-def _around_table(path: Path) -> tuple[str, str]:
-    """What stands before and behind the marks of a document."""
-    try:
-        head, begin, rest = path.read_text("utf-8").partition(TABLE_BEGIN)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} can't be read ({error}); give a markdown file for the table") from error
-    _, end, tail = rest.partition(TABLE_END)
-    if not begin or not end:
-        raise InputError(f"{path} has no {TABLE_BEGIN} and {TABLE_END}: add them where the table belongs")
-    return head, tail
 
 
 def _check_out(out: Path) -> None:

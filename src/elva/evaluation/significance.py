@@ -1,0 +1,212 @@
+"""Whether one form of training beats another: tests, intervals and effect sizes that are paired by query.
+
+Two kinds of luck are kept apart everywhere. Luck of the queries: other questions of the same kind would have given
+another figure; the randomisation test and the bootstrap tell how far. Luck of the seed: another training would have;
+`seed_spread` tells how far, and `same_sign` in how many of the seeds the difference pointed the same way.
+
+The figure compared is the plain mean over tasks of the share of queries that are hit, as `elva evaluate` prints it.
+Where queries belong together (several requests for one product) they are one piece of evidence and not several: their
+signs are flipped together, and they are drawn together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import stdev
+
+import numpy as np
+import numpy.typing as npt
+
+from elva.errors import InputError
+
+FLIPS, DRAWS = 100_000, 10_000
+LEVEL = 95
+"""Percent of the bootstrap means that an interval holds."""
+
+_AT_ONCE = 4_000_000
+"""How many random numbers are held at a time."""
+
+_EQUAL = 1e-12
+"""Sums of the same numbers in another order differ by less."""
+
+Ranks = Mapping[str, Sequence[int | None]]
+"""Task -> rank of the best positive of every query, None where there is none."""
+
+Clusters = Mapping[str, Sequence[int]]
+"""Task -> a number per query; equal numbers, also of different tasks, belong together."""
+
+Values = dict[str, npt.NDArray[np.float64]]
+"""Task -> a value per query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One arm less another, in hit@k.
+
+    Attributes:
+        difference: mean over tasks, between -1 and 1; of hits averaged over seeds.
+        low: lower end of the bootstrap interval, over queries or clusters; it knows nothing of seeds.
+        high: its upper end.
+        p: of the two-sided paired randomisation test; not corrected for the number of comparisons.
+        standardised: mean over standard deviation of the per-query differences; None where all are equal.
+        relative: the difference over the other arm's figure; None where that is 0.
+        by_seed: the difference in each seed.
+        queries: how many were compared.
+        clusters: how many pieces of evidence these are.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p: float
+    standardised: float | None
+    relative: float | None
+    by_seed: tuple[float, ...]
+    queries: int
+    clusters: int
+
+    @property
+    def same_sign(self) -> int:
+        """In how many seeds the difference has the sign of the whole; 0 where the whole is 0."""
+        return sum(each * self.difference > 0 for each in self.by_seed)
+
+    @property
+    def seed_spread(self) -> float | None:
+        """Sample standard deviation of the difference over seeds; None with one seed."""
+        return stdev(self.by_seed) if len(self.by_seed) > 1 else None
+
+
+def hits(runs: Sequence[Ranks], cutoff: int = 1) -> Values:
+    """Task -> for each query the share of the runs (seeds) that hit it, float64 [queries].
+
+    Raises:
+        InputError: the runs are of different queries, or there is none.
+    """
+    if not runs:
+        raise InputError("no run to count the hits of")
+    if len({_shape(each) for each in runs}) > 1:
+        raise InputError("the runs are of different queries: judge all seeds and arms on the same data")
+    return {
+        task: np.mean([[rank is not None and rank <= cutoff for rank in each[task]] for each in runs], axis=0)
+        for task in runs[0]
+    }
+
+
+def task_mean(values: Values) -> float:
+    """Plain mean over tasks of the means over queries."""
+    return float(np.mean([each.mean() for each in values.values()]))
+
+
+def compare(
+    one: Sequence[Ranks],
+    other: Sequence[Ranks],
+    clusters: Clusters | None = None,
+    *,
+    cutoff: int = 1,
+    flips: int = FLIPS,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Comparison:
+    """Compare two arms on the same queries.
+
+    Args:
+        one: ranks of one arm, one per seed.
+        other: those of the other arm, of the same seeds in the same order.
+        clusters: which queries belong together; each stands for itself when None.
+        cutoff: the k of hit@k.
+        flips: how often signs are drawn for the test.
+        draws: how often queries are drawn for the interval.
+        seed: of those draws.
+
+    Raises:
+        InputError: the arms have not the same number of seeds or not the same queries.
+    """
+    if len(one) != len(other) or _shape(one[0]) != _shape(other[0]):
+        raise InputError("arms can only be compared on the same queries and seeds")
+    base = hits(other, cutoff)
+    values = _less(hits(one, cutoff), base)
+    every = np.concatenate(list(values.values()))
+    difference, level, spread = task_mean(values), task_mean(base), float(every.std(ddof=1)) if len(every) > 1 else 0.0
+    low, high = bootstrap_interval(values, clusters, draws=draws, seed=seed)
+    return Comparison(
+        difference,
+        low,
+        high,
+        randomisation_p(values, clusters, flips=flips, seed=seed),
+        float(every.mean()) / spread if spread else None,
+        difference / level if level else None,
+        tuple(task_mean(_less(hits([a], cutoff), hits([b], cutoff))) for a, b in zip(one, other, strict=True)),
+        len(every),
+        len(_gathered(values, clusters)[0]),
+    )
+
+
+def randomisation_p(values: Values, clusters: Clusters | None = None, *, flips: int = FLIPS, seed: int = 0) -> float:
+    """Two-sided p of the paired differences: how often flipped signs give a mean at least as far from 0.
+
+    If the arms were alike, each cluster's difference could as well have had the other sign. `flips` such worlds are
+    drawn; p = (1 + those at least as far) / (1 + flips), so it is never 0.
+    """
+    sums, counts = _gathered(values, clusters)
+    parts = (sums / counts.sum(axis=0)).mean(axis=1)  # what each cluster adds to the mean over tasks
+    parts = parts[parts != 0]  # a flipped 0 stays 0
+    observed, generator, far = abs(parts.sum()), np.random.default_rng(seed), 0
+    rows = max(1, _AT_ONCE // max(1, len(parts)))
+    for start in range(0, flips, rows):
+        flipped = generator.integers(0, 2, (min(rows, flips - start), len(parts)), dtype=np.int8)
+        far += int((np.abs(parts.sum() - 2 * (flipped.astype(np.float64) @ parts)) >= observed - _EQUAL).sum())
+    return (1 + far) / (1 + flips)
+
+
+def bootstrap_interval(
+    values: Values, clusters: Clusters | None = None, *, draws: int = DRAWS, seed: int = 0
+) -> tuple[float, float]:
+    """The ends of the percentile interval of the mean over tasks, clusters drawn with replacement.
+
+    A task that a draw leaves without queries is left out of that draw's mean.
+    """
+    sums, counts = _gathered(values, clusters)
+    total, generator = len(sums), np.random.default_rng(seed)
+    rows = max(1, _AT_ONCE // total)
+    means = []
+    for start in range(0, draws, rows):
+        count = min(rows, draws - start)
+        drawn = generator.integers(0, total, (count, total)) + total * np.arange(count)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=count * total).reshape(count, total).astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            means.append(np.nanmean((times @ sums) / (times @ counts), axis=1))
+    low, high = np.percentile(np.concatenate(means), [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's correction: p-values of a family such that the chance of any false alarm is kept.
+
+    The smallest is multiplied by their number, the next by one less, and so on; none is smaller than one before it.
+    """
+    corrected, reached = [0.0] * len(p_values), 0.0
+    for place, i in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        reached = max(reached, min(1.0, (len(p_values) - place) * p_values[i]))
+        corrected[i] = reached
+    return corrected
+
+
+def _shape(ranks: Ranks) -> tuple[tuple[str, int], ...]:
+    return tuple((task, len(each)) for task, each in sorted(ranks.items()))
+
+
+def _less(one: Values, other: Values) -> Values:
+    return {task: each - other[task] for task, each in one.items()}
+
+
+def _gathered(values: Values, clusters: Clusters | None) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Sums of the values and numbers of queries, each float64 [clusters, tasks]."""
+    every = np.concatenate(list(values.values()))
+    task = np.repeat(np.arange(len(values)), [len(each) for each in values.values()])
+    labels = np.arange(len(every)) if clusters is None else np.concatenate([clusters[name] for name in values])
+    _, cluster = np.unique(labels, return_inverse=True)
+    sums, counts = np.zeros((2, cluster.max() + 1, len(values)))
+    np.add.at(sums, (cluster, task), every)
+    np.add.at(counts, (cluster, task), 1.0)
+    return sums, counts
