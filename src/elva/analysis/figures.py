@@ -51,13 +51,13 @@ def line_chart(series: Mapping[str, tuple[int, Points]], label: str) -> str:
     if not points:
         return ""
     right = max(x for x, _ in points) or 1
-    low, high, step = _scale(min(y for _, y in points), max(y for _, y in points))
+    low, high, step = round_scale(min(y for _, y in points), max(y for _, y in points))
     plot = _Plot(right, low, high)
     parts = [plot.grid(step)]
     for name, (colour, each) in series.items():
         parts.append(plot.curve(each, colour, "raw"))
         parts.append(plot.curve(running_mean(each), colour, "mean", name))
-    return _svg("".join(parts), _HEIGHT, label)
+    return svg("".join(parts), _HEIGHT, label)
 
 
 def bar_chart(
@@ -95,7 +95,7 @@ def bar_chart(
     parts += [_mark(left + each.mark * scale, height, f"mark k{each.colour}") for each in bars if each.mark is not None]
     if line is not None:
         parts.append(_mark(left + line * scale, height, "level"))
-    return _svg("".join(parts + values), height, label)
+    return svg("".join(parts + values), height, label)
 
 
 def running_mean(points: Points) -> list[tuple[float, float]]:
@@ -157,7 +157,7 @@ def _mark(x: float, height: float, kind: str) -> str:
     return f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="2" y2="{height - 4:.1f}"/>'
 
 
-def _scale(low: float, high: float) -> tuple[float, float, float]:
+def round_scale(low: float, high: float) -> tuple[float, float, float]:
     """Round limits and the distance of about four grid lines."""
     spread = (high - low) or abs(high) or 1.0
     rough = spread / 4
@@ -167,5 +167,6 @@ def _scale(low: float, high: float) -> tuple[float, float, float]:
     return bottom, top if top > bottom else bottom + step, step
 
 
-def _svg(body: str, height: float, label: str) -> str:
+def svg(body: str, height: float, label: str) -> str:
+    """An `<svg>` element `WIDTH` wide; `label` is for people who can't see it."""
     return f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(label)}">{body}</svg>'

@@ -1,9 +1,4 @@
-"""Tables that a command writes into a document, between two marks.
-
-<!-- NAME: begin -->
-what the last run wrote
-<!-- NAME: end -->
-"""
+"""Tables that a command writes into a document: between `<!-- NAME: begin -->` and `<!-- NAME: end -->`."""
 
 from __future__ import annotations
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, StrictUndefined
 
 from elva.analysis.curves import curves, read_metrics
 from elva.analysis.examples import (
@@ -20,6 +17,7 @@ from elva.analysis.examples import (
     largest_changes,
 )
 from elva.analysis.figures import Bars, bar_chart
+from elva.analysis.page import render
 from elva.analysis.rows import LABELS, difference, read_results
 from elva.data.mbeir import MBeir
 from elva.data.writing import write_lines
@@ -86,8 +84,8 @@ def write_report(given: ReportInput, out: Path) -> None:
     evaluated = {name: Evaluated(given.evaluations[name]) for name in rows if name in given.evaluations}
     names = list(dict.fromkeys([*rows, *given.runs]))
     colours = {name: i for i, name in enumerate(names)}
-    page = _environment().from_string(files(__package__).joinpath("report.html.j2").read_text("utf-8"))
-    text = page.render(
+    text = render(
+        "report.html.j2",
         about=given.about,
         seed=results["seed"],
         labels={name: LABELS.get(name, name) for name in names},
@@ -109,10 +107,6 @@ def write_report(given: ReportInput, out: Path) -> None:
         data=next(iter(evaluated.values())).results["data"]["fingerprint"] if evaluated else "",
     )
     write_lines(out, [text])
-
-
-def _environment() -> Environment:
-    return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
 def _any(rows: Mapping[str, Any]) -> Mapping[str, Any]:

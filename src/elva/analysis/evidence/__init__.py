@@ -1,0 +1,1 @@
+"""`elva report`: the evaluation of an experiment, from its raw records alone."""
