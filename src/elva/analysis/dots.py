@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -11,7 +11,9 @@ from elva.analysis.figures import WIDTH, round_scale, svg
 GLYPHS = ("circle", "square", "diamond", "triangle", "cross")
 """Shapes that tell series apart without colour."""
 
-_LEFT, _RIGHT, _ROW, _LETTER = 142, 40, 19, 6.0
+_RIGHT, _ROW = 40, 19
+_LETTER, _KEY_LETTER = 6.5, 6.0
+"""How wide a letter of a name and of a legend is, at most, on average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +69,12 @@ def dot_chart(
     if not held:
         return ""
     low, high, step = round_scale(min([*held, *lines.values()]), max([*held, *lines.values()]))
-    room = WIDTH - _LEFT - _RIGHT
+    left = 16 + _LETTER * max(len(row.name) for row in rows)
+    room = WIDTH - left - _RIGHT
     foot = 12 + _ROW * len(rows)
 
     def x(value: float) -> float:
-        return _LEFT + (value - low) / (high - low) * room
+        return left + (value - low) / (high - low) * room
 
     parts = []
     for i in range(round((high - low) / step) + 1):
@@ -84,7 +87,7 @@ def dot_chart(
             f"<title>{escape(name)}: {value:g}</title></line>"
         )
     for i, row in enumerate(rows):
-        parts.append(_row(row, 8 + _ROW * (i + 0.5), x))
+        parts.append(_row(row, left - 8, 8 + _ROW * (i + 0.5), x))
     keys, height = legend_lines(legend, foot + 30)
     return svg("".join([*parts, keys]), height, label)
 
@@ -93,7 +96,7 @@ def legend_lines(entries: Sequence[tuple[str, int, int]], top: float) -> tuple[s
     """Names with their glyphs, wrapped; gives the SVG and where it ends."""
     parts, at, y = [], 8.0, top
     for name, colour, shape in entries:
-        width = 24 + len(name) * _LETTER
+        width = 24 + len(name) * _KEY_LETTER
         if at > 8 and at + width > WIDTH:
             at, y = 8.0, y + 16
         parts.append(
@@ -119,10 +122,9 @@ def glyph(number: int, colour: int, x: float, y: float, size: float, title: str 
     return f'{paths[name]} class="{kind} {name} k{colour}">{told}</{paths[name][1:].split(" ", 1)[0]}>'
 
 
-def _row(row: DotRow, y: float, x: object) -> str:
-    assert callable(x)
+def _row(row: DotRow, name_end: float, y: float, x: Callable[[float], float]) -> str:
     strong = " strong" if row.strong else ""
-    parts = [f'<text class="name{strong}" x="{_LEFT - 8}" y="{y + 4:.1f}">{escape(row.name)}</text>']
+    parts = [f'<text class="name small{strong}" x="{name_end:.1f}" y="{y + 4:.1f}">{escape(row.name)}</text>']
     colour = row.dots[0].colour if row.dots else 0
     if row.span:
         a, b = x(row.span[0]), x(row.span[1])

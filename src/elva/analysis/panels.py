@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Literal
 
 from elva.analysis.dots import glyph, legend_lines
 from elva.analysis.figures import WIDTH, Points, round_scale, svg
@@ -18,18 +17,18 @@ class Track:
     """Points joined by a line, the last one with a glyph.
 
     Attributes:
-        points: (x, y); one point is drawn as its glyph alone.
+        points: (x, y).
         colour: number of its CSS colour.
         glyph: number of its glyph.
         title: tooltip.
-        label: a text beside the last point.
+        dots: every point has the glyph.
     """
 
     points: Points
     colour: int
     glyph: int = 0
     title: str = ""
-    label: str = ""
+    dots: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,6 @@ def panel_grid(
     side: float = 120,
     upside_down: bool = False,
     own_x: bool = False,
-    guide: Literal["diagonal", "none"] = "none",
     legend: Sequence[tuple[str, int, int]] = (),
 ) -> str:
     """Draw panels side by side on shared scales.
@@ -71,7 +69,6 @@ def panel_grid(
         side: height of a panel's plot.
         upside_down: low values of y on top, as of a rank.
         own_x: every panel has its own scale of x, for figures of different kinds.
-        guide: a line where x equals y.
         legend: name, colour and glyph of each series.
 
     Returns:
@@ -84,15 +81,12 @@ def panel_grid(
     whole = (WIDTH - _LEFT + _GAP) / columns - _GAP
     ys = round_scale(*_limits([y for _, y in points]))
     xs = round_scale(*_limits([x for x, _ in points]))
-    if guide == "diagonal":
-        xs = (0.0, *xs[1:])
-        ys = (0.0, *ys[1:])
     parts = []
     for i, panel in enumerate(panels):
         left, top = _LEFT + (i % columns) * (whole + _GAP), 6 + (i // columns) * (side + _TOP + _BOTTOM) + _TOP
         own = round_scale(*_limits([x for track in panel.tracks for x, _ in track.points])) if own_x else xs
         frame = _Frame(left, top, whole - _RIGHT, side, own, ys, upside_down)
-        parts.append(frame.draw(panel, i % columns == 0, guide == "diagonal"))
+        parts.append(frame.draw(panel, i % columns == 0))
     rows = -(-len(panels) // columns)
     foot = 6 + rows * (side + _TOP + _BOTTOM)
     parts.append(f'<text class="tick mid" x="{(_LEFT + WIDTH) / 2}" y="{foot + 4}">{escape(axes[0])}</text>')
@@ -126,13 +120,10 @@ class _Frame:
         share = (value - low) / (high - low)
         return self.top + self.height * (share if self.upside_down else 1 - share)
 
-    def draw(self, panel: Panel, first: bool, diagonal: bool) -> str:
+    def draw(self, panel: Panel, first: bool) -> str:
         parts = [self._title(panel), self._grid(first)]
         if panel.cross:
             parts.append(self._cross(*panel.cross))
-        if diagonal:
-            end = min(self.xs[1], self.ys[1])
-            parts.append(self._line("level", (0, 0), (end, end)))
         return "".join([*parts, *(self._track(each) for each in panel.tracks)])
 
     def _title(self, panel: Panel) -> str:
@@ -169,14 +160,9 @@ class _Frame:
     def _track(self, track: Track) -> str:
         at = [(self.x(x), self.y(y)) for x, y in track.points]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in at)
-        line = f'<polyline class="track k{track.colour}" points="{path}"/>' if len(at) > 1 else ""
-        x, y = at[-1]
-        shown = glyph(track.glyph, track.colour, x, y, 3.4, track.title)
-        if track.label:
-            late = x > self.left + self.width * 0.6
-            place = f'class="tick end" x="{x - 6:.1f}"' if late else f'class="tick" x="{x + 6:.1f}"'
-            shown += f'<text {place} y="{y - 5:.1f}">{escape(track.label)}</text>'
-        return line + shown
+        line = f'<polyline class="track k{track.colour}" points="{path}"/>'
+        marked = at if track.dots else at[-1:]
+        return line + "".join(glyph(track.glyph, track.colour, x, y, 3.4, track.title) for x, y in marked)
 
 
 def _ticks(scale: tuple[float, float, float]) -> list[float]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 from elva.analysis.dots import Dot, DotRow, dot_chart
-from elva.analysis.evidence.arms import Trial
+from elva.analysis.evidence.arms import Spread, Trial
 from elva.analysis.evidence.judged import Judged, Row
 from elva.analysis.evidence.paths import reward_paths
 from elva.analysis.panels import Panel, Track, panel_grid
@@ -28,7 +28,6 @@ class Figure:
     title: str
     note: str
     svg: str
-    wide: bool = False
 
 
 def figures(trial: Trial, judged: Judged, others: Sequence[Judged], chosen: Sequence[str]) -> list[Figure]:
@@ -37,11 +36,12 @@ def figures(trial: Trial, judged: Judged, others: Sequence[Judged], chosen: Sequ
     Args:
         trial: the records.
         judged: its figures.
-        others: all trials on the same data, this one too, for the plot over budgets.
+        others: all trials on the same data, this one too, for the plot over budgets, which the first has.
         chosen: the arms of the plots by kind; see `choose`.
     """
     rows = [judged.rows[name] for name in chosen]
-    drawn = [_hits(judged), _pairs(judged, rows), _distances(judged, rows), _rewards(trial, judged), _budgets(others)]
+    drawn = [_hits(judged), _pairs(judged, rows), _distances(judged, rows), _rewards(trial, judged)]
+    drawn += [_budgets(others)] if judged is others[0] else []
     return [each for each in drawn if each.svg]
 
 
@@ -77,53 +77,46 @@ def _hits(judged: Judged) -> Figure:
 
 
 def _pairs(judged: Judged, rows: Sequence[Row]) -> Figure:
-    kinds = [kind for kind in judged.kinds if any(row.grains[kind].pair_accuracy for row in rows)]
     lines = [
-        DotRow(
-            kind,
-            [
-                Dot(100 * each.mean, _colour(i), i, f"{row.name}: {percent(each.mean)}")
-                for i, row in enumerate(rows)
-                if (each := row.grains[kind].pair_accuracy)
-            ],
-        )
-        for kind in kinds
+        DotRow(kind, _dots(rows, lambda row, kind=kind: _percent(row.grains[kind].pair_accuracy), "%"))  # type: ignore[misc]
+        for kind in judged.kinds
     ]
-    minor = [
-        Dot(100 * row.minor.mean, _colour(i), i, f"{row.name}: {percent(row.minor.mean)}")
-        for i, row in enumerate(rows)
-        if row.minor
-    ]
-    if minor:
-        lines.append(DotRow("minor kinds", minor, strong=True))
-    chart = dot_chart(lines, "pair accuracy by kind of grain", _legend(rows), {"chance": 50.0})
+    lines.append(DotRow("minor kinds", _dots(rows, lambda row: _percent(row.minor), "%"), strong=True))
+    chart = dot_chart(
+        [each for each in lines if each.dots], "pair accuracy by kind of grain", _legend(rows), {"chance": 50.0}
+    )
     note = "How often the right answer beats one that is off in just this grain. Dotted: chance, 50."
     return Figure("pairs", "Pair accuracy by kind of grain, %", note, chart)
 
 
 def _distances(judged: Judged, rows: Sequence[Row]) -> Figure:
-    panels = [
-        Panel(
-            kind,
-            [
-                Track([(row.paraphrase, distance)], _colour(i), i, f"{row.name}: {distance:.3f}")
-                for i, row in enumerate(rows)
-                if (distance := row.grains[kind].distance) is not None and row.paraphrase is not None
-            ],
-        )
+    lines = [
+        DotRow(kind, _dots(rows, lambda row, kind=kind: row.grains[kind].ratio, "times a paraphrase"))  # type: ignore[misc]
         for kind in judged.kinds
     ]
-    chart = panel_grid(
-        [panel for panel in panels if panel.tracks],
-        "masked distance against paraphrase distance by kind of grain",
-        ("distance of a paraphrase", "distance without the grain"),
-        columns=3,
-        side=84,
-        guide="diagonal",
-        legend=_legend(rows),
+    chart = dot_chart(
+        [each for each in lines if each.dots],
+        "masked distance over paraphrase distance by kind of grain",
+        _legend(rows),
+        {"as far as a paraphrase": 1.0},
     )
-    note = "Above the dotted line, leaving the grain out moves the query further than other words for the same do."
-    return Figure("distances", "Is the grain felt, or do just the words count?", note, chart)
+    note = (
+        "How far the query moves without the grain, over how far other words for the same move it. Left of the dotted "
+        "line, the model listens to words more than to the grain. Read it beside pair accuracy."
+    )
+    return Figure("distances", "Masked distance in paraphrases", note, chart)
+
+
+def _dots(rows: Sequence[Row], value: Callable[[Row], float | None], unit: str) -> list[Dot]:
+    return [
+        Dot(found, _colour(i), i, f"{row.name}: {found:.1f} {unit}")
+        for i, row in enumerate(rows)
+        if (found := value(row)) is not None
+    ]
+
+
+def _percent(spread: Spread | None) -> float | None:
+    return None if spread is None else 100 * spread.mean
 
 
 def _rewards(trial: Trial, judged: Judged) -> Figure:
@@ -166,7 +159,8 @@ def _budgets(trials: Sequence[Judged]) -> Figure:
                 roles[name] = row.role
     several = {name: sorted(each) for name, each in points.items() if len(each) > 1}
     tracks = [
-        Track(each, _colour(i + 1), i, f"{name}, {roles[name]}") for i, (name, each) in enumerate(several.items())
+        Track(each, _colour(i + 1), i, f"{name}, {roles[name]}", dots=True)
+        for i, (name, each) in enumerate(several.items())
     ]
     legend = [(name, _colour(i + 1), i) for i, name in enumerate(several)]
     chart = panel_grid(

@@ -81,7 +81,7 @@ def write_evidence(
         sections.append(Section(name, each, verdict(each), tables(each), drawn, checks(trial, each)))
     page = render(
         "evidence.html.j2",
-        title=", ".join(dict.fromkeys(each.experiment for each in judged)),
+        title="Experiment " + ", ".join(dict.fromkeys(each.experiment for each in judged)),
         sections=sections,
         role_names=ROLE_NAMES,
         role_colours=ROLE_COLOURS,
@@ -141,9 +141,11 @@ def verdict(judged: Judged) -> list[str]:
 def _compared(against: Against, what: str) -> str:
     found = against.found
     word = ("clearly better" if found.difference > 0 else "clearly worse") if against.clear else "no clear difference"
+    p = p_value(against.p_holm)
+    sign = "p " if p.startswith("<") else "p = "
     return (
         f"against {what}, {against.other}: {points(found.difference)} points of hit@1 "
-        f"({points(found.low)} to {points(found.high)}), p {p_value(against.p_holm)} after Holm, "
+        f"({points(found.low)} to {points(found.high)}), {sign}{p} after Holm, "
         f"the same sign in {found.same_sign} of {len(against.seeds)} seeds: {word}."
     )
 

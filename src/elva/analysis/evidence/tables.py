@@ -27,7 +27,7 @@ class Table:
         note: how to read it.
         header: the columns behind the arm.
         rows: a row's arm and cells.
-        best: column -> the arms with its highest figure, to be marked; only columns where higher is better.
+        best: column, where higher is better -> the arms with its highest figure, references aside, to be marked.
     """
 
     title: str
@@ -50,42 +50,39 @@ def tables(judged: Judged) -> list[Table]:
 def _main(judged: Judged) -> Table:
     rows = list(judged.rows.values())
     seeds = sorted({seed for row in rows for seed in row.seeds})
-    by_seed = [f"hit@1, seed {seed}" for seed in seeds] if len(seeds) > 1 else []
-    against = judged.control or "a control"
-    header = ("hit@1", *by_seed, "hit@5", "MRR", "updates", "seconds", "no [RET]")
-    header += (f"less {against}", "95 % interval", "p (Holm)", "seeds agree", "over baseline")
-    cells = tuple((row, _main_cells(row, seeds if by_seed else [], judged)) for row in rows)
+    compared = (f"less {judged.control or 'a control'}", "p (Holm)", "seeds agree", "over baseline")
+    by_seed = f"seed {' · '.join(map(str, seeds))}"
+    header = ("hit@1", by_seed, *compared, "hit@5", "MRR", "updates", "seconds", "no [RET]")
     note = (
-        "Rates in percent, ± is the sample standard deviation over seeds. The difference is in points of hit@1 to the "
-        "strongest control; its interval and p are paired by query and know nothing of seeds; 'seeds agree' tells in "
-        "how many of the seeds it has this sign. 'Over baseline' is the relative gain."
+        "Rates in percent; ± is the sample standard deviation over seeds. The difference to the strongest control is "
+        "in points of hit@1, with its 95 % interval; interval and p are paired by query and know nothing of seeds, so "
+        "'seeds agree' tells in how many seeds the difference has this sign. 'Over baseline' is the relative gain."
     )
-    best = {0: _best(rows, "hit@1"), 1 + len(by_seed): _best(rows, "hit@5"), 2 + len(by_seed): _best(rows, "mrr")}
-    return Table("Retrieval", note, header, cells, best)
+    best = {column: _best(rows, key) for column, key in ((0, "hit@1"), (6, "hit@5"), (7, "mrr"))}
+    return Table("Retrieval", note, header, tuple((row, _main_cells(row, seeds)) for row in rows), best)
 
 
-def _main_cells(row: Row, seeds: Sequence[int], judged: Judged) -> tuple[str, ...]:
+def _main_cells(row: Row, seeds: Sequence[int]) -> tuple[str, ...]:
     by_seed = dict(zip(row.seeds, row.rates["hit@1"].by_seed, strict=True))
     return (
         spread(row.rates["hit@1"]),
-        *(percent(by_seed.get(seed)) for seed in seeds),
+        " · ".join(percent(by_seed.get(seed)) for seed in seeds),
+        *_against(row.against_control),
+        NONE if not row.against_baseline else _relative(row.against_baseline),
         spread(row.rates["hit@5"]),
         spread(row.rates["mrr"]),
         f"{row.updates:,.0f}",
         f"{row.seconds.mean:,.0f}",
         percent(row.missing_ret.mean if row.missing_ret else None),
-        *_against(row.against_control),
-        NONE if not row.against_baseline else _relative(row.against_baseline),
     )
 
 
-def _against(against: Against | None) -> tuple[str, str, str, str]:
+def _against(against: Against | None) -> tuple[str, str, str]:
     if against is None:
-        return NONE, NONE, NONE, NONE
+        return NONE, NONE, NONE
     found = against.found
     return (
-        points(found.difference),
-        f"{points(found.low)} to {points(found.high)}",
+        f"{points(found.difference)} ({points(found.low)} to {points(found.high)})",
         p_value(against.p_holm),
         f"{found.same_sign} of {len(against.seeds)}",
     )
@@ -116,14 +113,16 @@ def _pairs(judged: Judged) -> Iterator[Table]:
     if minor:
         note += f" Minor kinds, the mean of {', '.join(judged.minor)}, with ± over seeds."
     figures = [
-        {name: each.mean for name, row in judged.rows.items() if (each := _pair_figure(row, column))}
+        {row.name: each.mean for row in judged.rows.values() if (each := _pair_figure(row, column))}
         for column in header
     ]
-    best = {i: {name for name, value in each.items() if value == max(each.values())} for i, each in enumerate(figures)}
+    best = {column: _highest(each) for column, each in enumerate(figures)}
     yield Table("Pair accuracy by kind of grain", note, header, rows, best)
 
 
 def _pair_figure(row: Row, column: str) -> Spread | None:
+    if row.role == "reference":  # not what is compared
+        return None
     return row.minor if column == "minor kinds" else row.grains[column].pair_accuracy
 
 
@@ -174,8 +173,11 @@ def _name(row: Row) -> str:
 
 
 def _best(rows: Sequence[Row], key: str) -> set[str]:
-    highest = max(row.rates[key].mean for row in rows)
-    return {row.name for row in rows if row.rates[key].mean == highest}
+    return _highest({row.name: row.rates[key].mean for row in rows if row.role != "reference"})
+
+
+def _highest(figures: Mapping[str, float]) -> set[str]:
+    return {name for name, value in figures.items() if value == max(figures.values())}
 
 
 def spread(each: Spread | None) -> str:
