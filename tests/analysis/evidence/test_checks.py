@@ -1,0 +1,74 @@
+"""The sceptic's checklist answers from the records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from elva.analysis.evidence.arms import trials
+from elva.analysis.evidence.checks import Check, checks
+from elva.analysis.evidence.judged import judge
+from elva.analysis.evidence.paths import reward_paths
+from elva.analysis.records import read_records
+from experiments import cure, curve, record, write_records
+
+
+def answers(folder: Path, *records: Any) -> dict[str, Check]:
+    (trial,) = trials(read_records([write_records(folder, *records)]))
+    return {check.question.split("?")[0]: check for check in checks(trial, judge(trial))}
+
+
+def test_equal_seconds_are_in_order_and_others_are_listed(tmp_path: Path) -> None:
+    question = "Did all arms train for the same seconds"
+    even = answers(tmp_path / "a", *cure())[question]
+    assert even.verdict == "yes" and "longest over shortest 1.00" in even.answer
+    longer = [each | ({"seconds": 66.0} if each["arm"] == "elva" else {}) for each in cure()]
+    found = answers(tmp_path / "b", *longer)[question]
+    assert found.verdict == "no"
+    assert "longest over shortest 1.10" in found.answer and "elva 66 s (+10%)" in found.answer
+
+
+def test_the_baseline_may_take_no_seconds_at_all(tmp_path: Path) -> None:
+    free = [each | ({"seconds": 0.0} if each["role"] == "baseline" else {}) for each in cure()]
+    assert answers(tmp_path, *free)["Did all arms train for the same seconds"].verdict == "yes"
+
+
+def test_starts_are_compared_where_they_are_recorded(tmp_path: Path) -> None:
+    question = "Do all arms of a seed start from the same checkpoint"
+    assert answers(tmp_path / "a", *cure())[question].verdict == "open"
+    same = [each | {"start": f"s{each['seed']}"} for each in cure()]
+    assert answers(tmp_path / "b", *same)[question].verdict == "yes"
+    same[-1]["start"] = "elsewhere"
+    found = answers(tmp_path / "c", *same)[question]
+    assert found.verdict == "no" and "seed 1" in found.answer
+
+
+def test_missing_seeds_are_listed(tmp_path: Path) -> None:
+    found = answers(tmp_path, *cure(), record("late", 1, {"t": [1] * 8}))["Has every arm the same seeds"]
+    assert found.verdict == "no" and "late lacks 0" in found.answer
+
+
+def test_a_reward_that_rises_while_the_rank_falls_is_called_gamed(tmp_path: Path) -> None:
+    honest, hacked = curve([-1, -0.5, 0], [3, 2, 1]), curve([-1, 0, 2], [1, 2, 4])
+    records = [
+        record("honest", 0, {"t": [1]}, curve=honest),
+        record("hacked", 0, {"t": [1]}, curve=hacked),
+        record("silent", 0, {"t": [1]}, curve=[{"step": 1, "loss": 1.0}]),
+    ]
+    found = answers(tmp_path, *records)["Was the reward gamed"]
+    assert found.verdict == "no"
+    assert "end of training: hacked. (2 arms log both.)" in found.answer
+    (trial,) = trials(read_records([tmp_path]))
+    (path,) = reward_paths(trial)["hacked"]
+    assert (path.reward, path.worse) == (3, 3)
+    assert path.points == ((0, 1), (1, 2), (3, 4))
+
+
+def test_forced_summaries_are_told(tmp_path: Path) -> None:
+    found = answers(tmp_path, *cure(missing_ret=0.25))["Do the summaries end by themselves"]
+    assert found.verdict == "no" and "elva 25.0 %" in found.answer
+
+
+def test_queries_and_clusters_are_counted(tmp_path: Path) -> None:
+    found = answers(tmp_path, *cure(clusters={"t": [1, 1, 1, 1, 2, 2, 2, 2]}))["How many queries"]
+    assert found.answer == "8 per run: t 8. They are 2 clusters, resampled as wholes."
