@@ -11,9 +11,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from data.published import SUB_TASKS, published
-from elva.cli import judge, search, train
+from elva.cli import judge, report, search, train
 from elva.cli.app import app
 from elva.data import published_counts
+from experiments import cure, write_records
 from judging import FakeEncoder, write_root
 
 
@@ -37,7 +38,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(model)
         return FakeEncoder(model)
 
-    for module in (judge, search, train):
+    for module in (judge, report, search, train):
         monkeypatch.setattr(module, "load_embedder", load)
     return names
 
@@ -254,3 +255,27 @@ def test_mine_and_caption(root: Path, tmp_path: Path) -> None:
     shown = run("caption", root, "--split", "test", "--out", tmp_path / "c.jsonl").stdout
     assert "captions" in shown
     assert (tmp_path / "c.jsonl").is_file()
+
+
+def test_report_tells_what_the_records_say(tmp_path: Path) -> None:
+    write_records(tmp_path / "results", *cure())
+    out, document = tmp_path / "out/report.html", tmp_path / "page.md"
+    document.write_text("<!-- evidence: begin -->\n<!-- evidence: end -->\n", encoding="utf-8")
+    told = run(
+        "report", tmp_path / "results/cure", "--out", out, "--dominant", "colour", "--show", "elva",
+        "--table", document, "--images", tmp_path / "images",
+    )  # fmt: skip
+    assert "elva (default) against the strongest control, more: +25.0 points" in told.stdout
+    assert out.is_file() and (out.parent / "summary.json").is_file()
+    assert "minor kinds" in document.read_text(encoding="utf-8")
+    assert (tmp_path / "images/evidence-cure-shapes-test-hits.svg").is_file()
+
+
+def test_project_draws_models_and_folders_of_vectors(root: Path, tmp_path: Path, loaded: list[str]) -> None:
+    run("embed", root, "--model", "first", "--out", tmp_path / "vectors")
+    out = tmp_path / "seen.png"
+    asked = ["--dataset", "mrbench", "-q", "101:0", "-q", "101:3", "--easy", 5, "--out", out]
+    told = run("project", root, "-m", tmp_path / "vectors", "-m", "runs/second/model", *asked)
+    assert "2 queries as 2 models see them" in told.stdout
+    assert loaded == ["first", "runs/second/model"]
+    assert Image.open(out).width > 0
