@@ -57,7 +57,7 @@ def test_a_reward_that_rises_while_the_rank_falls_is_called_gamed(tmp_path: Path
     ]
     found = answers(tmp_path, *records)["Was the reward gamed"]
     assert found.verdict == "no"
-    assert "end of training: hacked. (2 arms log both.)" in found.answer
+    assert "at the end: hacked. (2 arms log both.)" in found.answer
     (trial,) = trials(read_records([tmp_path]))
     (path,) = reward_paths(trial)["hacked"]
     assert (path.reward, path.worse) == (3, 3)

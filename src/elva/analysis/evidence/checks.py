@@ -74,10 +74,8 @@ def _luck(trial: Trial, judged: Judged) -> Iterator[Check]:
 
 def _gaming(trial: Trial) -> Iterator[Check]:
     paths = reward_paths(trial)
-    hacked = [
-        name for name, each in paths.items() if fmean(p.reward for p in each) > 0 and fmean(p.worse for p in each) > 0
-    ]
-    told = f"Reward up and the positive's rank worse at the end of training: {_listed(hacked) or 'no arm'}."
+    hacked = [name for name, each in paths.items() if all(path.reward > 0 and path.worse > 0 for path in each)]
+    told = f"In every seed the reward up and the positive's rank worse at the end: {_listed(hacked) or 'no arm'}."
     yield Check(
         "Was the reward gamed?",
         "open" if not paths else "no" if hacked else "yes",

@@ -159,10 +159,10 @@ def _budgets(trials: Sequence[Judged]) -> Figure:
                 roles[name] = row.role
     several = {name: sorted(each) for name, each in points.items() if len(each) > 1}
     tracks = [
-        Track(each, _colour(i + 1), i, f"{name}, {roles[name]}", dots=True)
+        Track(each, _colour(i + 2), i, f"{name}, {roles[name]}", dots=True)
         for i, (name, each) in enumerate(several.items())
     ]
-    legend = [(name, _colour(i + 1), i) for i, name in enumerate(several)]
+    legend = [(name, _colour(i + 2), i) for i, name in enumerate(several)]
     chart = panel_grid(
         [Panel("", tracks)] if tracks else [],
         "hit@1 against seconds of training",
