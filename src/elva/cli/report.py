@@ -29,7 +29,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def report(
-    results: Annotated[list[Path], typer.Argument(help="Raw records of runs, or folders of them.", show_default=False)],
+    results: Annotated[
+        list[Path],
+        typer.Argument(metavar="RESULTS...", help="Raw records of runs, or folders of them.", show_default=False),
+    ],
     out: Annotated[Path, typer.Option(help="Page to write; summary.json goes beside it.", show_default=False)],
     dominant: Annotated[
         list[str] | None,
