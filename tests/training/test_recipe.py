@@ -164,7 +164,7 @@ REINFORCE = "stage: reinforce\nbudget: {steps: 1}\noptimizer: {lr: 1}\ndata: {ne
             "stage reinforce learns from summaries",
         ),
         (REINFORCE, ["reinforce.rollouts.own_caption=true"], "own_caption needs data.captions"),
-        (REINFORCE, ["reinforce.weights.listwise=1"], "listwise and regression need data.captions"),
+        (REINFORCE, ["reinforce.weights.order=1"], "weights.order needs data.captions"),
         (REINFORCE, ["reinforce.weights.policy=0"], "nothing to learn"),
         (
             REINFORCE,
@@ -193,7 +193,8 @@ def test_the_sound_neighbours_of_those_contradictions_load(tmp_path: Path) -> No
     path = write(tmp_path / "r.yaml", REINFORCE)
     load_recipe(path)
     load_recipe(path, ["reinforce.rollouts.group_size=1", "reinforce.weights={policy: 0, infonce: 1}"])
-    load_recipe(path, ["reinforce.weights.listwise=1", "data.captions=captions.jsonl"])
+    load_recipe(path, ["reinforce.weights.order=1", "data.captions=captions.jsonl"])
+    load_recipe(path, ["reinforce.weights.order=1", "reinforce.order.source=reference"])
     load_recipe(write(tmp_path / "s.yaml"), ["extraction=one_word"])
     load_recipe(write(tmp_path / "s.yaml"), ["contrast.lm_weight=0.1"])
 

@@ -128,5 +128,5 @@ def _captions(recipe: Recipe) -> Iterator[str]:
     stage = recipe.reinforce
     if stage.rollouts.own_caption:
         yield "reinforce.rollouts.own_caption needs data.captions, made by `elva caption`"
-    if stage.weights.listwise or stage.weights.regression:
-        yield "reinforce.weights.listwise and regression need data.captions, made by `elva caption`"
+    if stage.weights.order and stage.order.source == "captions":
+        yield "reinforce.weights.order needs data.captions, made by `elva caption`; or another reinforce.order.source"
