@@ -110,6 +110,25 @@ def test_forms_that_settings_make_run_too(chain: Chain, name: str) -> None:
     assert all(logged <= row.keys() for row in metrics(chain.home / out))
 
 
+@pytest.mark.parametrize("bottleneck", ["states", "words"])
+def test_a_bottleneck_stays_with_the_model_and_its_end_is_told(
+    chain: Chain, bottleneck: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(name: str, *settings: str, out: str) -> Embedder:
+        return Embedder.load(chain.run(name, *settings, out=out).model)
+
+    tuned, reinforced = f"stage2-{bottleneck}", f"paper-{bottleneck}"
+    wanted = f"bottleneck={bottleneck}"
+    before = run("stage2", chain.model("stage1"), chain.captions, wanted, out=tuned)
+    after = run("elva_paper", chain.model(tuned), chain.negatives, *STAGE3, wanted, out=reinforced)
+    assert before.processor.settings.bottleneck == after.processor.settings.bottleneck == bottleneck
+    assert "was trained with bottleneck" not in capsys.readouterr().err
+    freed = run("elva_paper", chain.model(tuned), chain.negatives, *STAGE3, out=f"{reinforced}-freed")
+    assert freed.processor.settings.bottleneck == "none"
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"was trained with bottleneck {bottleneck}, and this run has none; add {wanted} to go on" in told
+
+
 def test_the_reference_of_the_first_step_is_the_policy(chain: Chain) -> None:
     run = chain.home / "kl"
     chain.stage3("elva_paper", out="kl")
@@ -210,6 +229,7 @@ RESUMED = {
     "elva": ("MODEL stage2", "CAPTIONS", "NEGATIVES", *STAGE3),
     "elva-reference": ("MODEL stage2", "CAPTIONS", "NEGATIVES", *STAGE3, "reinforce.order.source=reference"),
     "elva_paper": ("MODEL stage2", "NEGATIVES", *STAGE3),
+    "elva_paper-words": ("MODEL stage2", "NEGATIVES", *STAGE3, "bottleneck=words"),
     "elva_paper-lora": ("MODEL stage2", "NEGATIVES", *STAGE3, "model.trainable=lora", "model.lora.rank=4"),
 }
 

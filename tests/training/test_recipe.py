@@ -149,6 +149,8 @@ REINFORCE = "stage: reinforce\nbudget: {steps: 1}\noptimizer: {lr: 1}\ndata: {ne
         (SPARSE, ["stage=base", "data.triples=nli.csv"], "data.triples is for stage contrast"),
         (SPARSE, ["contrast.hard_negatives=4"], "needs data.negatives"),
         (SPARSE, ["extraction=one_word", "contrast.lm_weight=0.1"], "lm_weight is 0.1, but extraction one_word"),
+        (SPARSE, ["extraction=one_word", "bottleneck=words"], "bottleneck is words, but extraction one_word"),
+        (SPARSE, ["stage=base", "bottleneck=states"], "bottleneck is states, but stage base"),
         (SPARSE, ["stage=reinforce"], "stage reinforce needs data.negatives"),
         (SPARSE, ["model.create={}"], "only stage base"),
         (SPARSE, ["stage=base", "model.create={}"], "set model.trainable to all"),

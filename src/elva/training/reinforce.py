@@ -23,7 +23,8 @@ Where it differs from the paper, and why:
    further updates on the same rollouts, need a reading before it.
 5. Where a scene gets several updates (`reinforce.policy.updates_per_rollout`), its rollouts are rewarded once, by
    what was read first: the reward belongs to what was sampled, not to the weights that have moved since.
-6. Off by default: a gradient through the nearest negatives alone (`reinforce.policy.gradient_negatives`), other
+6. `bottleneck` (off by default) keeps the item from [RET], so that more hangs on what is written.
+7. Off by default: a gradient through the nearest negatives alone (`reinforce.policy.gradient_negatives`), other
    pairings of rollouts (`reinforce.policy.pairings`), negatives that the queries of a step share
    (`reinforce.shared_negatives`). docs/performance.md has what each costs in bias and saves in variance and time.
 """

@@ -319,6 +319,10 @@ class Recipe:
     extraction: Annotated[Literal["generative", "one_word"], "[RET] after a summary, or one word (paper section 3)"] = (
         "generative"
     )
+    bottleneck: Annotated[
+        Literal["none", "states", "words"],
+        "what [RET] sees: item and summary; the summary alone, whose states have seen the item; or its words alone",
+    ] = "none"
     model: Model = Model()
     data: Data = Data()
     budget: Budget
