@@ -28,7 +28,7 @@ def scene() -> Scene:
 
 def order() -> GrainOrder:
     """h between the three candidates, one grain added for all but the positive."""
-    return GrainOrder(CANDIDATES.values(), CAPTIONS, LEXICON, 1.0)
+    return GrainOrder.by_captions(CANDIDATES.values(), CAPTIONS, LEXICON, 1.0)
 
 
 def written(embeddings: torch.Tensor, logprobs: torch.Tensor | None = None) -> Rollouts:

@@ -178,14 +178,14 @@ def test_triples_change_one_grain(shop: tuple[MBeir, ImportReport]) -> None:
         assert sum(first[kind] != third[kind] for kind in first) == 1
 
 
-def test_every_query_has_an_instruction_and_keeps_the_users_id(
+def test_every_query_has_an_instruction_and_pictures_keep_the_users_id_and_annotation(
     shop: tuple[MBeir, ImportReport],
 ) -> None:
     data, _ = shop
     for name in data.tasks("test"):
         assert all(data.instruction(query) for query in data.queries(name))
     first = data.pool(TaskName("shop", 0, "test"))[0]
-    assert json.loads(first.source or "") == {"id": "sku-0"}
+    assert json.loads(first.source or "") == {"id": "sku-0", "caption": "men red acme shirts"}
 
 
 def test_the_same_table_and_seed_write_the_same_bytes(shop: tuple[MBeir, ImportReport], tmp_path: Path) -> None:

@@ -31,19 +31,29 @@ def mask() -> Tensor:
     return mask
 
 
+@pytest.fixture(params=["none", "some"])
+def apart(request: pytest.FixtureRequest) -> Tensor | None:
+    """Tokens that don't see the prefix, the first one of a rollout among them; or none."""
+    if request.param == "none":
+        return None
+    apart = torch.zeros(BATCH, GROUPS, STEPS, dtype=torch.bool)
+    apart[0, 0, 2] = apart[0, 2, 3] = apart[1, 1, 0] = True
+    return apart
+
+
 def prefix_seen(mask: Tensor) -> Tensor:
     return (torch.ones(PREFIX, PREFIX).tril().bool() & mask[:, None]) | torch.eye(PREFIX).bool()
 
 
-def whole_seen(mask: Tensor) -> Tensor:
-    """(B, 1, S, S) of prefix and rollouts, place by place."""
+def whole_seen(mask: Tensor, apart: Tensor | None = None) -> Tensor:
+    """(B, 1, S, S) of prefix and rollouts, place by place; tokens that stand apart don't see the prefix."""
     size = PREFIX + GROUPS * STEPS
     seen = torch.zeros(BATCH, size, size, dtype=torch.bool)
     seen[:, :PREFIX, :PREFIX] = prefix_seen(mask)
     for group in range(GROUPS):
         for step in range(STEPS):
             place, start = PREFIX + group * STEPS + step, PREFIX + group * STEPS
-            seen[:, place, :PREFIX] = mask
+            seen[:, place, :PREFIX] = mask if apart is None else mask & ~apart[:, group, step, None]
             seen[:, place, start : place + 1] = True
     return seen.unsqueeze(1)
 
@@ -54,12 +64,12 @@ def test_a_prefix_sees_itself_up_to_each_token_and_no_padding(mask: Tensor) -> N
     torch.testing.assert_close(found, by_mask(query, key, value, prefix_seen(mask).unsqueeze(1)), atol=1e-6, rtol=1e-5)
 
 
-def test_rollouts_that_are_read_see_their_prefix_and_themselves(mask: Tensor) -> None:
+def test_rollouts_that_are_read_see_their_prefix_and_themselves(mask: Tensor, apart: Tensor | None) -> None:
     size = PREFIX + GROUPS * STEPS
     given = [drawn(heads, size, seed).requires_grad_() for seed, heads in enumerate((HEADS, KEYS, KEYS))]
     weight = torch.randn(BATCH, size, HEADS, WIDTH, generator=torch.Generator().manual_seed(9))
-    found = Reading(mask, GROUPS, STEPS).attend(0, *given, SCALE, 0.0)
-    expected = by_mask(*given, whole_seen(mask))
+    found = Reading(mask, GROUPS, STEPS, apart).attend(0, *given, SCALE, 0.0)
+    expected = by_mask(*given, whole_seen(mask, apart))
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
     gradients = [torch.autograd.grad((each * weight).sum(), given, retain_graph=True) for each in (found, expected)]
     for ours, plain in zip(*gradients, strict=True):
@@ -67,10 +77,12 @@ def test_rollouts_that_are_read_see_their_prefix_and_themselves(mask: Tensor) ->
 
 
 @pytest.mark.parametrize("leaves", [False, True])
-def test_rollouts_that_are_written_see_what_they_would_see_when_read(mask: Tensor, leaves: bool) -> None:
+def test_rollouts_that_are_written_see_what_they_would_see_when_read(
+    mask: Tensor, apart: Tensor | None, leaves: bool
+) -> None:
     size = PREFIX + GROUPS * STEPS
     query, key, value = drawn(HEADS, size, 0), drawn(KEYS, size, 1), drawn(KEYS, size, 2)
-    expected = by_mask(query, key, value, whole_seen(mask))[:, PREFIX:].unflatten(1, (GROUPS, STEPS))
+    expected = by_mask(query, key, value, whole_seen(mask, apart))[:, PREFIX:].unflatten(1, (GROUPS, STEPS))
     causal = Causal(mask, remember=True)
     causal.attend(0, *(each[:, :, :PREFIX] for each in (query, key, value)), SCALE, 0.0)
     writing, rows = Writing(causal, GROUPS, STEPS), torch.tensor([True, True])
@@ -79,6 +91,8 @@ def test_rollouts_that_are_written_see_what_they_would_see_when_read(mask: Tenso
             rows = torch.tensor([False, True])
             writing.keep(rows)
         writing.step = step
+        if apart is not None:
+            writing.set_apart(apart[rows, :, step])
         now = [each[rows, :, PREFIX:].unflatten(2, (GROUPS, STEPS))[:, :, :, step] for each in (query, key, value)]
         found = writing.attend(0, *now, SCALE, 0.0)
         torch.testing.assert_close(found, expected[rows][:, :, step], atol=1e-6, rtol=1e-5)

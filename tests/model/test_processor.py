@@ -228,6 +228,16 @@ def test_a_folder_without_settings_gets_those_of_the_paper(tmp_path: Path) -> No
     assert RET in Settings().prompts.generative
 
 
+def test_a_bottleneck_is_written_where_there_is_one(tmp_path: Path) -> None:
+    Settings().save(tmp_path)
+    assert "bottleneck" not in (tmp_path / "elva.json").read_text()
+    Settings(bottleneck="words").save(tmp_path)
+    assert Settings.load(tmp_path).bottleneck == "words"
+    (tmp_path / "elva.json").write_text((tmp_path / "elva.json").read_text().replace('"words"', '"word"'))
+    with pytest.raises(CheckpointError, match=r"elva\.json.*bottleneck 'word', not one of none, states, words"):
+        Settings.load(tmp_path)
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"prompts": {"x": 1}, "trained": []}', "\\xff"])
 def test_settings_that_are_none_are_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "elva.json").write_text(content)

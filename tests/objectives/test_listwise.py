@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from math import log
+from math import exp, log
 
 import pytest
 import torch
 
-from elva.objectives.listwise import listwise_reward, regression_loss
+from elva.objectives.listwise import cosent, list_mle, listwise_reward, regression_loss
 
 NAN = float("nan")
 
@@ -42,3 +42,37 @@ def test_regression_by_hand():
     cosine = torch.tensor([[0.9, 0.9, 0.0]])
     # errors (-.1)^2 with weight 1, (0)^2 with weight 1/4
     assert regression_loss(cosine, h).item() == pytest.approx(0.01 / 1.25, abs=1e-6)
+
+
+def test_list_mle_by_hand():
+    # scores 1, 2, 0 in the target's order: chosen among three, then among two, then alone
+    loss = list_mle(torch.tensor([[1.0, 2.0, 0.0]]), torch.tensor([[0.0, 1.0, 2.0]]), temperature=1.0)
+    first = log(exp(1) + exp(2) + 1) - 1
+    second = log(exp(2) + 1) - 2
+    assert loss.item() == pytest.approx((first + second) / 3, abs=1e-6)
+
+
+def test_list_mle_does_not_order_what_is_equally_far():
+    loss = list_mle(torch.tensor([[1.0, 2.0, 0.0]]), torch.tensor([[1.0, 1.0, 2.0]]), temperature=1.0)
+    expected = log(exp(1) + 1) - 1 + log(exp(2) + 1) - 2
+    assert loss.item() == pytest.approx(expected / 3, abs=1e-6)
+    assert list_mle(torch.rand(1, 4), torch.ones(1, 4)).item() == 0.0
+
+
+def test_cosent_by_hand():
+    # pairs (nearer, farther) with scores: (1, 2), (1, 0), (2, 0)
+    loss = cosent(torch.tensor([[0.1, 0.2, 0.0]]), torch.tensor([[0.0, 1.0, 2.0]]), temperature=0.1)
+    assert loss.item() == pytest.approx(log(1 + exp(1) + exp(-1) + exp(-2)), abs=1e-6)
+
+
+def test_cosent_leaves_out_pairs_that_are_equally_far():
+    loss = cosent(torch.tensor([[0.1, 0.2, 0.0]]), torch.tensor([[0.0, 0.0, 2.0]]), temperature=0.1)
+    assert loss.item() == pytest.approx(log(1 + exp(-1) + exp(-2)), abs=1e-6)
+
+
+def test_a_row_that_knows_nothing_is_0():
+    cosine = torch.tensor([[0.3, 0.1]], requires_grad=True)
+    for loss in (list_mle(cosine, torch.full((1, 2), NAN)), cosent(cosine, torch.full((1, 2), NAN))):
+        assert loss.item() == 0.0
+        (gradient,) = torch.autograd.grad(loss.sum(), cosine)
+        assert (gradient == 0).all()

@@ -20,6 +20,13 @@ def test_margin_pays_the_gap_to_the_hardest_negative():
     assert reward_margin(SIMILARITY).item() == 0.0
 
 
+def test_clipped_margin_costs_what_a_ranking_is_lost_by():
+    assert reward_margin(SIMILARITY, margin="clipped").item() == pytest.approx(-0.2)
+    assert reward_margin(torch.tensor([0.9, 0.5, 0.7]), margin="clipped").item() == 0.0
+    assert reward_margin(torch.tensor([0.9, 0.5, 0.7]), delta=0.1, margin="clipped").item() == pytest.approx(0.1)
+    assert reward_margin(torch.tensor([0.9, 0.5, 0.7]), delta=0.3, margin="clipped").item() == pytest.approx(0.2)
+
+
 def test_rank_of_the_positive_counts_from_one_and_ties_against_it():
     assert positive_rank(SIMILARITY).item() == 2
     assert positive_rank(torch.tensor([0.9, 0.8, 0.2])).item() == 1

@@ -30,8 +30,8 @@ WRITING = {"summary_length", "missing_ret_rate"}
 GROUP = {"reward_std", "reward_std/margin", "reward_std/rank", "zero_variance_share"}
 LOGGED = {
     "elva_paper": RANKING | WRITING | GROUP | {"kl", "clip_share"},
-    "elva": RANKING | WRITING | {"reward/listwise", "regression", "lm_loss"},
-    "elva_no_rollouts": RANKING | {"reward/listwise", "regression", "lm_loss"},
+    "elva": RANKING | WRITING | {"order", "lm_loss"},
+    "elva_no_rollouts": RANKING | {"order", "lm_loss"},
     "control_infonce_rollouts": RANKING | WRITING | {"infonce", "lm_loss"},
 }
 
@@ -92,6 +92,41 @@ def test_every_form_of_stage_3_runs_and_logs_what_it_promises(chain: Chain, name
     assert all(0 <= row.get("missing_ret_rate", 0) <= 1 for row in rows)
     vectors = Embedder.load(result.model).encode([Item(text="a red circle")])
     assert vectors.shape == (1, 32)
+
+
+FORMS = {
+    "full gradient": ("elva_paper", ["reinforce.weights.path=1"], {"kl"}),
+    "path on captions": ("elva_no_rollouts", ["reinforce.weights={order: 0, path: 1}"], {"lm_loss"}),
+    "frozen order": ("elva", ["reinforce.order={source: reference, loss: cosent}"], {"order"}),
+    "true order": ("elva", ["reinforce.order={source: annotations, loss: approx_ndcg}"], {"order"}),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_forms_that_settings_make_run_too(chain: Chain, name: str) -> None:
+    recipe, settings, logged = FORMS[name]
+    out = name.replace(" ", "-")
+    assert_complete(chain.stage3(recipe, *settings, out=out), chain.home / out)
+    assert all(logged <= row.keys() for row in metrics(chain.home / out))
+
+
+@pytest.mark.parametrize("bottleneck", ["states", "words"])
+def test_a_bottleneck_stays_with_the_model_and_its_end_is_told(
+    chain: Chain, bottleneck: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(name: str, *settings: str, out: str) -> Embedder:
+        return Embedder.load(chain.run(name, *settings, out=out).model)
+
+    tuned, reinforced = f"stage2-{bottleneck}", f"paper-{bottleneck}"
+    wanted = f"bottleneck={bottleneck}"
+    before = run("stage2", chain.model("stage1"), chain.captions, wanted, out=tuned)
+    after = run("elva_paper", chain.model(tuned), chain.negatives, *STAGE3, wanted, out=reinforced)
+    assert before.processor.settings.bottleneck == after.processor.settings.bottleneck == bottleneck
+    assert "was trained with bottleneck" not in capsys.readouterr().err
+    freed = run("elva_paper", chain.model(tuned), chain.negatives, *STAGE3, out=f"{reinforced}-freed")
+    assert freed.processor.settings.bottleneck == "none"
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"was trained with bottleneck {bottleneck}, and this run has none; add {wanted} to go on" in told
 
 
 def test_the_reference_of_the_first_step_is_the_policy(chain: Chain) -> None:
@@ -192,7 +227,9 @@ RESUMED = {
     "stage2-own": ("MODEL stage1",),
     "stage2-lora": ("MODEL base", "CAPTIONS", "model.trainable=lora", "model.lora.rank=4", "model.lora.dropout=0.1"),
     "elva": ("MODEL stage2", "CAPTIONS", "NEGATIVES", *STAGE3),
+    "elva-reference": ("MODEL stage2", "CAPTIONS", "NEGATIVES", *STAGE3, "reinforce.order.source=reference"),
     "elva_paper": ("MODEL stage2", "NEGATIVES", *STAGE3),
+    "elva_paper-words": ("MODEL stage2", "NEGATIVES", *STAGE3, "bottleneck=words"),
     "elva_paper-lora": ("MODEL stage2", "NEGATIVES", *STAGE3, "model.trainable=lora", "model.lora.rank=4"),
 }
 

@@ -27,7 +27,7 @@ FORMS = {
         "contrast.learn_temperature=true",
         "data.picture_memory=0",
     ],
-    "elva": ["reinforce.weights.regression=0.1"],
+    "elva": ["reinforce.weights.path=0.1"],
     "elva_paper": [*LORA, "model.gradient_checkpointing=true", "reinforce.items_per_forward=4"],
 }
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from math import exp, log, sqrt
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from elva.items import Item
 from elva.model.embedder import Embedder
 from elva.model.inputs import Inputs
 from elva.model.rollout import Rollouts, replay, sample
+from elva.objectives.listwise import cosent, list_mle, listwise_reward, regression_loss
+from elva.objectives.ndcg import approx_ndcg, lambda_rank
+from elva.objectives.rewards import reward_total
 from elva.training.judge import judge, learning
 from elva.training.recipe import Budget, Optimizer, Order, Policy, Recipe, Reinforce, Reward, Weights
 from elva.training.recipe import (
@@ -213,14 +218,14 @@ def kl(target: list[float], model: list[float]) -> float:
 
 
 def test_listwise_is_the_kl_of_the_two_orders() -> None:
-    weights = Weights(policy=0.0, listwise=2.0)
+    weights = Weights(policy=0.0, order=2.0)
     settings = Order(anchors="queries", grain_temperature=0.5, temperature=0.1)
     read = reading()
     loss, metrics = judge(recipe(weights=weights, order=settings), scene(), read, rollouts(), None, order(), 2)
     grains = (-h()[:2] / 0.5).tolist()
     cosines = [[[1, 0, 0], [0.8, 0.6, 0]], [[0, 1, 0], [0.8, 0.6, 0]]]
     rows = [kl(grains[q], [cosine / 0.1 for cosine in cosines[q][g]]) for q in range(2) for g in range(2)]
-    assert metrics["reward/listwise"] == pytest.approx(-sum(rows) / 4, rel=1e-4)
+    assert metrics["order"] == pytest.approx(sum(rows) / 4, rel=1e-4)
     assert loss.item() == pytest.approx(2.0 * sum(rows) / 4, rel=1e-4)
     loss.backward()
     assert read.embeddings.grad.abs().max() > 0
@@ -228,7 +233,7 @@ def test_listwise_is_the_kl_of_the_two_orders() -> None:
 
 
 def test_with_all_anchors_candidates_rank_each_other_too() -> None:
-    weights = Weights(policy=0.0, listwise=1.0)
+    weights = Weights(policy=0.0, order=1.0)
     _, metrics = judge(recipe(weights=weights), scene(), reading(), rollouts(), None, order(), 2)
     settings = Order()
     grains = h()
@@ -241,11 +246,12 @@ def test_with_all_anchors_candidates_rank_each_other_too() -> None:
             known = ~grains[row].isnan()
             target = (-grains[row][known] / settings.grain_temperature).tolist()
             rows.append(kl(target, (similarity[row][known] / settings.temperature).tolist()))
-    assert metrics["reward/listwise"] == pytest.approx(-sum(rows) / 10, rel=1e-4)
+    assert metrics["order"] == pytest.approx(sum(rows) / 10, rel=1e-4)
 
 
 def test_a_right_answer_has_the_target_of_the_positive() -> None:
-    weights, queries = Weights(policy=0.0, regression=1.0), Order(anchors="queries", slope=0.2)
+    weights = Weights(policy=0.0, order=1.0)
+    queries = Order(loss="regression", anchors="queries", slope=0.2)
     both = replace(scene(), ignore=torch.tensor([[True, True, False], [True, True, False]]))
     read = reading()
     loss, _ = judge(recipe(weights=weights, order=queries), both, read, rollouts(), None, order(), 2)
@@ -256,14 +262,100 @@ def test_a_right_answer_has_the_target_of_the_positive() -> None:
 
 
 def test_regression_is_the_weighted_square_of_what_the_cosine_should_be() -> None:
-    weights = Weights(policy=0.0, regression=1.0)
-    settings = Order(anchors="queries", slope=0.2)
+    weights = Weights(policy=0.0, order=1.0)
+    settings = Order(loss="regression", anchors="queries", slope=0.2)
     loss, _ = judge(recipe(weights=weights, order=settings), scene(), reading(), rollouts(), None, order(), 2)
     grains = h()[:2].expand(2, -1, -1)
     cosines = torch.tensor([[[1.0, 0, 0], [0, 1.0, 0]], [[0.8, 0.6, 0], [0.8, 0.6, 0]]])
     weight = 1 / (1 + grains) ** 2
     expected = (weight * (cosines - 1 + 0.2 * grains) ** 2).sum() / weight.sum()
     assert loss.item() == pytest.approx(float(expected), rel=1e-4)
+
+
+LOSSES = {
+    "listwise": lambda similarity, h: -listwise_reward(similarity, h),
+    "regression": regression_loss,
+    "listmle": list_mle,
+    "approx_ndcg": approx_ndcg,
+    "lambda_rank": lambda_rank,
+    "cosent": cosent,
+}
+
+
+@pytest.mark.parametrize("group_size", [2, 0])
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_on_the_order_is_the_mean_over_rollouts_and_anchors(name: str, group_size: int) -> None:
+    wanted = recipe(group_size, not group_size, weights=Weights(policy=0.0, order=1.0), order=Order(loss=name))
+    read = reading()
+    loss, metrics = judge(wanted, scene(), read, rollouts(), None, order(), 2)
+    both = read.embeddings.detach().transpose(0, 1)
+    cosines = both @ both[:, 2:].mT  # of all items with the candidates
+    expected = LOSSES[name](cosines, h().expand(2, -1, -1)).mean()
+    assert loss.item() == metrics["order"] == pytest.approx(float(expected), rel=1e-5)
+    loss.backward()
+    assert 0 < read.embeddings.grad.abs().max() < float("inf")
+
+
+def test_the_path_is_the_gradient_of_the_reward_through_the_embeddings() -> None:
+    # second rollout, by hand: query 0 has rank 1 (cosines .8, .6, 0), query 1 rank 2 (positive .6, negatives .8, 0)
+    read = reading()
+    wanted = recipe(reward=REWARD, weights=Weights(policy=0, path=2))
+    loss, metrics = judge(wanted, scene(), read, rollouts(), None, None, 2)
+    assert loss.item() == pytest.approx(-2 * metrics["reward/total"], rel=1e-5)
+    loss.backward()
+    own, other = 0.4 + 0.6, -0.4 - 0.6 * GAMMA * (log(2) - 1)  # of the positive, and of the negative at rank 2
+    last = -0.6 * GAMMA * (log(3) - 1)
+    expected = -2 / 4 * torch.tensor([own, other, last])
+    torch.testing.assert_close(read.embeddings.grad[0, 1], expected, atol=1e-6, rtol=1e-4)
+    lost = torch.tensor([0.6 * GAMMA, 0.6 / (1 + log(2)), last])  # its first negative, its positive, its last one
+    torch.testing.assert_close(read.embeddings.grad[1, 1], -2 / 4 * lost, atol=1e-6, rtol=1e-4)
+    assert read.logprobs.grad is None
+
+
+def test_a_clipped_margin_pulls_where_the_printed_one_does_not() -> None:
+    pulls = {}
+    for margin in ("printed", "clipped"):
+        read, alone = reading(), Reward(alpha=1.0, epsilon=0.0, delta=0.1, margin=margin)
+        wanted = recipe(reward=alone, weights=Weights(policy=0, path=1))
+        judge(wanted, scene(), read, rollouts(), None, None, 2)[0].backward()
+        pulls[margin] = read.embeddings.grad[:2].abs().amax(-1) > 0
+    # query 0 wins by 1 and .2, query 1 wins by 1 and loses by .2
+    assert pulls["printed"].tolist() == [[True, True], [True, False]]
+    assert pulls["clipped"].tolist() == [[False, False], [False, True]]
+
+
+def test_path_and_policy_together_are_the_gradient_of_the_expected_reward() -> None:
+    """All that three items of two possible words can write, twice, each pair as often as the policy writes it."""
+    groups, drawn = 2, torch.Generator().manual_seed(3)
+    logits = torch.randn(3, 2, generator=drawn).requires_grad_()
+    vectors = torch.randn(3, 2, 4, generator=drawn).requires_grad_()  # of each item behind each word
+    only = replace(scene(), queries=scene().queries[:1], dids=scene().dids[:2], sets=torch.tensor([[0, 1]]))
+    only = replace(only, ignore=torch.tensor([[True, False]]))
+    size = {"policy": 3 * 2 * groups / (groups - 1), "path": 1.0}  # summaries, most tokens, what the group mean takes
+    settings = Policy(scale_by_std=False, aggregation="dr_grpo", kl_beta=0.0)
+    wanted = recipe(groups, reward=REWARD, policy=settings, weights=Weights(**size))
+    texts = [torch.tensor(words) for words in product((0, 1), repeat=3)]
+    items = torch.arange(3)
+
+    def chance(words: torch.Tensor) -> torch.Tensor:
+        return logits.log_softmax(-1)[items, words].sum().exp()
+
+    def embedded(words: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.normalize(vectors[items, words], dim=-1)
+
+    rewards = torch.stack([embedded(words)[1:] @ embedded(words)[0] for words in texts])
+    expected = (torch.stack([chance(words) for words in texts]) * reward_total(rewards, gamma=GAMMA).total).sum()
+    right = torch.autograd.grad(expected, (logits, vectors))
+    found = [torch.zeros_like(each) for each in right]
+    for pair in product(texts, repeat=groups):
+        logprobs = torch.stack([logits.log_softmax(-1)[items, words] for words in pair], 1)
+        read = written(torch.stack([embedded(words) for words in pair], 1), F.pad(logprobs.unsqueeze(-1), (0, 1)))
+        loss, _ = judge(wanted, only, read, read.detached(), None, None, 2)
+        weight = torch.stack([chance(words) for words in pair]).prod().detach()
+        for total, part in zip(found, torch.autograd.grad(loss, (logits, vectors)), strict=True):
+            total -= weight * part
+    for ours, true in zip(found, right, strict=True):
+        torch.testing.assert_close(ours, true, atol=1e-6, rtol=1e-4)
 
 
 def test_infonce_is_the_cross_entropy_of_each_rollout() -> None:
@@ -320,9 +412,9 @@ def test_objectives_add_up() -> None:
         judge(recipe(weights=Weights(**{"policy": 0.0, name: 1.0})), scene(), reading(), rollouts(), None, order(), 2)[
             0
         ]
-        for name in ("listwise", "regression", "infonce")
+        for name in ("path", "order", "infonce")
     ]
-    weights = Weights(policy=0.0, listwise=0.5, regression=2.0, infonce=3.0)
+    weights = Weights(policy=0.0, path=0.5, order=2.0, infonce=3.0)
     whole, _ = judge(recipe(weights=weights), scene(), reading(), rollouts(), None, order(), 2)
     expected = 0.5 * parts[0] + 2 * parts[1] + 3 * parts[2]
     assert whole.item() == pytest.approx(expected.item(), rel=1e-5)

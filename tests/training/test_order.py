@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -31,7 +33,7 @@ def candidate(did: str, text: str | None, image: str | None) -> Candidate:
 def order() -> GrainOrder:
     candidates = {did: candidate(did, None, f"{did}.png") for did in WORDS}
     captions = {candidate_key(did): words for did, words in WORDS.items()}
-    return GrainOrder(candidates.values(), captions, lexicon(), other_offset=1.0)
+    return GrainOrder.by_captions(candidates.values(), captions, lexicon(), other_offset=1.0)
 
 
 def test_one_grain_off_is_about_one_and_two_about_two(order: GrainOrder) -> None:
@@ -67,8 +69,8 @@ def test_right_answers_are_at_0_and_all_others_an_offset_away(order: GrainOrder)
 
 
 def test_without_words_for_grains_there_is_no_order() -> None:
-    with pytest.raises(InputError, match=r"no grains\.json.*reinforce\.weights\.listwise"):
-        GrainOrder({}, {}, Lexicon(), 1.0)
+    with pytest.raises(InputError, match=r"no grains\.json.*reinforce\.weights\.order"):
+        GrainOrder.by_captions({}, {}, Lexicon(), 1.0)
 
 
 def test_a_text_speaks_for_itself_and_a_picture_through_its_caption() -> None:
@@ -78,7 +80,7 @@ def test_a_text_speaks_for_itself_and_a_picture_through_its_caption() -> None:
         "100:3": Candidate("100:3", WORDS["100:3"], "3.png", "image,text"),
     }
     captions = {candidate_key("100:2"): WORDS["100:2"], candidate_key("100:3"): WORDS["100:1"]}
-    h = GrainOrder(candidates.values(), captions, lexicon(), 0.0).candidates(list(candidates))
+    h = GrainOrder.by_captions(candidates.values(), captions, lexicon(), 0.0).candidates(list(candidates))
     assert h[0, 1] > 0
     assert h[0, 2] == 0.0
 
@@ -87,7 +89,7 @@ def test_the_world_s_own_near_misses_are_nearer_than_the_rest(world: Path) -> No
     data = MBeir.open(world)
     (name,) = data.tasks("test", ("mrbench",), (3,))  # text candidates
     queries, pool = data.queries(name), {c.did: c for c in data.pool(name)}
-    order = GrainOrder(pool.values(), {}, data.lexicon(), 1.0)
+    order = GrainOrder.by_captions(pool.values(), {}, data.lexicon(), 1.0)
     right = torch.tensor([[did in query.positives for did in pool] for query in queries])
     h = order.queries([query.positives[0] for query in queries], list(pool), right)
     place = {did: column for column, did in enumerate(pool)}
@@ -95,3 +97,31 @@ def test_the_world_s_own_near_misses_are_nearer_than_the_rest(world: Path) -> No
         near = [float(h[row, place[miss.did]]) for miss in asked.near_misses]
         assert all(1.0 < each < 4.0 for each in near)
         assert sum(near) / len(near) < float(h[row].nanmean())
+
+
+def test_annotations_say_of_a_picture_what_is_true(world: Path) -> None:
+    data = MBeir.open(world)
+    (name,) = data.tasks("test", ("mrbench",), (0,))  # pictures
+    pool = list(data.pool(name))
+    told = GrainOrder.by_annotations(pool, data.lexicon(), 1.0)
+    truth = {candidate_key(c.did): json.loads(c.source or "")["caption"] for c in pool}
+    captioned = GrainOrder.by_captions(pool, truth, data.lexicon(), 1.0)
+    dids = [c.did for c in pool]
+    assert torch.equal(told.candidates(dids).nan_to_num(-1.0), captioned.candidates(dids).nan_to_num(-1.0))
+
+
+@pytest.mark.parametrize("source", [None, "a museum", '{"id": "7"}', "[]"])
+def test_a_picture_without_an_annotation_is_named(source: str | None) -> None:
+    bare = [Candidate("100:1", None, "1.png", "image", source)]
+    with pytest.raises(InputError, match=r"candidate 100:1 has no caption in its src_content.*source to captions"):
+        GrainOrder.by_annotations(bare, lexicon(), 1.0)
+
+
+def test_by_a_reference_a_grain_is_so_much_cosine() -> None:
+    vectors = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]], np.float32)
+    order = GrainOrder.by_reference(["a", "b", "c"], vectors, slope=0.1, other_offset=1.0)
+    between = order.candidates(["c", "a", "b"])
+    torch.testing.assert_close(between[1, 2], torch.tensor(2.0))
+    torch.testing.assert_close(between[0], torch.tensor([float("nan"), 10.0, 4.0]), equal_nan=True)
+    h = order.queries(["a"], ["a", "b", "c"], torch.tensor([[True, False, False]]))
+    torch.testing.assert_close(h, torch.tensor([[0.0, 3.0, 11.0]]))

@@ -149,6 +149,8 @@ REINFORCE = "stage: reinforce\nbudget: {steps: 1}\noptimizer: {lr: 1}\ndata: {ne
         (SPARSE, ["stage=base", "data.triples=nli.csv"], "data.triples is for stage contrast"),
         (SPARSE, ["contrast.hard_negatives=4"], "needs data.negatives"),
         (SPARSE, ["extraction=one_word", "contrast.lm_weight=0.1"], "lm_weight is 0.1, but extraction one_word"),
+        (SPARSE, ["extraction=one_word", "bottleneck=words"], "bottleneck is words, but extraction one_word"),
+        (SPARSE, ["stage=base", "bottleneck=states"], "bottleneck is states, but stage base"),
         (SPARSE, ["stage=reinforce"], "stage reinforce needs data.negatives"),
         (SPARSE, ["model.create={}"], "only stage base"),
         (SPARSE, ["stage=base", "model.create={}"], "set model.trainable to all"),
@@ -164,7 +166,7 @@ REINFORCE = "stage: reinforce\nbudget: {steps: 1}\noptimizer: {lr: 1}\ndata: {ne
             "stage reinforce learns from summaries",
         ),
         (REINFORCE, ["reinforce.rollouts.own_caption=true"], "own_caption needs data.captions"),
-        (REINFORCE, ["reinforce.weights.listwise=1"], "listwise and regression need data.captions"),
+        (REINFORCE, ["reinforce.weights.order=1"], "weights.order needs data.captions"),
         (REINFORCE, ["reinforce.weights.policy=0"], "nothing to learn"),
         (
             REINFORCE,
@@ -193,7 +195,8 @@ def test_the_sound_neighbours_of_those_contradictions_load(tmp_path: Path) -> No
     path = write(tmp_path / "r.yaml", REINFORCE)
     load_recipe(path)
     load_recipe(path, ["reinforce.rollouts.group_size=1", "reinforce.weights={policy: 0, infonce: 1}"])
-    load_recipe(path, ["reinforce.weights.listwise=1", "data.captions=captions.jsonl"])
+    load_recipe(path, ["reinforce.weights.order=1", "data.captions=captions.jsonl"])
+    load_recipe(path, ["reinforce.weights.order=1", "reinforce.order.source=reference"])
     load_recipe(write(tmp_path / "s.yaml"), ["extraction=one_word"])
     load_recipe(write(tmp_path / "s.yaml"), ["contrast.lm_weight=0.1"])
 

@@ -19,13 +19,14 @@ from elva.training.reinforce import Lesson, Reader, _reference, _write
 from elva.training.session import Session, Step
 from ranking import order, scene
 
-WRITTEN = {"policy": "elva_paper", "listwise": "elva"}
+WRITTEN = {"policy": "elva_paper", "order": "elva", "path": "elva_paper"}
+ADDED = {"path": ["reinforce.weights.path=1"]}
 
 
 def recipe(world: Path, objective: str, *settings: str) -> Recipe:
     files = ["data.captions=c.jsonl", "data.negatives=n.jsonl", f"data.root={world}"]
     short = ["reinforce.rollouts.max_new_tokens=5", "reinforce.rollouts.group_size=2"]
-    return load_recipe(f"tiny/{WRITTEN[objective]}", [*files, *short, *settings])
+    return load_recipe(f"tiny/{WRITTEN[objective]}", [*files, *short, *ADDED.get(objective, []), *settings])
 
 
 @pytest.fixture
@@ -107,7 +108,7 @@ def test_a_reader_that_does_not_learn_holds_no_gradient(
 
 
 def test_the_own_caption_stands_last(embedder: Embedder, library: PreparedItems, world: Path, tmp_path: Path) -> None:
-    session = Session(recipe(world, "listwise"), embedder, tmp_path, {}, resume=False)
+    session = Session(recipe(world, "order"), embedder, tmp_path, {}, resume=False)
     written = _write(session, library, scene().keys, step())
     assert written.tokens.shape[1] == 3
     ids = embedder.processor.summary_ids("red circle")
@@ -117,7 +118,7 @@ def test_the_own_caption_stands_last(embedder: Embedder, library: PreparedItems,
 def test_the_own_caption_is_read_at_temperature_1_and_the_samples_at_theirs(
     embedder: Embedder, library: PreparedItems, world: Path, tmp_path: Path
 ) -> None:
-    hot = recipe(world, "listwise", "reinforce.rollouts.temperature=2.0")
+    hot = recipe(world, "order", "reinforce.rollouts.temperature=2.0")
     session = Session(hot, embedder, tmp_path, {}, resume=False)
     keys = scene().keys
     written = _write(session, library, keys, step())

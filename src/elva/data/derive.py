@@ -139,7 +139,7 @@ class Derivation:
             negatives=(),
             task=task,
             grains=tuple(Grain(kind, value) for kind, value in product.values.items()),
-            source=_source(product),
+            source=self._source(product),
         )
 
     def _grain_query(self, grains: Grains, pool: Mask, dataset: int, rng: random.Random) -> Query:
@@ -239,7 +239,7 @@ class Derivation:
 
     def _image_pool(self, pool: Mask) -> tuple[Candidate, ...]:
         return tuple(
-            Candidate(self._did(n), None, self.images[n], "image", _source(self.catalogue.products[n]))
+            Candidate(self._did(n), None, self.images[n], "image", self._source(self.catalogue.products[n]))
             for n in numbers(pool)
         )
 
@@ -253,6 +253,11 @@ class Derivation:
         texts = dict.fromkeys(one.text for one in self.catalogue.products)
         return {text: self._did(len(self.images) + n) for n, text in enumerate(texts)}
 
+    def _source(self, product: Product) -> str:
+        """src_content of a product's image: the user's id, and the canonical caption of all that the table says."""
+        caption = self.vocabulary.caption(product.values)
+        return json.dumps({"id": product.key} | ({"caption": caption} if caption else {}), ensure_ascii=False)
+
     def _did(self, number: int) -> str:
         return f"{self.dataset}:{number}"
 
@@ -261,10 +266,6 @@ class Derivation:
 
     def _qid(self, dataset: int) -> str:
         return f"{dataset}:{next(self._numbers.setdefault(dataset, count(1)))}"
-
-
-def _source(product: Product) -> str:
-    return json.dumps({"id": product.key}, ensure_ascii=False)
 
 
 def _number(did: str) -> int:

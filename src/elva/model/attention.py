@@ -13,6 +13,8 @@ in its configuration. Ours hands them to a `Sight`, which goes along with the fo
     Reading     | P P P P | a0 a1 a2 | b0 b1 b2 |        | x x x x | . . . | x x . |
     Writing                 a1         b1                | x x x x |         x x
 
+A token may stand apart (`Settings.bottleneck` "states"): of the places above it sees no P.
+
 The keys of a prefix are computed once and serve all its rollouts. While writing they are not even repeated: the
 queries of all rollouts meet them in one product. A call without a `Sight` is transformers' own.
 """
@@ -98,14 +100,18 @@ class Writing:
             layer: (_room(key, groups, length), _room(value, groups, length))
             for layer, (key, value) in prefix.kept.items()
         }
-        self._unseen = ~prefix.mask[:, None, None, None]
+        self._padding = self._unseen = ~prefix.mask[:, None, None, None]
 
     def keep(self, rows: Tensor) -> None:
         """Go on with some of the items alone: the others are done."""
         for store in (self._known, self._own):
             for layer, (key, value) in store.items():
                 store[layer] = (key[rows], value[rows])
-        self._unseen = self._unseen[rows]
+        self._padding = self._unseen = self._padding[rows]
+
+    def set_apart(self, apart: Tensor) -> None:
+        """From here on the (B, G) tokens where `apart` is True don't see the prefix."""
+        self._unseen = self._padding | apart[:, None, None, :, None]
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, dropout: float) -> Tensor:
         """See `Sight`; S is G, one token of each rollout."""
@@ -131,14 +137,17 @@ class Reading:
         mask: (B, P) bool of the prefixes, False on padding.
         groups: G.
         steps: T.
+        apart: (B, G, T) bool, True on tokens that don't see the prefix; None where all do.
     """
 
-    def __init__(self, mask: Tensor, groups: int, steps: int) -> None:
+    def __init__(self, mask: Tensor, groups: int, steps: int, apart: Tensor | None = None) -> None:
         self._prefix, self._groups, self._steps = Causal(mask), groups, steps
         causal = torch.ones(steps, steps, dtype=torch.bool, device=mask.device).tril()
         batch, width = mask.shape
         seen = torch.cat([mask[:, None].expand(-1, steps, -1), causal.expand(batch, -1, -1)], -1)
         self._seen = seen.repeat_interleave(groups, 0).unsqueeze(1)  # (B * G, 1, T, P + T)
+        if apart is not None:
+            self._seen[..., :width] &= ~apart.flatten(0, 1)[:, None, :, None]
         self._parts = [width, groups * steps]
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, dropout: float) -> Tensor:

@@ -2,6 +2,8 @@
 
 `sample` lets the model write them token by token, `replay` reads written ones in one forward with gradient. In both
 the G rollouts of an item share its prefix, which is computed once (`attention`), and the states agree to rounding.
+
+What [RET] sees is the checkpoint's (`Settings.bottleneck`): all of it, the summary alone, or its bare words.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from elva.model.attention import Causal, Reading, Writing
+from elva.model.attention import Causal, Reading, Sight, Writing
 from elva.model.backbone import Backbone
 from elva.model.inputs import Prefix
 from elva.model.processor import Processor
@@ -107,7 +109,7 @@ def sample(
         max_tokens: length limit T, [RET] included; the checkpoint's own by default.
         generator: makes the sampling repeatable.
     """
-    limit = max_tokens or processor.settings.max_summary
+    limit, bottleneck = max_tokens or processor.settings.max_summary, processor.settings.bottleneck
     batch, groups, device = len(prefix), group_size, backbone.device
     banned = torch.tensor(processor.banned_ids(), device=device)
     causal = Causal(prefix.mask, remember=True)
@@ -132,6 +134,8 @@ def sample(
         tokens[rows, :, step] = chosen.where(live, processor.pad_id)
         logprobs[rows, :, step] = logprob.where(live, 0.0)
         writing.step = step
+        if bottleneck == "states":
+            writing.set_apart(chosen == processor.ret_id)
         where = (prefix.next_position[rows] + step)[None, :, None].expand(3, -1, groups)
         state = backbone.language(backbone.embed(chosen), where, writing)
         ends = live & (chosen == processor.ret_id)
@@ -145,10 +149,9 @@ def sample(
             rows, state = rows[busy], state[busy]
             writing.keep(busy)
     longest = step + 1
-    mask = torch.arange(longest, device=device) < lengths.unsqueeze(-1)
-    return Rollouts(
-        tokens[..., :longest], mask, lengths == limit, logprobs[..., :longest], F.normalize(embeddings, dim=-1)
-    )
+    tokens, mask = tokens[..., :longest], torch.arange(longest, device=device) < lengths.unsqueeze(-1)
+    ends = _read_words(backbone, tokens, mask) if bottleneck == "words" else F.normalize(embeddings, dim=-1)
+    return Rollouts(tokens, mask, lengths == limit, logprobs[..., :longest], ends)
 
 
 def replay(
@@ -172,13 +175,20 @@ def replay(
     batch, groups, steps = rollouts.tokens.shape
     heats = [temperature] * groups if isinstance(temperature, float | int) else temperature
     width, device = prefix.mask.shape[1], rollouts.tokens.device
-    fed = rollouts.tokens if embed else rollouts.tokens[..., :-1]
+    bottleneck = processor.settings.bottleneck
+    reads_ret = embed and bottleneck != "words"
+    fed = rollouts.tokens if reads_ret else rollouts.tokens[..., :-1]
     written = fed.shape[-1]
     where = prefix.next_position[:, None] + torch.arange(written, device=device).repeat(groups)
+    if groups > 1 or bottleneck == "states":
+        apart = fed == processor.ret_id if bottleneck == "states" else None
+        sight: Sight = Reading(prefix.mask, groups, written, apart)
+    else:
+        sight = Causal(F.pad(prefix.mask, (0, written), value=True))
     hidden = backbone.language(
         torch.cat([prefix.inputs, backbone.embed(fed.flatten(1))], 1),
         torch.cat([prefix.positions, where[None].expand(3, -1, -1)], 2),
-        Reading(prefix.mask, groups, written) if groups > 1 else Causal(F.pad(prefix.mask, (0, written), value=True)),
+        sight,
         prefix.deep,
     )
     # Of all states we need those before tokens that were chosen, and those at [RET]: numbers of rows, laid end to end.
@@ -187,16 +197,18 @@ def replay(
     before = torch.cat([(starts - 1).expand(-1, groups, -1), at], -1)[..., :steps]
     credit = rollouts.credit
     last = rollouts.mask.sum(-1, keepdim=True) - 1
-    needed = [before[credit], *([at.gather(-1, last).flatten()] if embed else [])]
+    needed = [before[credit], *([at.gather(-1, last).flatten()] if reads_ret else [])]
     states = hidden.flatten(0, 1).index_select(0, torch.cat(needed))
     banned = torch.tensor(processor.banned_ids(), device=device)
     heat = heats[0] if len(set(heats)) == 1 else torch.tensor(heats, device=device)[credit.nonzero()[:, 1], None]
     scores = _scores(backbone.logits(states[: len(needed[0])]), banned, heat)
     chosen = -F.cross_entropy(scores, rollouts.tokens[credit], reduction="none")
     logprobs = torch.zeros(credit.shape, device=device).masked_scatter(credit, chosen)
-    ends = (
-        F.normalize(states[len(needed[0]) :].float(), dim=-1).view(batch, groups, -1) if embed else rollouts.embeddings
-    )
+    ends = rollouts.embeddings
+    if reads_ret:
+        ends = F.normalize(states[len(needed[0]) :].float(), dim=-1).view(batch, groups, -1)
+    elif embed:
+        ends = _read_words(backbone, rollouts.tokens, rollouts.mask)
     return replace(rollouts, logprobs=logprobs, embeddings=ends)
 
 
@@ -227,6 +239,22 @@ def read_one_word(backbone: Backbone, prefix: Prefix) -> Tensor:
     """Classic extraction: unit vectors (B, D) of the state at the end of the prompt."""
     hidden = backbone.language(prefix.inputs, prefix.positions, Causal(prefix.mask), prefix.deep)
     return F.normalize(hidden[:, -1].float(), dim=-1)
+
+
+def _read_words(backbone: Backbone, tokens: Tensor, mask: Tensor) -> Tensor:
+    """Unit vectors (B, G, D) of the states at [RET] behind the words of a summary, without the item they are about.
+
+    Args:
+        backbone: the policy.
+        tokens: (B, G, T) summaries, [RET] last.
+        mask: (B, G, T) bool, True on tokens.
+    """
+    alone, live = tokens.flatten(0, 1), mask.flatten(0, 1)
+    places = torch.arange(tokens.shape[-1], device=tokens.device).expand(3, len(alone), -1)
+    hidden = backbone.language(backbone.embed(alone), places, Causal(live))
+    last = (live.sum(-1) - 1)[:, None, None].expand(-1, -1, hidden.shape[-1])
+    ends = hidden.gather(1, last).squeeze(1).float()
+    return F.normalize(ends, dim=-1).view(*tokens.shape[:2], -1)
 
 
 def _scores(logits: Tensor, banned: Tensor, temperature: float | Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from elva.encoding import Extraction
 from elva.errors import CheckpointError
@@ -13,6 +13,7 @@ from elva.prompts import Prompts
 
 SETTINGS_FILE = "elva.json"
 Positions = Literal["grid", "line"]
+Bottleneck = Literal["none", "states", "words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,9 @@ class Settings:
         trained: the stages behind this checkpoint, oldest first.
         positions: where visual tokens stand: in a "grid" of rows and columns, as the family's own code has it, or
             one behind the other on a "line", as words do, where the model was trained so.
+        bottleneck: what [RET] sees. "none": the item and its summary. "states": the summary alone, in every layer; its
+            tokens have seen the item, and their states tell of it. "words": the summary alone, read as if there were
+            no item; so equal summaries have equal embeddings.
     """
 
     extraction: Extraction = "generative"
@@ -35,6 +39,7 @@ class Settings:
     max_text: int = 480
     trained: tuple[str, ...] = ()
     positions: Positions = "grid"
+    bottleneck: Bottleneck = "none"
 
     @classmethod
     def load(cls, folder: Path) -> Settings:
@@ -45,7 +50,10 @@ class Settings:
         try:
             row = json.loads(path.read_text("utf-8"))
             row["prompts"], row["trained"] = Prompts(**row["prompts"]), tuple(row["trained"])
-            return cls(**row)
+            settings = cls(**row)
+            if settings.bottleneck not in get_args(Bottleneck):
+                raise ValueError(f"bottleneck {settings.bottleneck!r}, not one of {', '.join(get_args(Bottleneck))}")
+            return settings
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(
                 f"{path}: not a settings file of ELVA ({error}); copy it again from its source"
@@ -56,13 +64,15 @@ class Settings:
         (folder / SETTINGS_FILE).write_text(json.dumps(self.to_row(), indent=2) + "\n", "utf-8")
 
     def to_row(self) -> dict[str, Any]:
-        """A JSON object; what only other people's retrievers need is left out elsewhere.
+        """A JSON object; what few models need is left out elsewhere.
 
         So the fingerprint of a model without it is what it was before these fields came.
         """
         row = asdict(self)
         if self.positions == "grid":
             del row["positions"]
+        if self.bottleneck == "none":
+            del row["bottleneck"]
         if not self.prompts.sentences:
             del row["prompts"]["sentences"]
         return row

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 Shape = Literal["printed", "normalised"]
+Margin = Literal["printed", "clipped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +45,18 @@ def positive_rank(similarity: Tensor) -> Tensor:
     return 1 + (similarity[..., 1:] >= similarity[..., :1]).sum(-1)
 
 
-def reward_margin(similarity: Tensor, delta: float = 0.0) -> Tensor:
+def reward_margin(similarity: Tensor, delta: float = 0.0, margin: Margin = "printed") -> Tensor:
     """R_margin = max(0, s_p - max_n s_n - delta), in (...).
 
     Args:
         similarity: (..., 1 + N) cosines, the positive first, N >= 1.
         delta: margin below which nothing is paid; the paper leaves it open. Zero, because every positive delta
             takes the reward (and with it the variance of a group) away exactly where the ranking is wrong.
+        margin: "clipped" turns it round, min(s_p - max_n s_n, delta): a lost ranking costs what it is lost by, and
+            what is won by delta has nothing more to gain.
     """
-    return (similarity[..., 0] - similarity[..., 1:].amax(-1) - delta).clamp_min(0.0)
+    gap = similarity[..., 0] - similarity[..., 1:].amax(-1)
+    return (gap - delta).clamp_min(0.0) if margin == "printed" else gap.clamp_max(delta)
 
 
 def reward_rank(
@@ -85,6 +89,7 @@ def reward_total(
     alpha: float = 0.4,
     epsilon: float = 0.6,
     delta: float = 0.0,
+    margin: Margin = "printed",
     gamma: float = 0.005,
     log_base: float | None = None,
     shape: Shape = "printed",
@@ -96,6 +101,7 @@ def reward_total(
         alpha: weight of R_margin (paper: 0.4).
         epsilon: weight of R_rank (paper: 0.6).
         delta: see `reward_margin`.
+        margin: see `reward_margin`.
         gamma: see `reward_rank`.
         log_base: see `reward_rank`.
         shape: see `reward_rank`.
@@ -107,6 +113,6 @@ def reward_total(
         raise ValueError(
             f"a reward needs a positive and at least one negative, got similarity of shape {tuple(similarity.shape)}"
         )
-    margin = reward_margin(similarity, delta)
+    gap = reward_margin(similarity, delta, margin)
     rank = reward_rank(similarity, gamma, log_base, shape)
-    return Rewards(margin, rank, alpha * margin + epsilon * rank)
+    return Rewards(gap, rank, alpha * gap + epsilon * rank)

@@ -1,6 +1,6 @@
 """What stage 3 learns from: the loss of a step, out of embeddings and log-probabilities alone.
 
-Four objectives share one set of cosines; a recipe weighs them. Nothing here samples, reads a file or runs a model.
+The objectives share one set of cosines; a recipe weighs them. Nothing here samples, reads a file or runs a model.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from torch import Tensor
 
 from elva.model.rollout import Rollouts
 from elva.objectives.contrastive import info_nce
-from elva.objectives.listwise import listwise_reward, regression_loss
+from elva.objectives.listwise import cosent, list_mle, listwise_reward, regression_loss
+from elva.objectives.ndcg import approx_ndcg, lambda_rank
 from elva.objectives.policy import crossed_advantages, group_advantage, policy_loss, zero_variance_share
 from elva.objectives.rewards import Rewards, positive_rank, reward_total
 from elva.training.order import GrainOrder
@@ -40,7 +41,7 @@ def judge(
         first: the same at their first reading, before any update on them, without gradient: what they are rewarded
             by and their ratio is taken against, so that both are the same in every update.
         reference: (Q + C, G', T) log-probabilities under the frozen reference, or None.
-        order: h between candidates, where listwise or regression need it.
+        order: h between candidates, where `weights.order` needs it.
         max_new_tokens: longest summary that could be sampled.
         counted: from `learning`: the summaries that the policy's gradient is of; None for all.
     """
@@ -73,18 +74,14 @@ def judge(
         )
         loss = loss + weights.policy * policy.loss
         metrics |= {"kl": policy.kl.item(), "clip_share": policy.clip_share.item()}
-    if order is not None and (weights.listwise or weights.regression):
-        positives = [scene.dids[int(own_set[0])] for own_set in scene.sets]
-        h = order.queries(positives, scene.dids, scene.ignore)
-        similarity = _cosines(scene, read)
-        if stage.order.anchors == "all":
-            h = torch.cat([h, order.candidates(scene.dids)])
-            similarity = torch.cat([similarity, torch.einsum("agd,cgd->gac", candidates, candidates)], 1)
-        h = h.to(device).expand(len(similarity), -1, -1)
-        listwise = listwise_reward(similarity, h, stage.order.grain_temperature, stage.order.temperature).mean()
-        regression = regression_loss(similarity, h, stage.order.slope)
-        loss = loss - weights.listwise * listwise + weights.regression * regression
-        metrics |= {"reward/listwise": listwise.item(), "regression": regression.item()}
+    if weights.path:
+        followed = reward_total(_own_cosines(recipe, scene, read), **_reward_settings(recipe))
+        loss = loss - weights.path * followed.total.mean()
+    if weights.order:
+        assert order is not None
+        ordering = _order_loss(recipe, scene, read, order)
+        loss = loss + weights.order * ordering
+        metrics["order"] = ordering.item()
     if weights.infonce:
         contrast = torch.stack(
             [
@@ -153,6 +150,32 @@ def _exchanged(recipe: Recipe, crossed: Tensor) -> Tensor:
     return reward_total(cosines, **_reward_settings(recipe)).total.movedim(-1, 0)
 
 
+def _order_loss(recipe: Recipe, scene: Scene, read: Rollouts, order: GrainOrder) -> Tensor:
+    """How far the cosines of each rollout are from the order of the candidates, in ()."""
+    settings, candidates = recipe.reinforce.order, read.embeddings[len(scene.queries) :]
+    positives = [scene.dids[int(own_set[0])] for own_set in scene.sets]
+    h = order.queries(positives, scene.dids, scene.ignore)
+    similarity = _cosines(scene, read)
+    if settings.anchors == "all":
+        h = torch.cat([h, order.candidates(scene.dids)])
+        similarity = torch.cat([similarity, torch.einsum("agd,cgd->gac", candidates, candidates)], 1)
+    h = h.to(similarity.device).expand(len(similarity), -1, -1)
+    gains, heat = settings.grain_temperature, settings.temperature
+    match settings.loss:
+        case "listwise":
+            return -listwise_reward(similarity, h, gains, heat).mean()
+        case "regression":
+            return regression_loss(similarity, h, settings.slope)
+        case "listmle":
+            return list_mle(similarity, h, heat).mean()
+        case "approx_ndcg":
+            return approx_ndcg(similarity, h, gains, heat).mean()
+        case "lambda_rank":
+            return lambda_rank(similarity, h, gains, heat).mean()
+        case "cosent":
+            return cosent(similarity, h, heat).mean()
+
+
 def _own_cosines(recipe: Recipe, scene: Scene, rollouts: Rollouts) -> Tensor:
     """(Q, G, 1 + N): each query's own candidates inside each sampled rollout, or in the one given where none is."""
     ranked = _cosines(scene, rollouts)[: recipe.reinforce.rollouts.group_size or None]
@@ -171,6 +194,7 @@ def _reward_settings(recipe: Recipe) -> dict[str, Any]:
         "alpha": reward.alpha,
         "epsilon": reward.epsilon,
         "delta": reward.delta,
+        "margin": reward.margin,
         "gamma": reward.gamma,
         "log_base": None if reward.log_base == "e" else float(reward.log_base),
         "shape": reward.shape,

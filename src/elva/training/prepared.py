@@ -6,7 +6,7 @@ Queries and candidates live side by side under keys, since one id may name one o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +16,7 @@ import numpy as np
 from elva.data.records import RowProblem
 from elva.data.rows import Rows, parse_object
 from elva.data.stored import Numbers
-from elva.encoding import Extraction
+from elva.encoding import Encoding, Extraction, Vectors
 from elva.errors import InputError
 from elva.items import Item
 from elva.media import Visual
@@ -138,13 +138,28 @@ class PreparedItems:
             progress: called with the number of items just done.
         """
         captions: dict[str, str] = {}
+        for keys, encoding in self._embedded(items, progress):
+            captions |= zip(keys, encoding.summaries, strict=True)
+        self._captions = captions
+
+    def vectors(self, items: Iterable[tuple[str, Item]], progress: Callable[[int], None] | None = None) -> Vectors:
+        """Unit vectors (n, D) of items, as the model gives them now.
+
+        Args:
+            items: n keys and items.
+            progress: called with the number of items just done.
+        """
+        return np.concatenate([encoding.vectors for _, encoding in self._embedded(items, progress)])
+
+    def _embedded(
+        self, items: Iterable[tuple[str, Item]], progress: Callable[[int], None] | None
+    ) -> Iterator[tuple[list[str], Encoding]]:
+        """Items block by block, behind summaries of the model's own."""
         rest = iter(items)
         while block := dict(islice(rest, WRITTEN_AT_ONCE)):
-            encoding = self._embedder.embed([*block.values()], extraction="generative", progress=progress)
-            captions |= zip(block, encoding.summaries, strict=True)
+            yield [*block], self._embedder.embed([*block.values()], extraction="generative", progress=progress)
             if not self._all_seen:
                 self._embedder.features.forget()
-        self._captions = captions
 
     def take(self, items: Mapping[str, Item]) -> None:
         """Prepare the items of a step, by key; `prefix`, `captions` and `reading_order` know these."""

@@ -11,7 +11,7 @@ from elva.training.settings import Create, Recipe
 
 def contradictions(recipe: Recipe) -> list[str]:
     """Every contradiction as one sentence that names the keys and the cure; empty when sound."""
-    found = [*_budget(recipe), *_model(recipe), *_triples(recipe), *_tasks(recipe)]
+    found = [*_budget(recipe), *_bottleneck(recipe), *_model(recipe), *_triples(recipe), *_tasks(recipe)]
     if recipe.model.create is not None:
         found += _shape(recipe.model.create)
     if recipe.stage == "contrast":
@@ -28,6 +28,12 @@ def _budget(recipe: Recipe) -> Iterator[str]:
             "budget needs exactly one of steps, epochs, seconds; "
             f"found {' and '.join(given) or 'none'} (set the others to null)"
         )
+
+
+def _bottleneck(recipe: Recipe) -> Iterator[str]:
+    if recipe.bottleneck != "none" and (recipe.extraction == "one_word" or recipe.stage == "base"):
+        reader = "stage base" if recipe.stage == "base" else "extraction one_word"
+        yield f"bottleneck is {recipe.bottleneck}, but {reader} reads nothing at [RET]; set it to none"
 
 
 def _model(recipe: Recipe) -> Iterator[str]:
@@ -128,5 +134,5 @@ def _captions(recipe: Recipe) -> Iterator[str]:
     stage = recipe.reinforce
     if stage.rollouts.own_caption:
         yield "reinforce.rollouts.own_caption needs data.captions, made by `elva caption`"
-    if stage.weights.listwise or stage.weights.regression:
-        yield "reinforce.weights.listwise and regression need data.captions, made by `elva caption`"
+    if stage.weights.order and stage.order.source == "captions":
+        yield "reinforce.weights.order needs data.captions, made by `elva caption`; or another reinforce.order.source"

@@ -1,18 +1,21 @@
 """Stage 3: sample summaries, let the rollouts rank, reward the ranking, learn (paper, sections 3 to 5).
 
-One loop serves every form; a recipe chooses among them by the weights of four objectives:
+One loop serves every form; a recipe chooses among them by the weights of its objectives:
 
-    elva_paper                 policy      GRPO on R_margin and R_rank as printed
-    elva                       listwise    the order of all candidates, verified by the base's captions,
-                               + infonce   and the labelled one before all others
-    elva_no_rollouts           regression  the same order as distances, without sampling
-    control_infonce_rollouts   infonce     the control: InfoNCE on the very same rollouts
+    elva_paper                 policy          GRPO on R_margin and R_rank as printed
+    ablations/full_gradient    policy + path   the same rewards, with both parts of their gradient
+    elva                       order           the order of all candidates, verified by the base's captions,
+                               + infonce       and the labelled one before all others
+    elva_no_rollouts           order           the same order as distances, without sampling
+    control_infonce_rollouts   infonce         the control: InfoNCE on the very same rollouts
+
+`order` is one of six losses (`reinforce.order.loss`) on an order that one of three gives (`reinforce.order.source`).
 
 Where it differs from the paper, and why:
 
 1. R(f(o)) depends on the weights twice: through the sampled tokens o, and through f, the embedding of what was
-   written. The paper's GRPO follows the tokens only. `listwise`, `regression` and `infonce` follow the second path,
-   with gradient through the cosine; both may be switched on together.
+   written. The paper's GRPO follows the tokens only. `path`, `order` and `infonce` follow the second path, with
+   gradient through the cosine; both may be switched on together.
 2. A candidate that several queries of a step share is rolled out once per rollout index.
 3. gamma, delta, the logarithm's base, temperature and length are open in the paper; the recipe states ours.
 4. Embeddings and log-probabilities come from sampling, which reads them on the way. The rollouts are then read once,
@@ -20,14 +23,15 @@ Where it differs from the paper, and why:
    further updates on the same rollouts, need a reading before it.
 5. Where a scene gets several updates (`reinforce.policy.updates_per_rollout`), its rollouts are rewarded once, by
    what was read first: the reward belongs to what was sampled, not to the weights that have moved since.
-6. Off by default: a gradient through the nearest negatives alone (`reinforce.policy.gradient_negatives`), other
+6. `bottleneck` (off by default) keeps the item from [RET], so that more hangs on what is written.
+7. Off by default: a gradient through the nearest negatives alone (`reinforce.policy.gradient_negatives`), other
    pairings of rollouts (`reinforce.policy.pairings`), negatives that the queries of a step share
    (`reinforce.shared_negatives`). docs/performance.md has what each costs in bias and saves in variance and time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
@@ -35,6 +39,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from elva.grains import Lexicon
 from elva.model.backbone import Backbone
 from elva.model.rollout import Rollouts, replay, sample
 from elva.training.judge import judge, learning, summaries
@@ -60,9 +65,7 @@ def train_reinforce(session: Session) -> None:
     data = SceneSource(recipe, root, names)
     captions = read_captions(recipe.data.file("captions")) if recipe.data.captions else None
     library = session.prepare(data.items, captions)
-    order = None
-    if captions is not None and (stage.weights.listwise or stage.weights.regression):
-        order = GrainOrder(data.candidates.values(), captions, root.lexicon(), stage.order.other_offset)
+    order = _order(session, data, library, root.lexicon(), captions) if stage.weights.order else None
     if stage.weights.policy > 0:
         session.say(EXPLANATION)
     lesson = Lesson(session, library, order)
@@ -152,7 +155,7 @@ class Reader(PartwiseForward):
         is_known: bool = False,
     ) -> None:
         stage, weights, longest = session.recipe.reinforce, session.recipe.reinforce.weights, written.tokens.shape[-1]
-        ranks = weights.listwise or weights.regression or weights.infonce or not stage.rollouts.group_size
+        ranks = weights.path or weights.order or weights.infonce or not stage.rollouts.group_size
         embed = learns and bool(ranks)  # sampling has read the embeddings that rewards need
         temperatures = [stage.rollouts.temperature] * written.tokens.shape[1]
         if stage.rollouts.own_caption:
@@ -168,6 +171,26 @@ class Reader(PartwiseForward):
         super().__init__(read, len(keys), size, learns, session.team, known)
         embeddings, logprobs = self.outputs
         self.rollouts = replace(written, embeddings=embeddings, logprobs=logprobs)
+
+
+def _order(
+    session: Session,
+    data: SceneSource,
+    library: PreparedItems,
+    lexicon: Lexicon,
+    captions: Mapping[str, str] | None,
+) -> GrainOrder:
+    """Who is near, as the recipe's source says; before the first step, while the model is the one it starts from."""
+    settings = session.recipe.reinforce.order
+    if settings.source == "annotations":
+        return GrainOrder.by_annotations(data.candidates.values(), lexicon, settings.other_offset)
+    if settings.source == "captions":
+        assert captions is not None
+        return GrainOrder.by_captions(data.candidates.values(), captions, lexicon, settings.other_offset)
+    dids = data.dids
+    with session.progress("vectors of the reference", len(dids)) as tick:
+        vectors = library.vectors(data.candidate_items(), tick)
+    return GrainOrder.by_reference(dids, vectors, settings.slope, settings.other_offset)
 
 
 def _places(keys: Sequence[str], wanted: Sequence[str], device: torch.device) -> Tensor:

@@ -79,6 +79,7 @@ def train(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu") 
     data = MBeir.open(recipe.data.folder())
     embedder = _embedder(recipe, device)
     inputs = _inputs(recipe, data, embedder)
+    warning = _set_bottleneck(recipe, embedder)
     _open_training(recipe, embedder)
     if recipe.model.shard:
         shard(embedder.backbone, team)
@@ -86,8 +87,8 @@ def train(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu") 
         if team.leads:
             _check_out(recipe, out, resume)  # again: another run may have come and gone
         session = Session(recipe, embedder, out, inputs, resume, team)
-        if embedder.processor.told:
-            session.say(embedder.processor.told)
+        for sentence in filter(None, (embedder.processor.told, warning)):
+            session.say(sentence)
         LOOPS[recipe.stage](session)
         result = RunResult(out / "model", session.steps_done, session.seconds, not session.stopped)
         trained = gathered(embedder.backbone.trainable_parameters(), team)
@@ -162,6 +163,7 @@ def _embedder(recipe: Recipe, device: str) -> Embedder:
 def _put_together(recipe: Recipe, trained: Mapping[str, Tensor]) -> Embedder:
     """The start model with whole trained weights in it: what a team has spread can't be merged where it lies."""
     embedder = _embedder(recipe, "cpu")
+    _set_bottleneck(recipe, embedder)
     _open_training(recipe, embedder)
     with torch.no_grad():
         for name, parameter in embedder.backbone.trainable_parameters().items():
@@ -179,6 +181,18 @@ def _inputs(recipe: Recipe, data: MBeir, embedder: Embedder) -> dict[str, str]:
     if recipe.model.create is None:  # a created one follows from recipe and data
         digests["model.path"] = embedder.fingerprint
     return digests
+
+
+def _set_bottleneck(recipe: Recipe, embedder: Embedder) -> str:
+    """Let [RET] see what the recipe says; what a user should know where the model was trained with a bottleneck."""
+    settings = embedder.processor.settings
+    embedder.processor.settings = replace(settings, bottleneck=recipe.bottleneck)
+    if settings.bottleneck in ("none", recipe.bottleneck):
+        return ""
+    return (
+        f"{recipe.model.path} was trained with bottleneck {settings.bottleneck}, and this run has {recipe.bottleneck}; "
+        f"add bottleneck={settings.bottleneck} to go on as before."
+    )
 
 
 def _open_training(recipe: Recipe, embedder: Embedder) -> None:

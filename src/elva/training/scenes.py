@@ -73,7 +73,16 @@ class SceneSource:
     def items(self) -> Iterator[tuple[str, Item]]:
         """Key and item of everything that may occur: queries, then candidates, made one by one."""
         yield from ((query_key(query.qid), self._data.query_item(query)) for _, query in self._asked)
+        yield from self.candidate_items()
+
+    def candidate_items(self) -> Iterator[tuple[str, Item]]:
+        """Key and item of every candidate, in the order of `dids`."""
         yield from ((candidate_key(c.did), self._data.candidate_item(c)) for c in self._once)
+
+    @property
+    def dids(self) -> list[str]:
+        """Of every candidate."""
+        return [c.did for c in self._once]
 
     def _check_mined(self, mined: Mapping[str, Sequence[str]], pools: Mapping[TaskName, Stored[Candidate]]) -> None:
         """Every mined candidate must be there: the file may be of older data."""

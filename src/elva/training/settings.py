@@ -196,9 +196,9 @@ class Rollouts:
 class Weights:
     """Which objectives stage 3 adds up, and how strongly."""
 
-    policy: Annotated[float, "GRPO on the rewards", AT_LEAST_ZERO] = 1.0
-    listwise: Annotated[float, "order of the candidates as a distribution", AT_LEAST_ZERO] = 0.0
-    regression: Annotated[float, "order of the candidates as distances", AT_LEAST_ZERO] = 0.0
+    policy: Annotated[float, "GRPO on the rewards: their gradient through the tokens", AT_LEAST_ZERO] = 1.0
+    path: Annotated[float, "the rewards themselves: their gradient through the embeddings", AT_LEAST_ZERO] = 0.0
+    order: Annotated[float, "a verified order of the candidates, by reinforce.order", AT_LEAST_ZERO] = 0.0
     infonce: Annotated[float, "InfoNCE on the same summaries: the control", AT_LEAST_ZERO] = 0.0
     lm: Annotated[float, "language-model loss on the own caption", AT_LEAST_ZERO] = 0.0
 
@@ -210,6 +210,10 @@ class Reward:
     alpha: Annotated[float, "weight of R_margin", AT_LEAST_ZERO] = 0.4
     epsilon: Annotated[float, "weight of R_rank", AT_LEAST_ZERO] = 0.6
     delta: Annotated[float, "margin that R_margin asks for"] = 0.0
+    margin: Annotated[
+        Literal["printed", "clipped"],
+        "R_margin as printed, max(0, gap - delta), or min(gap, delta), which also tells lost rankings apart",
+    ] = "printed"
     gamma: Annotated[float, "charge on the negatives; a larger one pays for bad ranks"] = 0.005
     log_base: Annotated[Literal["e", 2, 10], "base of the logarithm of ranks"] = "e"
     shape: Annotated[Literal["printed", "normalised"], "weights of the negatives: as printed, or summing to 1"] = (
@@ -244,13 +248,24 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """The order of the candidates that the listwise and regression objectives teach."""
+    """The order of the candidates that `weights.order` teaches: h, how many grains each is away."""
 
-    grain_temperature: Annotated[float, "softness of the target, in grains", POSITIVE] = 0.5
-    temperature: Annotated[float, "temperature of the cosines against it", POSITIVE] = 0.05
+    source: Annotated[
+        Literal["captions", "reference", "annotations"],
+        "who says h: the base's captions; the cosines of the model that stage 3 starts from; or the annotations of the "
+        "data, an upper bound that no unlabelled data has",
+    ] = "captions"
+    loss: Annotated[
+        Literal["listwise", "regression", "listmle", "approx_ndcg", "lambda_rank", "cosent"],
+        "what compares the cosines with h",
+    ] = "listwise"
+    grain_temperature: Annotated[
+        float, "in grains: softness of listwise's target, and of the gains of approx_ndcg and lambda_rank", POSITIVE
+    ] = 0.5
+    temperature: Annotated[float, "temperature of the cosines in all losses but regression", POSITIVE] = 0.05
     other_offset: Annotated[float, "grains added for all but the positive", AT_LEAST_ZERO] = 1.0
     anchors: Annotated[Literal["all", "queries"], "who ranks: every item of the step, or the queries alone"] = "all"
-    slope: Annotated[float, "cosine that one grain costs, in the regression", POSITIVE] = 0.1
+    slope: Annotated[float, "cosine that one grain costs, in the regression and for source reference", POSITIVE] = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,6 +319,10 @@ class Recipe:
     extraction: Annotated[Literal["generative", "one_word"], "[RET] after a summary, or one word (paper section 3)"] = (
         "generative"
     )
+    bottleneck: Annotated[
+        Literal["none", "states", "words"],
+        "what [RET] sees: item and summary; the summary alone, whose states have seen the item; or its words alone",
+    ] = "none"
     model: Model = Model()
     data: Data = Data()
     budget: Budget
