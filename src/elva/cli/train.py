@@ -263,7 +263,7 @@ def likelihood(
 ) -> None:
     """Score candidates by how probable a model finds the query's words when it is shown them.
 
-    The base ranks well so without any training: `elva evaluate mbeir --scores` judges it. Killed and started again,
+    `elva evaluate mbeir --scores` judges the file: no training is needed to rank by it. Killed and started again,
     the same command goes on where it was; until it is done, its work lies in OUT.unfinished.
 
     Examples:

@@ -89,15 +89,16 @@ class Likelihood:
             MediaError: a picture is missing, damaged or too large.
         """
         for start in range(0, len(items), WINDOW):
-            prepared = self._inputs.prepare(items[start : start + WINDOW], "generative")
+            window = [place for place in range(len(items))[start : start + WINDOW] if asked[place]]
+            prepared = self._inputs.prepare([items[place] for place in window], "generative")
             order = sorted(range(len(prepared)), key=lambda row: len(prepared[row]))
             for first in range(0, len(order), PREFIXES):
                 rows = order[first : first + PREFIXES]
                 prefix = self._inputs.collate([prepared[row] for row in rows])
-                pairs = [(place, text) for place, row in enumerate(rows) for text in asked[start + row]]
+                pairs = [(place, text) for place, row in enumerate(rows) for text in asked[window[row]]]
                 for some, found in self._behind(prefix, words.ids, pairs):
                     yield from (
-                        (start + rows[place], text, logprobs[: len(words.ids[text])])
+                        (window[rows[place]], text, logprobs[: len(words.ids[text])])
                         for (place, text), logprobs in zip(some, found, strict=True)
                     )
                     if progress:

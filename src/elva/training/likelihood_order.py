@@ -25,4 +25,6 @@ class LikelihoodOrder:
     def queries(self, qids: Sequence[str], dids: Sequence[str]) -> Tensor:
         """(Q, C) float32 log-likelihoods; NaN where the pair was not scored."""
         known = [self._scores.get(qid, {}) for qid in qids]
-        return torch.tensor([[scores.get(did, torch.nan) for did in dids] for scores in known]).view(-1, len(dids))
+        return torch.tensor([[scores.get(did, torch.nan) for did in dids] for scores in known]).view(
+            len(qids), len(dids)
+        )
