@@ -16,6 +16,7 @@ from elva.cli.app import app
 from elva.data import published_counts
 from experiments import cure, write_records
 from judging import FakeEncoder, write_root
+from smallest import smallest_embedder
 
 
 def run(*arguments: object) -> Result:
@@ -279,3 +280,29 @@ def test_project_draws_models_and_folders_of_vectors(root: Path, tmp_path: Path,
     assert "2 queries as 2 models see them" in told.stdout
     assert loaded == ["first", "runs/second/model"]
     assert Image.open(out).width > 0
+
+
+def test_likelihoods_of_captions_are_judged_as_scores(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("caption", root, "--model", "m", "--split", "test", "--out", tmp_path / "c.jsonl")
+    monkeypatch.setattr(train, "load_embedder", lambda *_: smallest_embedder())
+    evaluation, scores = tmp_path / "eval", tmp_path / "s.jsonl"
+    arguments = ["likelihood", root, "--captions", tmp_path / "c.jsonl", "--split", "test", "--out", scores]
+    refused = CliRunner().invoke(app, [*map(str, arguments), "--negatives", "n", "--evaluation", "e"])
+    assert refused.exit_code == 2
+    assert "not both" in refused.output
+    run("evaluate", "mbeir", root, "--model", "m", "--out", evaluation, "--depth", 12)
+    assert len((evaluation / "runs/mrbench_task0_test.trec").read_text().splitlines()) == 32 * 12
+    shown = run(*arguments, "--evaluation", evaluation, "--top", 3, "--task", 0).stdout
+    assert "32 queries, 96 candidates scored; 0 queries that the shortlist lacks, 0 texts cut" in shown
+    shown = run("evaluate", "mbeir", root, "--scores", scores, "--model", "m", "--out", tmp_path / "reranked").stdout
+    assert "# s over m" in shown
+    assert "32 queries without scores were ranked by the model alone." in shown
+    assert (
+        "a file of scores"
+        in run("evaluate", "mbeir", root, "--scores", scores, "--out", evaluation, "--task", 0).stdout
+    )
+    neither = CliRunner().invoke(app, ["evaluate", "mbeir", str(root), "--out", str(tmp_path / "no")])
+    assert neither.exit_code == 2
+    assert "give --model MODEL, or --scores FILE" in neither.output

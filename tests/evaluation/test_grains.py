@@ -9,7 +9,7 @@ import pytest
 
 from elva.data.mbeir import MBeir, NearMiss, Query, TaskName
 from elva.encoding import Encoding, ModelIdentity
-from elva.evaluation.grains import GrainTally, add_masked, add_pairs
+from elva.evaluation.grains import GrainTally, add_masked, add_pairs, by_cosine
 from elva.evaluation.store import VectorStore
 from judging import FakeEncoder, write_root
 
@@ -19,6 +19,10 @@ def store_of(vectors: dict[tuple[str, str], list[float]]) -> VectorStore:
     for (kind, each), vector in vectors.items():
         store.put(kind, [each], Encoding(np.array([vector], np.float32), [""]))  # type: ignore[arg-type]
     return store
+
+
+def compared(store: VectorStore):
+    return (lambda did: ("candidate", did) in store), by_cosine(store)
 
 
 def query(near: list[tuple[str, str]]) -> Query:
@@ -41,11 +45,11 @@ def test_pair_accuracy_by_hand() -> None:
     )
     near = [("9:3", "size"), ("9:4", "size"), ("9:5", "fill"), ("9:99", "fill")]
     one, two = GrainTally(), GrainTally()
-    add_pairs(one, [query(near)], {"1:1": {"9:1": 1, "9:2": 0}}, store)
+    add_pairs(one, [query(near)], {"1:1": {"9:1": 1, "9:2": 0}}, *compared(store))
     assert one.pairs == {"size": [0.0, 1.0], "fill": [0.0]}
     assert one.absent == 1
     near.append(("9:1", "pose"))
-    add_pairs(two, [query(near)], {"1:1": {"9:1": 1, "9:2": 1}}, store)
+    add_pairs(two, [query(near)], {"1:1": {"9:1": 1, "9:2": 1}}, *compared(store))
     assert two.pairs == {"size": [0.0, 1.0], "fill": [0.0], "pose": [0.0]}
     assert two.to_row()["grains"]["size"]["pair_accuracy"] == 0.5
 
@@ -59,7 +63,7 @@ def test_an_encoder_blind_to_size_is_found_out(tmp_path: Path) -> None:
     store.embed(encoder, "query", {each.qid: bench.query_item(each) for each in queries})
     store.embed(encoder, "candidate", {each.did: bench.candidate_item(each) for each in pool})
     tally = GrainTally()
-    add_pairs(tally, queries, bench.qrels(name), store)
+    add_pairs(tally, queries, bench.qrels(name), *compared(store))
     add_masked(tally, "t", queries, bench, encoder, store)
     grains = tally.to_row()["grains"]
     assert grains["size"]["pair_accuracy"] == 0

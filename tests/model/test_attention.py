@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from elva.model.attention import Causal, Reading, Writing
+from elva.model.attention import Behind, Causal, Reading, Writing
 
 BATCH, HEADS, KEYS, WIDTH, PREFIX, GROUPS, STEPS = 2, 4, 2, 8, 5, 3, 4
 SCALE = 0.3
@@ -74,6 +74,18 @@ def test_rollouts_that_are_read_see_their_prefix_and_themselves(mask: Tensor, ap
     gradients = [torch.autograd.grad((each * weight).sum(), given, retain_graph=True) for each in (found, expected)]
     for ours, plain in zip(*gradients, strict=True):
         torch.testing.assert_close(ours, plain, atol=1e-5, rtol=1e-4)
+
+
+def test_texts_behind_a_prefix_that_was_read_before_see_what_rollouts_see(mask: Tensor) -> None:
+    size = PREFIX + GROUPS * STEPS
+    query, key, value = drawn(HEADS, size, 0), drawn(KEYS, size, 1), drawn(KEYS, size, 2)
+    expected = by_mask(query, key, value, whole_seen(mask))[:, PREFIX:].unflatten(1, (GROUPS, STEPS))
+    causal = Causal(mask, remember=True)
+    causal.attend(0, *(each[:, :, :PREFIX] for each in (query, key, value)), SCALE, 0.0)
+    rows, groups = torch.tensor([1, 0, 1]), torch.tensor([0, 2, 1])
+    some = [each[:, :, PREFIX:].unflatten(2, (GROUPS, STEPS))[rows, :, groups] for each in (query, key, value)]
+    found = Behind(causal, rows, STEPS).attend(0, *some, SCALE, 0.0)
+    torch.testing.assert_close(found, expected[rows, groups], atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("leaves", [False, True])

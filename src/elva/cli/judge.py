@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +27,9 @@ from elva.cli.options import (
     instruction_choice,
     load_embedder,
 )
+
+if TYPE_CHECKING:
+    from elva.evaluation.judging import Results
 
 
 class Benchmark(StrEnum):
@@ -88,14 +93,27 @@ def embed(
 def evaluate(
     benchmark: Annotated[Benchmark, typer.Argument(help="mbeir: the built-in world, imports and M-BEIR itself.")],
     root: Root,
-    model: ModelName,
     out: Annotated[Path, typer.Option(help="Folder to write.", show_default=False)],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="Checkpoint folder (RUN/model), or a packaged model: tiny-base. Beside --scores: ranks the rest.",
+            show_default=False,
+        ),
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(help="Rank by this file, such as elva likelihood writes, instead.", show_default=False),
+    ] = None,
     split: Split = "test",
     datasets: Datasets = None,
     tasks: Tasks = None,
     instruction: Instruction = "0",
     skip_bad_rows: SkipBadRows = False,
     vectors: Annotated[Path | None, typer.Option(help="Folder made by `elva embed`.", show_default=False)] = None,
+    depth: Annotated[int, typer.Option(help="Length of the lists in runs/; MRR is 0 below.", min=10)] = 100,
     image_cache: ImageCache = None,
     device: Device = "auto",
     precision: PrecisionOption = Precision.auto,
@@ -103,22 +121,29 @@ def evaluate(
 ) -> None:
     """Judge a model: hit@1, hit@5, hit@10, MRR, and how well it tells each kind of grain.
 
-    Leaves results.json, table.md, ranked lists in runs/ and judgements in qrels/, and prints the table.
+    Leaves results.json, table.md, ranked lists in runs/ and judgements in qrels/, and prints the table. With --scores
+    a file is judged in place of a model: candidates that it lacks come behind, in the order of --model if there is one.
 
     Examples:
 
         elva evaluate mbeir demo/world --model runs/elva/model --out runs/elva/eval
         elva evaluate mbeir demo/world --model tiny-base --dataset mrbench --task 0 --out eval
         elva evaluate mbeir demo/world --model runs/elva/model --instruction qid --out runs/elva/eval-qid
+        elva evaluate mbeir demo/world --scores top.jsonl --model runs/stage2/model --out runs/stage2/eval-reranked
     """
     choice = instruction_choice(instruction)
-    embedder = load_embedder(model, threads, device, image_cache, precision)
-    from elva.evaluation.mbeir import evaluate as judge
+    if model is None and (scores is None or vectors is not None):
+        raise typer.BadParameter("give --model MODEL, or --scores FILE without --vectors")
+    embedder = load_embedder(model, threads, device, image_cache, precision) if model else None
+    from elva.evaluation.mbeir import evaluate as evaluate_model
+    from elva.evaluation.scored import evaluate_scores
 
+    if scores is not None:
+        judge: Callable[..., Results] = partial(evaluate_scores, root, scores, embedder)
+    elif embedder is not None:
+        judge = partial(evaluate_model, root, embedder)
     with Watching() as watch:
         results = judge(
-            root,
-            embedder,
             out=out,
             split=split,
             datasets=datasets or (),
@@ -126,6 +151,7 @@ def evaluate(
             instruction_choice=choice,
             skip_bad_rows=skip_bad_rows,
             vectors=vectors,
+            depth=depth,
             watch=watch,
         )
     typer.echo((out / "table.md").read_text(encoding="utf-8"))
@@ -135,3 +161,6 @@ def evaluate(
     skipped = results.row["counts"]["skipped_rows"]
     if skipped:
         typer.echo(f"{skipped:,} bad rows were left out; results.json says in which files.")
+    missing = results.row.get("queries_without_scores")
+    if missing:
+        typer.echo(f"{missing:,} queries without scores were ranked by the model alone.")

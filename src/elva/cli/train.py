@@ -1,4 +1,4 @@
-"""`elva train`, `elva caption`, `elva mine`: making a retriever."""
+"""`elva train`, `elva caption`, `elva mine`, `elva likelihood`: making a retriever."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(train)
     app.command()(caption)
     app.command()(mine)
+    app.command()(likelihood)
 
 
 def train(
@@ -220,4 +221,80 @@ def mine(
     typer.echo(
         f"{out}: {report.queries:,} queries; {report.filtered:,} candidates filtered, "
         f"{report.short:,} queries with fewer than {top}, {report.skipped:,} bad rows left out"
+    )
+
+
+def likelihood(
+    root: Root,
+    captions: Annotated[Path, typer.Option(help="Captions of the queries: captions.jsonl.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="File to write (JSONL).", show_default=False)],
+    model: ModelName = "tiny-base",
+    negatives: Annotated[
+        Path | None,
+        typer.Option(
+            help="Score these of each query, and its positives: negatives.jsonl. Default: the whole pool.",
+            show_default=False,
+        ),
+    ] = None,
+    evaluation: Annotated[
+        Path | None,
+        typer.Option(help="Score what this evaluation ranked highest: a folder of elva evaluate.", show_default=False),
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option(help="So many of each list. Default: all.", min=1, show_default=False)
+    ] = None,
+    own_words: Annotated[
+        bool, typer.Option("--own-words", help="Score queries that are text alone by their words, not their captions.")
+    ] = False,
+    split: Split = "train",
+    datasets: Datasets = None,
+    tasks: Tasks = None,
+    exclude_tasks: ExcludeTasks = None,
+    queries: Annotated[
+        int | None,
+        typer.Option(help="Draw so many queries, as elva mine does. Default: all.", min=1, show_default=False),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Draws the queries.", min=0)] = 0,
+    skip_bad_rows: SkipBadRows = False,
+    image_cache: ImageCache = None,
+    device: Device = "auto",
+    precision: PrecisionOption = Precision.auto,
+    threads: Threads = None,
+) -> None:
+    """Score candidates by how probable a model finds the query's words when it is shown them.
+
+    `elva evaluate mbeir --scores` judges the file: no training is needed to rank by it. Killed and started again,
+    the same command goes on where it was; until it is done, its work lies in OUT.unfinished.
+
+    Examples:
+
+        elva likelihood demo/world --captions c.jsonl --split val --dataset mrbench --out val.jsonl
+        elva likelihood demo/world --captions c.jsonl --negatives demo/world/negatives.jsonl --out order.jsonl
+        elva likelihood demo/world --captions c.jsonl --split test --evaluation runs/stage2/eval --out top.jsonl
+    """
+    if negatives is not None and evaluation is not None:
+        raise typer.BadParameter("give --negatives or --evaluation, not both")
+    chosen = kept_tasks(tasks or (), exclude_tasks or ())
+    embedder = load_embedder(model, threads, device, image_cache, precision)
+    from elva.training.likelihoods import Shortlist, write_likelihoods
+
+    with Watching() as watch:
+        report = write_likelihoods(
+            root,
+            embedder,
+            captions,
+            out,
+            shortlist=Shortlist(negatives, evaluation, top),
+            own_words=own_words,
+            split=split,
+            datasets=datasets or (),
+            task_ids=chosen,
+            queries=queries,
+            seed=seed,
+            skip_bad_rows=skip_bad_rows,
+            progress=watch.counting("likelihoods"),
+        )
+    typer.echo(
+        f"{out}: {report.queries:,} queries, {report.pairs:,} candidates scored; {report.unlisted:,} queries that the "
+        f"shortlist lacks, {report.cut:,} texts cut, {report.skipped:,} bad rows left out"
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from elva.data.mbeir import MBeir, Query
 from elva.encoding import Encoder, Watch
 from elva.evaluation.store import VectorStore
-from elva.index.gallery import MICRO, cosines_micro, require_finite
+from elva.index.gallery import MICRO, Ints, cosines_micro, require_finite
 
 MASKED_QUERIES = 100
 """Queries per task whose grains are masked (paper section 7)."""
@@ -67,27 +67,43 @@ class GrainTally:
         }
 
 
+Nearness = Callable[[Query, Sequence[str]], Ints]
+"""How near candidates are to a query, in whole millionths: int64 [n] for n dids that are held."""
+
+
 def add_pairs(
     tally: GrainTally,
     queries: Iterable[Query],
     qrels: Mapping[str, Mapping[str, int]],
-    store: VectorStore,
+    held: Callable[[str], bool],
+    nearness: Nearness,
 ) -> None:
     """Compare every near miss of each query with the query's positives.
 
     A near miss counts once, however many positives there are: by the share of them that beat it.
+
+    Args:
+        tally: where outcomes are added.
+        queries: who has near misses.
+        qrels: qid -> did -> relevance.
+        held: whether a candidate can be compared at all.
+        nearness: compares.
     """
     for query in queries:
-        positives = _held(store, (did for did, relevance in qrels.get(query.qid, {}).items() if relevance > 0))
-        near = [each for each in query.near_misses if _held(store, [each.did])]
+        positives = [did for did, relevance in qrels.get(query.qid, {}).items() if relevance > 0 and held(did)]
+        near = [each for each in query.near_misses if held(each.did)]
         tally.absent += len(query.near_misses) - len(near)
         if not positives or not near:
             continue
-        vector = store.vectors("query", [query.qid])
-        good = cosines_micro(vector, store.vectors("candidate", positives))
-        bad = cosines_micro(vector, store.vectors("candidate", [each.did for each in near]))
-        for miss, cosine in zip(near, bad, strict=True):
-            tally.pairs[miss.kind].append(float((good > cosine).mean()))
+        good = nearness(query, positives)
+        bad = nearness(query, [each.did for each in near])
+        for miss, each in zip(near, bad, strict=True):
+            tally.pairs[miss.kind].append(float((good > each).mean()))
+
+
+def by_cosine(store: VectorStore) -> Nearness:
+    """The cosine of the vectors in a store."""
+    return lambda query, dids: cosines_micro(store.vectors("query", [query.qid]), store.vectors("candidate", dids))
 
 
 def add_masked(
@@ -134,7 +150,3 @@ def _sample(queries: Sequence[Query], seed: str) -> list[Query]:
     ordered = sorted(queries, key=lambda each: each.qid)
     chosen = random.Random(seed).sample(ordered, min(MASKED_QUERIES, len(ordered)))
     return sorted(chosen, key=lambda each: each.qid)
-
-
-def _held(store: VectorStore, dids: Iterable[str]) -> list[str]:
-    return [each for each in dids if ("candidate", each) in store]

@@ -27,12 +27,9 @@ def decimals(value: float | None, digits: int = 3) -> str:
 
 def results_table(row: Mapping[str, Any]) -> str:
     """What table.md says about a results.json."""
-    model = row["model"]
     parts = [
-        f"# {model['name']}\n",
-        f"{model['extraction']} extraction, {row['split']} split, "
-        f"instruction {'by qid' if row['instruction_choice'] == 'qid' else row['instruction_choice']}; "
-        f"rates in percent, ± is one standard error.\n",
+        f"# {row['model']['name']}\n",
+        f"{_means(row)}; rates in percent, ± is one standard error.\n",
         markdown(["task", *COLUMNS, "queries", "pool"], _task_rows(row)),
         "\n## Grains\n",
         f"Paraphrase distance {decimals(row['paraphrase_distance'])} "
@@ -47,6 +44,14 @@ def results_table(row: Mapping[str, Any]) -> str:
         f"{row['near_misses_absent']}.\n",
     ]
     return "\n".join(parts)
+
+
+def _means(row: Mapping[str, Any]) -> str:
+    """What was ranked, and by what."""
+    choice = row["instruction_choice"]
+    instruction = "" if choice is None else f", instruction {'by qid' if choice == 'qid' else choice}"
+    how = "a file of scores" if row["model"]["extraction"] == "scores" else f"{row['model']['extraction']} extraction"
+    return f"{how}, {row['split']} split{instruction}"
 
 
 def _task_rows(row: Mapping[str, Any]) -> list[list[str]]:

@@ -159,7 +159,7 @@ class Gallery:
         """
         least = _kth(cosines, k) if k < len(cosines) else -np.inf
         columns = np.flatnonzero(cosines >= least - MARGIN)
-        micro = self._micro(query, columns)
+        micro = self.micro(query, columns)
         order = np.argsort(-micro, kind="stable")[:k]  # columns ascend, and so do their ids
         return columns[order], micro[order]
 
@@ -170,14 +170,14 @@ class Gallery:
         found = np.flatnonzero(np.isin(top, targets))
         if len(found):
             return int(found[0]) + 1
-        best = max(zip(self._micro(query, np.array(targets)).tolist(), (-each for each in targets), strict=True))
+        best = max(zip(self.micro(query, np.array(targets)).tolist(), (-each for each in targets), strict=True))
         sure = np.count_nonzero(cosines > best[0] / MICRO + MARGIN)
         near = np.flatnonzero(np.abs(cosines - best[0] / MICRO) <= MARGIN)
-        exact = self._micro(query, near)
+        exact = self.micro(query, near)
         before = (exact > best[0]) | ((exact == best[0]) & (near < -best[1]))
         return int(sure + before.sum()) + 1
 
-    def _micro(self, query: Vectors, columns: Ints) -> Ints:
+    def micro(self, query: Vectors, columns: Ints) -> Ints:
         """Exact cosines of one query [d] and these columns, in millionths."""
         rows = max(1, _BLOCK_ENTRIES // _WIDER // max(1, len(query)))
         micro = np.empty(len(columns), np.int64)

@@ -6,6 +6,7 @@ in its configuration. Ours hands them to a `Sight`, which goes along with the fo
     Causal     prefixes: each token sees itself and what stands before it
     Writing    one more token of each of G rollouts: it sees the prefix, and what its rollout has written so far
     Reading    prefixes and G whole rollouts behind each, with gradient
+    Behind     whole texts, each behind a prefix that was read before
     Frames     the vision tower's: each patch sees those of its own frame
 
     places        prefix | rollout a | rollout b            what b1 sees (x)
@@ -167,6 +168,30 @@ class Reading:
         """(B * G, K, P + T, d): each rollout behind its prefix."""
         shared = prefix[:, None].expand(-1, self._groups, -1, -1, -1).flatten(0, 1)
         return torch.cat([shared, self._apart(rollouts)], 2)
+
+
+class Behind:
+    """Whole texts: each sees the prefix it stands behind, and itself up to where it is.
+
+    Unlike `Reading`, a prefix may have as many texts as it likes, and its own places aren't read again.
+
+    Args:
+        prefix: remembers the keys and values of B prefixes.
+        rows: (N,) int64: the prefix of each text.
+        steps: tokens T of a text; what pads a shorter one stands behind it and is seen by nobody before.
+    """
+
+    def __init__(self, prefix: Causal, rows: Tensor, steps: int) -> None:
+        self._known, self._rows = prefix.kept, rows
+        causal = torch.ones(steps, steps, dtype=torch.bool, device=rows.device).tril()
+        before = prefix.mask[rows, None].expand(-1, steps, -1)
+        self._seen = torch.cat([before, causal.expand(len(rows), -1, -1)], -1).unsqueeze(1)  # (N, 1, T, P + T)
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, dropout: float) -> Tensor:
+        """See `Sight`; B is N, and S is T."""
+        keys, values = (each[self._rows] for each in self._known[layer])
+        keys, values = torch.cat([keys, key], 2), torch.cat([values, value], 2)
+        return _attention(query, keys, values, self._seen, scale, dropout)
 
 
 class Frames:

@@ -250,15 +250,21 @@ class Processor:
 
     def summary_ids(self, summary: str) -> list[int]:
         """Token ids of a summary as the model would have written it, [RET] last, cut to `max_summary`."""
-        return [*self._written(summary)[: self.settings.max_summary - 1], self.ret_id]
+        return [*self.written_ids(summary)[: self.settings.max_summary - 1], self.ret_id]
 
     def cuts(self, summary: str) -> bool:
         """Whether `summary_ids` must cut this text."""
-        return len(self._written(summary)) >= self.settings.max_summary
+        return len(self.written_ids(summary)) >= self.settings.max_summary
 
-    def _written(self, summary: str) -> list[int]:
-        ids: list[int] = self.tokenizer(self._without_control(summary), add_special_tokens=False)["input_ids"]
+    def written_ids(self, text: str) -> list[int]:
+        """Token ids of a text as the model would have written it, without an end."""
+        ids: list[int] = self.tokenizer(self._without_control(text), add_special_tokens=False)["input_ids"]
         return ids
+
+    def written_spans(self, text: str) -> list[tuple[int, int]]:
+        """[start, end) in `text` of each of its `written_ids`; the text holds no control token."""
+        places = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+        return [(start, end) for start, end in places]
 
     def decode(self, ids: list[int]) -> str:
         """Text of a sampled summary without control tokens, nor such as a model spells out: the prompt names [RET]."""

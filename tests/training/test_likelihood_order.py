@@ -1,0 +1,22 @@
+"""Likelihoods as the target of a step."""
+
+from __future__ import annotations
+
+import torch
+
+from elva.training.likelihood_order import LikelihoodOrder
+
+
+def test_likelihoods_of_a_step_and_nan_where_a_pair_was_not_scored() -> None:
+    order = LikelihoodOrder({"1:1": {"2:1": -3.5, "2:2": -4.0}, "1:2": {"2:2": -1.0}})
+    found = order.queries(["1:2", "1:1", "1:9"], ["2:1", "2:2", "2:3"])
+    nan = torch.nan
+    expected = torch.tensor([[nan, -1.0, nan], [-3.5, -4.0, nan], [nan, nan, nan]])
+    torch.testing.assert_close(found, expected, equal_nan=True)
+    assert found.dtype == torch.float32
+
+
+def test_no_queries_and_no_candidates_are_an_empty_target() -> None:
+    order = LikelihoodOrder({})
+    assert order.queries([], ["2:1"]).shape == (0, 1)
+    assert order.queries(["1:1"], []).shape == (1, 0)
