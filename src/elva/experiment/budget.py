@@ -39,8 +39,8 @@ def updates_within(budget: float, preparation: float, seconds_per_update: float)
     updates = math.floor(left / seconds_per_update)
     if updates < 1:
         raise InputError(
-            f"a budget of {budget:g} s less {preparation:.1f} s of preparation leaves {left:.1f} s, and one update takes "
-            f"{seconds_per_update:.3f} s; raise budget_seconds, or make the preparation or the update smaller"
+            f"a budget of {budget:g} s less {preparation:.1f} s of preparation leaves {left:.1f} s, and one update "
+            f"takes {seconds_per_update:.3f} s; raise budget_seconds, or make the preparation or the update smaller"
         )
     return updates
 

@@ -11,12 +11,14 @@ from typing import Any
 from elva.data.mbeir import MBeir, Query
 from elva.errors import InputError
 from elva.evaluation.metrics import MEASURES
-from elva.experiment.record import POINTS
+from elva.experiment.record import POINTS, GrainRow
 from elva.grains import naming
 from elva.index.folder import EVALUATION, read_jsonl, read_meta, reading
 
-CURVE = ("step", "seconds", "loss", "reward/total", "reward/listwise", "positive_rank", "kl", "summary_length")
-CURVE += ("missing_ret_rate", "infonce", "lm_loss", "in_batch_accuracy", "gradient_norm")
+CURVE = (
+    *("step", "seconds", "loss", "gradient_norm", "infonce", "in_batch_accuracy", "lm_loss"),
+    *("reward/total", "reward/listwise", "positive_rank", "kl", "summary_length", "missing_ret_rate"),
+)
 """The metrics that a curve keeps, where a stage logs them."""
 
 
@@ -37,7 +39,7 @@ def judgement(root: Path, evaluation: Path) -> dict[str, Any]:
         ranks = {task: _by_qid(each["qids"], each["best_positive"]) for task, each in row["ranks"].items()}
         told = {key: row[key] for key in ("split", "paraphrase_distance", "missing_ret")}
         mean = {key: row["mean"][key] for key in MEASURES}
-        grains = row["grains"]
+        grains = {kind: GrainRow(**each) for kind, each in row["grains"].items()}
     queries = {task: _queries(data, str(told["split"]), task, list(each), evaluation) for task, each in ranks.items()}
     return {
         **told,

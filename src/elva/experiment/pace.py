@@ -8,6 +8,7 @@ evaluation. What a recipe does only now and then is not seen: a run's own second
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
@@ -15,6 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from elva.data.writing import write_lines
+from elva.errors import InputError
 from elva.training.recipe import Budget, Log, Recipe, Saving
 from elva.training.run import updates
 
@@ -75,3 +78,19 @@ def _turned(names: list[str], number: int) -> list[str]:
     """The names, another one first each time."""
     first = number % len(names)
     return names[first:] + names[:first]
+
+
+def write_pace(path: Path, taken: Mapping[str, list[float]]) -> None:
+    """Keep what was measured, at once or not at all."""
+    write_lines(
+        path, [json.dumps({"clock": "processor seconds of one process", "seconds_per_update": taken}, indent=1)]
+    )
+
+
+def read_pace(path: Path) -> dict[str, list[float]]:
+    """Read what `write_pace` wrote; InputError where it can't be read."""
+    try:
+        row: dict[str, list[float]] = json.loads(path.read_text("utf-8"))["seconds_per_update"]
+        return {name: [float(each) for each in seconds] for name, seconds in row.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} can't be read ({error}); remove it, and it is measured again") from error

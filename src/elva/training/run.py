@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,7 +99,7 @@ def train(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu") 
     return result
 
 
-def updates(recipe: Recipe, out: Path) -> Iterator[int]:
+def updates(recipe: Recipe, out: Path) -> Generator[int, None, None]:
     """The steps of a run one by one, for who advances several runs in turn in one process.
 
     What `train` does between loading and the last step, on the CPU, without a bar, and nothing is published.
