@@ -234,15 +234,17 @@ class Runner:
         if not self._patient:
             raise InputError(self._failures(0)) from error
         if not self._console.is_terminal:
-            self._console.print(f"{job.name}: failed; its log is {self._log(job.name)}")
+            self._console.print(f"{job.name}: failed", highlight=False)
 
     def _failures(self, skipped: int) -> str:
-        parts = [
-            f"job '{name}' failed; its log is {self._log(name)}:\n{message}" for name, message in self._failed.items()
-        ]
+        parts = [self._failure(name, message) for name, message in self._failed.items()]
         if skipped:
             parts.append(f"{skipped} jobs that need what failed were not begun; what is done stays. Start again then.")
         return "\n".join(parts)
+
+    def _failure(self, name: str, message: str) -> str:
+        log = self._log(name)
+        return f"job '{name}' failed{f'; its log is {log}' if log.exists() else ''}:\n{message}"
 
     def _stop(self) -> None:
         """Ask what still runs to stop; trainings leave a checkpoint that the next call resumes."""
@@ -291,7 +293,7 @@ class Runner:
         for name, seconds in list(self._seconds.items())[-SHOWN:]:
             table.add_row("[green]✓[/green] " + name, "was there" if seconds is None else f"{seconds:.0f} s")
         for name in self._failed:
-            table.add_row("[red]✗[/red] " + name, "failed", str(self._log(name)))
+            table.add_row("[red]✗[/red] " + name, "failed")
         for name, running in self._running.items():
             lines = self._lines(name)
             table.add_row(

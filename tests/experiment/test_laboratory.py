@@ -51,7 +51,7 @@ def test_arms_and_seeds_leave_their_records_and_what_is_done_is_not_done_again(t
     (out / "world/seed-1/arms/more/model/config.json").unlink()
     (results / "small/world/stage2-s0.json").unlink()
     again = Started()
-    with pytest.raises(InputError, match=r"job 'world s0 mined' failed.*a budget of 0\.4 s less"):
+    with pytest.raises(InputError, match=r"(?s)job 'world s0 mined' failed.*a budget of 0\.4 s less"):
         run_experiment(plan, out, results, Choice(seeds=[0]), start=again)
     assert again.names == ["world-s0-prepare-negatives", "world-pace"]
     assert (results / "small/world/stage2-s0.json").exists(), "a record is written again without its run"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from elva.data.writing import write_lines
@@ -20,7 +21,7 @@ from elva.experiment.plan_checks import of_budget
 from elva.experiment.reading import read_otherwise
 from elva.jobs import Job, Runner
 from elva.model.embedder import checkpoint_folder
-from elva.training.recipe import Recipe, dump_recipe, load_recipe, recipe_hash
+from elva.training.recipe import Recipe, dump_recipe, load_recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,23 +218,23 @@ class Runs:
         command = self._train(arm.recipe or "", settings, arm.uses, model, seed, Path())
         return load_recipe(command[1], command[2 : command.index("--out")])
 
+    @cached_property
     def _digests(self) -> dict[str, str]:
         """Arm -> digest of its recipe, the same whichever seeds run."""
         digests = {}
         for name, arm in self.arms.items():
             if arm.trains:
                 recipe = self._resolved(name, self.plan.seeds[0], self.start(self.plan.seeds[0]))
-                told = f"{recipe_hash(recipe)} {self.read(name)}"
+                told = f"{dump_recipe(recipe)} {self.read(name)}"
                 digests[name] = hashlib.sha256(told.encode()).hexdigest()[:16]
         return digests
 
     def _unmeasured(self) -> list[str]:
-        return self.paces.unknown(self._digests())
+        return self.paces.unknown(self._digests)
 
     def _pace(self) -> Iterator[Job]:
         """The measurement of those that have no pace yet, beside one that has."""
-        digests = self._digests()
-        fresh = self.paces.unknown(digests)
+        digests, fresh = self._digests, self._unmeasured()
         if not fresh:
             return
         anchor, seed = self.paces.anchor(digests), self.seeds[0]
@@ -244,10 +245,10 @@ class Runs:
         uses = needed([each for name in measured for each in self.arms[name].uses], self._commands)
 
         def command() -> list[str]:
-            files = [folder / f"{name}.yaml" for name in measured]
+            files = [folder / name / "recipe.yaml" for name in measured]
             for name, file in zip(measured, files, strict=True):
                 recipe = self._resolved(name, seed, self.model(name, seed))
-                write_lines(file, [dump_recipe(replace(recipe, name=name)).rstrip()])
+                write_lines(file, [dump_recipe(recipe).rstrip()])
             return ["pace", *map(str, files), "--out", str(out)]
 
         after = (*self.start_needs(seed), *self.preparation_names(uses, seed))
