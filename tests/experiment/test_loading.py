@@ -48,8 +48,8 @@ WRONG: dict[str, tuple[Change, str]] = {
     "a reference that trains": (put("arms.more.role", "reference"), r"a reference is a command"),
     "recipe and command": (put("arms.more.command", "elva x {out}"), r"arms\.more has a recipe and a command"),
     "two defaults": (
-        lambda row: [put(f"arms.{a}.default", True)(row) for a in ("more", "mined")] and None,
-        "one is rec",
+        lambda row: [arm.update(default=True) for arm in row["arms"].values()],
+        "arms stage2 and more and mined are each default",
     ),
     "a preparation that isn't": (put("arms.more.uses", ["caption"]), r"names caption, which .*did you mean 'captions'"),
     "an arm that isn't": (put("arms.mined.extends", "mor"), r"arms\.mined\.extends is mor, .*did you mean 'more'"),
@@ -69,8 +69,8 @@ WRONG: dict[str, tuple[Change, str]] = {
     "a word that is taken": (put("data.world.words", {"root": "x"}), r"words\.root is a placeholder that there is"),
     "a setting that isn't": (put("arms.more.settings", ["optimiser.lr=1"]), r"arms\.more on world: .*unknown key"),
     "a contradiction of settings": (
-        put("arms.mined.uses", []),
-        r"arms\.mined on world: .*|hard_negatives needs data\.neg",
+        put("prepare.negatives.setting", "data.triples"),
+        r"arms\.mined on world: .*contrast\.hard_negatives needs data\.negatives",
     ),
     "a recipe that isn't": (put("arms.more.recipe", "tiny/more"), r"arms\.more on world: no recipe 'tiny/more'"),
     "a reading setting that isn't": (put("arms.stage2.read", ["max_sumary=9"]), r"arms\.stage2\.read: .*max_summary"),
