@@ -7,6 +7,7 @@ world -> captions -> start 1, 2 -> negatives -> pace -> elva -> evaluated -> rec
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,7 @@ from elva.experiment.placeholders import command_words, filled, needed, places
 from elva.experiment.plan import Arm, Plan
 from elva.experiment.plan_checks import of_budget
 from elva.experiment.reading import read_otherwise
+from elva.experiment.record import POINTS
 from elva.jobs import Job, Runner
 from elva.model.embedder import checkpoint_folder
 from elva.training.recipe import Recipe, dump_recipe, load_recipe
@@ -194,7 +196,8 @@ class Runs:
 
     def _train_arm(self, name: str, seed: int, updates: int, folder: Path) -> list[str]:
         arm = self.arms[name]
-        settings = (*arm.settings, *of_budget(updates))
+        lines = f"log.every_steps={math.ceil(updates / POINTS)}"  # as many as the curve of a record holds
+        settings = (*arm.settings, *of_budget(updates), lines)
         return self._train(arm.recipe or "", settings, arm.uses, self.model(name, seed), seed, folder)
 
     def _train(
