@@ -16,7 +16,7 @@ from elva.data.world import lexicon
 from elva.data.world.edits import apply, edits
 from elva.data.world.facts import facts
 from elva.data.world.scenes import draw_scene
-from elva.grains import Facts, FactTable, Grain, Lexicon, grain_distance_matrix
+from elva.grains import Facts, FactTable, Grain, Lexicon, grain_distance_matrix, naming
 
 WORLD = lexicon()
 FASHION = Lexicon(
@@ -208,3 +208,22 @@ def test_table_rows_can_be_taken_and_many_pairs_are_fast() -> None:
     assert not matrix.diagonal().any()
     rows = np.array([5, 3])
     assert np.array_equal(table.take(rows).distance(table), matrix[rows])
+
+
+def test_naming_counts_each_value_as_often_as_it_is_said() -> None:
+    words = lexicon()
+    shown = [("shape", "circle"), ("colour", "red"), ("shape", "moon"), ("colour", "red"), ("background", "tan")]
+    grains = [Grain(kind, text) for kind, text in shown]
+    written = [
+        (grains, "red circle left of red moon on tan"),  # all of it
+        (grains, "red circle left of blue moon"),  # one red of two, no background
+        (grains, ""),
+    ]
+    assert naming(written, words) == {"background": (1, 3), "colour": (3, 6), "shape": (4, 6)}
+
+
+def test_naming_knows_a_query_s_words_for_a_value() -> None:
+    words = lexicon()
+    text = "a little violet hut over a red disc"
+    written = [(words.split(text), "small purple house above red circle"), (words.split(text), "red circle")]
+    assert naming(written, words) == {"colour": (3, 4), "relation": (1, 2), "shape": (3, 4), "size": (1, 2)}

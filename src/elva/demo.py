@@ -1,8 +1,6 @@
 """`elva demo`: the whole story on one machine, told by the very commands a user would type.
 
-Jobs run two at a time, one thread each: two processes of one thread beat one of two threads by far at this size.
-A job that finished is not run again while all that went into it is the same (command, recipe, base model, and the
-jobs before it), so a second demo reuses what is there.
+Jobs run two at a time, and a second demo reuses what is there (`elva.jobs`).
 
     world -> captions of the base -> stage 1 -> stage 2 -> mined negatives -> elva -> more_stage2, elva_paper
                                         `-> evaluated after each stage       `-> index, searches, report
@@ -12,21 +10,13 @@ jobs before it), so a second demo reuses what is there.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.live import Live
-from rich.table import Table
 
 from elva import __version__
 from elva.analysis.marks import around, insert
@@ -35,8 +25,8 @@ from elva.analysis.rows import read_results, row_of, write_results, write_result
 from elva.data.world.write import FORMAT
 from elva.data.writing import write_lines
 from elva.errors import InputError
+from elva.jobs import Command, Job, Runner, digest_of
 from elva.model.embedder import checkpoint_folder
-from elva.training.recipe import dump_recipe, load_recipe
 
 ROWS = ("stage1", "stage2", "more_stage2", "elva", "elva_paper")
 EXTRA_ROWS = ("elva_no_rollouts", "control_infonce_rollouts")
@@ -49,30 +39,7 @@ SEARCHES = (
 QUICK = {"stage1": "budget.steps=5", "stage2": "budget.steps=10", "elva": "budget.steps=5"}
 TABLE = "demo"
 """The marks of the table in a document."""
-AT_ONCE = 2
 MRBENCH_TASKS = (0, 3, 4, 7)
-
-Command = Callable[[], list[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One `elva` command of the story.
-
-    Attributes:
-        name: for the screen and the log file.
-        command: the arguments, asked for when the job starts, because some depend on earlier results.
-        needs: names of the jobs that must be done before.
-        leaves: what exists once it is done.
-        folder: what is removed before the job runs on anything else than last time; commands that replace their own
-            output need none.
-    """
-
-    name: str
-    command: Command
-    needs: tuple[str, ...]
-    leaves: Path
-    folder: Path | None = None
 
 
 def run_demo(out: Path, seeds: int = 1, quick: bool = False, table: Path | None = None, extra: bool = False) -> None:
@@ -95,7 +62,8 @@ def run_demo(out: Path, seeds: int = 1, quick: bool = False, table: Path | None 
     started = time.monotonic()
     rows = ROWS + (EXTRA_ROWS if extra else ())
     jobs = _data_jobs(out) + [job for seed in range(seeds) for job in _seed_jobs(out, seed, quick, rows)]
-    _Runner(out, console).run(jobs)
+    everywhere = {"elva": __version__, "world": FORMAT, "base": digest_of(checkpoint_folder("tiny-base"))}
+    Runner(out, console, everywhere).run(jobs)
     results = [_write_seed(out, seed, rows) for seed in range(seeds)]
     shutil.copyfile(out / "seed-0" / "results.json", out / "results.json")
     _write_report(out, rows)
@@ -196,117 +164,6 @@ def _search_jobs(out: Path, model: str) -> list[Job]:
     return jobs
 
 
-class _Runner:
-    """Runs jobs as processes, as many at a time as there are cores for, and shows what each is doing."""
-
-    def __init__(self, out: Path, console: Console) -> None:
-        self._logs, self._console = out / "logs", console
-        self._logs.mkdir(parents=True, exist_ok=True)
-        self._running: dict[str, tuple[subprocess.Popen[bytes], float]] = {}
-        self._seconds: dict[str, float | None] = {}
-        self._everywhere = {"elva": __version__, "world": FORMAT, "base": _digest(checkpoint_folder("tiny-base"))}
-
-    def run(self, jobs: Sequence[Job]) -> dict[str, float | None]:
-        """Every job after those it needs; the first failure, Ctrl-C or SIGTERM stops all.
-
-        Returns:
-            The seconds that each job took, None where what it left was there already.
-        """
-        waiting = {job.name: job for job in jobs}
-        try:
-            with Live(console=self._console, refresh_per_second=2, transient=False) as live:
-                while waiting or self._running:
-                    self._start_ready(waiting)
-                    time.sleep(0.2)
-                    self._collect()
-                    live.update(self._screen(len(jobs)))
-        finally:
-            self._stop()
-        return self._seconds
-
-    def _start_ready(self, waiting: dict[str, Job]) -> None:
-        for job in list(waiting.values()):
-            if len(self._running) >= AT_ONCE:
-                return
-            if not all(need in self._seconds for need in job.needs):
-                continue
-            del waiting[job.name]
-            command = job.command()
-            if self._is_done(job, self._made_from(job, command)):
-                self._seconds[job.name] = None
-                continue
-            self._log(job.name).write_text("", "utf-8")
-            with self._log(job.name).open("ab") as log:
-                # A session of its own: the terminal's Ctrl-C reaches the demo alone, which asks each job to stop once.
-                process = subprocess.Popen(
-                    [sys.executable, "-m", "elva", *command], stdout=log, stderr=log, start_new_session=True
-                )
-            self._running[job.name] = process, time.monotonic()
-
-    def _collect(self) -> None:
-        for name, (process, started) in list(self._running.items()):
-            code = process.poll()
-            if code is None:
-                continue
-            del self._running[name]
-            if code:
-                last = "\n".join(self._log(name).read_text("utf-8", "replace").splitlines()[-5:])
-                raise InputError(f"the demo's job '{name}' failed; its log is {self._log(name)}:\n{last}")
-            stamp = json.loads(self._stamp(name).read_text("utf-8"))
-            write_lines(self._stamp(name), [json.dumps(stamp | {"done": time.time()}, indent=1)])
-            self._seconds[name] = time.monotonic() - started
-            if not self._console.is_terminal:
-                self._console.print(f"{name}: done in {self._seconds[name]:.0f} s")
-
-    def _made_from(self, job: Job, command: list[str]) -> dict[str, Any]:
-        """All that goes into a job. The stamps of the jobs before it differ whenever one of those ran again."""
-        recipe = {}
-        if command[0] == "train":
-            recipe["recipe"] = dump_recipe(load_recipe(command[1], command[2 : command.index("--out")]))
-        needs = {need: self._stamp(need).read_text("utf-8") for need in job.needs}
-        digests = {need: hashlib.sha256(stamp.encode()).hexdigest() for need, stamp in needs.items()}
-        return {"command": command, **recipe, "needs": digests, **self._everywhere}
-
-    def _is_done(self, job: Job, made_from: dict[str, Any]) -> bool:
-        """Whether a job need not run. Where it must, its stamp is begun, and what was made otherwise goes."""
-        path = self._stamp(job.name)
-        begun = path.exists()
-        try:
-            stamp = json.loads(path.read_text("utf-8")) if begun else {}
-        except ValueError:
-            stamp = {}
-        same = isinstance(stamp, dict) and stamp.get("made_from") == made_from
-        if same and stamp.get("done") and job.leaves.exists():
-            return True
-        if begun and not same and job.folder is not None:
-            shutil.rmtree(job.folder, ignore_errors=True)
-        write_lines(path, [json.dumps({"made_from": made_from}, indent=1)])
-        return False
-
-    def _log(self, name: str) -> Path:
-        return self._logs / f"{name.replace(' ', '-')}.log"
-
-    def _stamp(self, name: str) -> Path:
-        return self._log(name).with_suffix(".done")
-
-    def _screen(self, total: int) -> Table:
-        table = Table.grid(padding=(0, 2))
-        table.add_row(f"[bold]{len(self._seconds)}/{total} jobs done[/bold]")
-        for name, seconds in self._seconds.items():
-            table.add_row("[green]✓[/green] " + name, "was there" if seconds is None else f"{seconds:.0f} s")
-        for name, (_, started) in self._running.items():
-            lines = self._log(name).read_text("utf-8", "replace").splitlines()
-            table.add_row(f"… {name}", f"{time.monotonic() - started:.0f} s", lines[-1][:90] if lines else "starting")
-        return table
-
-    def _stop(self) -> None:
-        """Ask what still runs to stop; trainings leave a checkpoint that the next demo resumes."""
-        for process, _ in self._running.values():
-            process.send_signal(signal.SIGTERM)
-        for process, _ in self._running.values():
-            process.wait()
-
-
 def _write_seed(out: Path, seed: int, rows: Sequence[str]) -> dict[str, object]:
     """results.json of one seed, from what each row's evaluation and training left."""
     home = out / f"seed-{seed}"
@@ -342,14 +199,6 @@ def _check_out(out: Path) -> None:
     """Refuse a folder that is no demo: results.json, report.html and more would be written over."""
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "logs" / "world.log").is_file())):
         raise InputError(f"{out} exists and is no demo; choose another folder, or empty this one")
-
-
-def _digest(folder: Path) -> str:
-    """One name for all that a folder of files holds."""
-    digest = hashlib.sha256()
-    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
-        digest.update(f"{path.relative_to(folder)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    return digest.hexdigest()
 
 
 def _say_goodbye(out: Path, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The demo: what is done again and what is not, how it stops, and (long) a few steps of everything."""
+"""The demo: how it stops, what it refuses, and (long) a few steps of everything."""
 
 from __future__ import annotations
 
@@ -11,43 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from elva.demo import Job, _Runner, run_demo
+from elva.demo import run_demo
 from elva.errors import InputError
-
-
-def ran(out: Path, first: str) -> list[str]:
-    """Run three jobs, of which the second needs the first; give those that were not reused."""
-    (out / "first").mkdir(exist_ok=True)
-    jobs = [
-        Job("one", lambda: [first], (), out / "first", out / "first"),
-        Job("two", lambda: ["--version"], ("one",), out),
-        Job("other", lambda: ["--version"], (), out),
-    ]
-    seconds = _Runner(out, Console(quiet=True)).run(jobs)
-    return sorted(name for name, taken in seconds.items() if taken is not None)
-
-
-def test_a_job_that_runs_again_makes_those_that_need_it_run_again(tmp_path: Path) -> None:
-    assert ran(tmp_path, "--version") == ["one", "other", "two"]
-    assert ran(tmp_path, "--version") == []
-    (tmp_path / "first/old").write_text("made by another command")
-    assert ran(tmp_path, "--help") == ["one", "two"]
-    assert not (tmp_path / "first").exists(), "what was made otherwise is not taken up"
-    assert ran(tmp_path, "--help") == []
-    (tmp_path / "logs/one.done").write_text("{half")
-    assert ran(tmp_path, "--help") == ["one", "two"]
-
-
-def test_a_job_that_was_stopped_goes_on_with_what_it_left(tmp_path: Path) -> None:
-    ran(tmp_path, "--version")
-    stamp = json.loads((tmp_path / "logs/one.done").read_text())
-    del stamp["done"]
-    (tmp_path / "logs/one.done").write_text(json.dumps(stamp))
-    (tmp_path / "first/checkpoint").write_text("")
-    assert ran(tmp_path, "--version") == ["one", "two"]
-    assert (tmp_path / "first/checkpoint").exists()
 
 
 def test_ctrl_c_stops_every_job_and_leaves_nothing_half_written(tmp_path: Path) -> None:

@@ -8,12 +8,10 @@ import pytest
 
 from data.published import published
 from elva.data.mbeir import Candidate, MBeir, Query, TaskName, write_pool, write_queries
-from elva.data.world.words import lexicon
 from elva.encoding import Encoding
 from elva.errors import DataErrors, InputError
-from elva.grains import Grain
-from elva.items import Item, Modality
-from elva.training.captions import naming, split_items, write_captions
+from elva.items import Item
+from elva.training.captions import split_items, write_captions
 from elva.training.prepared import candidate_key, query_key, read_captions
 from judging import FakeEncoder
 
@@ -128,28 +126,3 @@ def test_a_killed_captioning_goes_on_where_it_was(world: Path, tmp_path: Path, m
     assert report == write_captions(world, everything, tmp_path / "again.jsonl")
     assert len(everything.asked) == len(writer.asked) + 40
     assert not (tmp_path / "c.jsonl.unfinished").exists()
-
-
-def test_naming_counts_each_value_as_often_as_it_is_said() -> None:
-    words = lexicon()
-    shown = [("shape", "circle"), ("colour", "red"), ("shape", "moon"), ("colour", "red"), ("background", "tan")]
-
-    def looked_at(qid: str, modality: Modality = "image") -> Query:
-        return Query(
-            qid=qid,
-            text=None if modality == "image" else "a red circle",
-            image="x.png",
-            modality=modality,
-            positives=(),
-            negatives=(),
-            task=4,
-            grains=tuple(Grain(kind, text, None, None) for kind, text in shown),
-        )
-
-    captions = {
-        query_key("1:1"): "red circle left of red moon on tan",  # all of it
-        query_key("1:2"): "red circle left of blue moon",  # one red of two, no background
-        query_key("1:3"): "",
-    }
-    queries = [looked_at("1:1"), looked_at("1:2"), looked_at("1:3"), looked_at("1:4", "image,text")]
-    assert naming(queries, captions, words) == {"background": (1, 3), "colour": (3, 6), "shape": (4, 6)}

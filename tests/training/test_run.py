@@ -12,11 +12,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from chain import STAGE3, Chain, untimed
 from elva.data.layout import UNION_TRAIN
 from elva.errors import CheckpointError, DataError, DataErrors, ElvaError, RecipeError
 from elva.model.backbone import Backbone
-from elva.training.recipe import Budget, Contrast, Data, Log, Lora, Model, Optimizer, Recipe, Saving
-from elva.training.run import train
+from elva.training.recipe import Budget, Contrast, Data, Log, Lora, Model, Optimizer, Recipe, Saving, load_recipe
+from elva.training.run import train, updates
 from elva.training.running import RunLock
 from elva.training.session import Session
 from smallest import smallest_embedder
@@ -275,3 +276,24 @@ def test_another_start_model_at_the_same_path_is_refused(interrupted: Recipe, tm
     smallest_embedder(seed=1).save(tmp_path / "start")
     with pytest.raises(CheckpointError, match=r"other inputs.*\n  model\.path: [0-9a-f]+ -> [0-9a-f]+$"):
         train(interrupted, tmp_path / "run", resume=True)
+
+
+def test_runs_advanced_in_turn_do_what_each_does_alone(chain: Chain, tmp_path: Path) -> None:
+    several = "reinforce.policy.updates_per_rollout=2"
+    rows = {
+        "stage2": ["tiny/stage2", chain.model("stage1"), chain.captions],
+        "paper": ["tiny/elva_paper", chain.model("stage2"), chain.captions, chain.negatives, *STAGE3, several],
+    }
+    recipes = {name: load_recipe(row[0], chain.settings(*row[1:])) for name, row in rows.items()}
+    loops = {name: updates(recipe, tmp_path / "in turn" / name) for name, recipe in recipes.items()}
+    made = {name: list[int]() for name in loops}
+    for _ in range(4):
+        for name, loop in loops.items():
+            made[name] += [step for step in [next(loop, 0)] if step]
+    assert made == {"stage2": [1, 1, 1], "paper": [2, 1]}
+    for name, each in recipes.items():
+        train(each, tmp_path / "alone" / name)
+        runs = [tmp_path / how / name for how in ("in turn", "alone")]
+        assert untimed(runs[0]) == untimed(runs[1])
+        ends = [load_file(run / "checkpoints/step-000003/tensors.safetensors") for run in runs]
+        assert [key for key in ends[1] if not torch.equal(ends[0][key], ends[1][key])] == []

@@ -125,7 +125,7 @@ def test_a_team_does_not_write_the_captions_itself(world: Path, start: Path, tmp
         load_recipe("tiny/stage2", [f"data.root={world}"]), smallest_embedder(), tmp_path, {}, False, Team(0, 2)
     )
     with pytest.raises(InputError, match=r"elva caption.*data\.captions=FILE"):
-        train_contrast(session)
+        list(train_contrast(session))
 
 
 SAMPLING = {

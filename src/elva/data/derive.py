@@ -77,7 +77,7 @@ class Derivation:
         for text, products in titles.items():
             alike = {number for one in products for number in self.catalogue.alike(one)}
             dids = self._dids(alike, pool)
-            queries.append(self.text_query(0, text, dids, self._title_grains(products)))
+            queries.append(self.text_query(0, text, dids, self._title_grains(products), self._source(products[0])))
         if split == "train":
             queries += self._whole_sentences(pool, rng)
         return self._task(0, split, queries, self._image_pool(pool))
@@ -120,13 +120,15 @@ class Derivation:
         dataset = self.dataset + (2 if held_out else 1)
         rng = self._rng("multigrain", split)
         sets = self._draw_sets(split, per_product)
-        queries = [self._grain_query(grains, pool, dataset, rng) for grains in sets]
+        queries = [self._grain_query(grains, product, pool, dataset, rng) for grains, product in sets]
         name = TaskName(self.datasets[dataset], 0, split)
         return Task(name, tuple(queries), self._image_pool(pool), split == "train")
 
-    def text_query(self, task: int, text: str, dids: tuple[str, ...], grains: tuple[Grain, ...] = ()) -> Query:
+    def text_query(
+        self, task: int, text: str, dids: tuple[str, ...], grains: tuple[Grain, ...] = (), source: str | None = None
+    ) -> Query:
         """A query of words, with the next free qid."""
-        return Query(self._qid(self.dataset), text, None, "text", dids, (), task, grains)
+        return Query(self._qid(self.dataset), text, None, "text", dids, (), task, grains, source=source)
 
     def image_query(self, task: int, product: Product, dids: tuple[str, ...]) -> Query:
         """A product's image as a query, with the next free qid."""
@@ -142,7 +144,7 @@ class Derivation:
             source=self._source(product),
         )
 
-    def _grain_query(self, grains: Grains, pool: Mask, dataset: int, rng: random.Random) -> Query:
+    def _grain_query(self, grains: Grains, product: Product, pool: Mask, dataset: int, rng: random.Random) -> Query:
         wording = self.vocabulary.draw(grains, rng)
         paraphrase = self.vocabulary.draw_another(wording, grains, rng)
         positives = numbers(self.catalogue.satisfying(grains) & pool)
@@ -157,6 +159,7 @@ class Derivation:
             grains=wording.grains(),
             near_misses=self._near_misses(grains, positives, pool),
             paraphrase=paraphrase if paraphrase != wording.text else None,
+            source=self._source(product),
         )
 
     def _near_misses(self, grains: Grains, positives: Sequence[int], pool: Mask) -> tuple[NearMiss, ...]:
@@ -170,10 +173,10 @@ class Derivation:
             misses += [NearMiss(self._did(n), kind) for n in sorted(drawn)]
         return tuple(misses)
 
-    def _draw_sets(self, split: str, per_product: int) -> list[Grains]:
-        """Sets of grains, none twice: what the thing is and 1 to 3 other kinds of a product."""
+    def _draw_sets(self, split: str, per_product: int) -> list[tuple[Grains, Product]]:
+        """Sets of grains, none twice: what the thing is and 1 to 3 other kinds of a product, the first to have them."""
         rng = self._rng("sets", split)
-        drawn: dict[tuple[tuple[str, str], ...], Grains] = {}
+        drawn: dict[tuple[tuple[str, str], ...], tuple[Grains, Product]] = {}
         for product in self.products(split):
             known = [kind for kind in self.query_kinds if self.vocabulary.adds(product.values, kind)]
             if self.vocabulary.entity not in product.values or not known:
@@ -182,7 +185,7 @@ class Derivation:
                 size = rng.randint(1, min(MOST_OTHER_GRAINS, len(known)))
                 chosen = {self.vocabulary.entity, *rng.sample(known, size)}
                 grains = {kind: v for kind, v in product.values.items() if kind in chosen}
-                drawn.setdefault(tuple(sorted(grains.items())), grains)
+                drawn.setdefault(tuple(sorted(grains.items())), (grains, product))
         return list(drawn.values())
 
     def _whole_sentences(self, pool: Mask, rng: random.Random) -> Iterator[Query]:

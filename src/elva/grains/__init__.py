@@ -10,5 +10,6 @@ from __future__ import annotations
 from elva.grains.distance import FactTable, grain_distance_matrix
 from elva.grains.facts import Facts, Grain
 from elva.grains.lexicon import Lexicon
+from elva.grains.naming import naming
 
-__all__ = ["FactTable", "Facts", "Grain", "Lexicon", "grain_distance_matrix"]
+__all__ = ["FactTable", "Facts", "Grain", "Lexicon", "grain_distance_matrix", "naming"]

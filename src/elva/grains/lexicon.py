@@ -48,6 +48,11 @@ class Lexicon:
             if m.kind not in (HEAD, BREAK)
         )
 
+    def value(self, grain: Grain) -> str:
+        """The value that a grain's words stand for; the words themselves where the lexicon lacks them."""
+        kind, value = self._forms.get(_squeeze(grain.text), ("", ""))
+        return value if kind == grain.kind else grain.text
+
     @property
     def entity_kinds(self) -> tuple[str, ...]:
         """The kinds an entity may carry, without those of the whole scene."""

@@ -14,7 +14,7 @@ the vision tower included. Stages 1 to 3 freeze the tower.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from functools import partial
 
@@ -144,8 +144,8 @@ def _part(picture: Image.Image, width: float, height: float, left: float, top: f
     return picture.resize(picture.size, Image.Resampling.BILINEAR, (x, y, x + wide, y + high))
 
 
-def train_captioner(session: Session) -> None:
-    """Run the loop until the budget is spent."""
+def train_captioner(session: Session) -> Iterator[int]:
+    """Run the loop until the budget is spent; gives the updates of each step, one, when it is done."""
     recipe, embedder = session.recipe, session.embedder
     backbone, processor = embedder.backbone, embedder.processor
     captions = CaptionSet(recipe, session.data()[0])
@@ -170,3 +170,4 @@ def train_captioner(session: Session) -> None:
         loss = -read.logprobs.sum() / tokens
         loss.backward()  # type: ignore[no-untyped-call]
         session.update({"loss": loss.item(), "caption_tokens": tokens.item() / len(pairs)})
+        yield 1

@@ -7,7 +7,6 @@ base model as the writer they are free of labels.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,7 +21,7 @@ from elva.data.mbeir import Candidate, MBeir, Query, TaskName
 from elva.data.opening import open_tasks
 from elva.data.stored import Joined, Numbers, once
 from elva.encoding import Encoder, ModelIdentity, Progress
-from elva.grains import Facts, Lexicon
+from elva.grains import naming
 from elva.items import Item
 from elva.training.prepared import CAPTION_KEYS, candidate_key, query_key, read_captions
 from elva.training.rowfile import require_rowfile
@@ -39,7 +38,7 @@ class CaptionReport:
         truncated: how many of their texts were cut.
         skipped: how many bad rows were left out.
         named: kind -> (grains that the captions name, grains there are), over queries that are a picture alone and
-            list their grains. A value counts wherever in the caption it stands.
+            list their grains.
     """
 
     captions: int
@@ -132,8 +131,9 @@ def write_captions(
             for key, number in zip(keys, which, strict=True)
         )
     written = read_captions(out)
-    queries = (query for name in names for query in data.queries(name) if query_key(query.qid) in written)
-    named = naming(queries, written, data.lexicon())
+    pictures = (query for name in names for query in data.queries(name) if query.modality == "image" and query.grains)
+    told_of = ((query.grains, query_key(query.qid)) for query in pictures)
+    named = naming(((grains, written[key]) for grains, key in told_of if key in written), data.lexicon())
     forced, truncated = (sum(row[name] for row in told) for name in ("forced_ret", "truncated"))
     return CaptionReport(len(which), forced, truncated, skipped, named)
 
@@ -155,30 +155,6 @@ def _written(embedder: Encoder, items: Sequence[Item], progress: Progress | None
     encoding = embedder.embed(items, extraction="generative", progress=progress)
     row = {"captions": encoding.summaries, "forced_ret": encoding.forced_ret, "truncated": encoding.truncated}
     yield json.dumps(row)
-
-
-def naming(queries: Iterable[Query], captions: Mapping[str, str], lexicon: Lexicon) -> dict[str, tuple[int, int]]:
-    """Kind -> (named, there are): see `CaptionReport.named`."""
-    named: Counter[str] = Counter()
-    total: Counter[str] = Counter()
-    for query in queries:
-        if query.modality != "image" or not query.grains:
-            continue
-        written = _values(lexicon.parse(captions[query_key(query.qid)]))
-        there = Counter((grain.kind, grain.text) for grain in query.grains)
-        total.update({kind: 0 for kind, _ in there})
-        for (kind, text), count in there.items():
-            total[kind] += count
-            named[kind] += min(count, written[kind, text])
-    return {kind: (named[kind], count) for kind, count in sorted(total.items())}
-
-
-def _values(facts: Facts) -> Counter[tuple[str, str]]:
-    """How often each (kind, value) is stated."""
-    stated = Counter((kind, value) for entity in facts.entities for kind, value in entity.items())
-    stated.update(facts.scene.items())
-    stated.update(("relation", value) for _, value, _ in facts.relations)
-    return stated
 
 
 def _without_instruction(item: Item) -> Item:

@@ -182,8 +182,8 @@ def _groups(sub_tasks: Iterable[Numbers], asked: Numbers) -> list[Numbers]:
     return sorted((group for group in groups if len(group)), key=lambda group: int(group[0]))
 
 
-def train_contrast(session: Session) -> None:
-    """Run the loop until the budget is spent."""
+def train_contrast(session: Session) -> Iterator[int]:
+    """Run the loop until the budget is spent; gives the updates of each step, one, when it is done."""
     recipe, contrast = session.recipe, session.recipe.contrast
     writes = recipe.extraction == "generative" and recipe.data.captions is None
     if writes and session.team.size > 1:
@@ -206,6 +206,7 @@ def train_contrast(session: Session) -> None:
         if log_scale is not None:
             with torch.no_grad():  # in the loss, a bound would hold it for ever
                 log_scale.clamp_(max=-math.log(COLDEST))
+        yield 1
 
 
 def learn(session: Session, library: PreparedItems, batch: Batch, temperature: float | Tensor) -> dict[str, float]:

@@ -40,7 +40,7 @@ from elva.training.settings import (
     Saving,
     Weights,
 )
-from elva.training.strict import Place, Typed, build, merge, read_layer
+from elva.training.strict import Place, build, merge, read_layer, typed_layer
 
 __all__ = [
     "Budget",
@@ -66,7 +66,9 @@ __all__ = [
     "find_recipe",
     "launch_lines",
     "load_recipe",
+    "packaged_files",
     "packaged_recipes",
+    "read_yaml",
     "recipe_hash",
 ]
 
@@ -97,7 +99,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         RecipeError: no such recipe, an unknown key, a wrong type, a contradiction.
     """
     file = find_recipe(path)
-    layers = [*_file_layers(file, ()), _override_layer(overrides)]
+    layers = [*_file_layers(file, ()), typed_layer(Recipe, overrides, COMMAND_LINE)]
     merged: dict[str, Any] = {}
     for layer in layers:
         merged = merge(merged, layer)
@@ -153,9 +155,14 @@ def find_recipe(name: str | Path) -> Path:
 
 def packaged_recipes() -> dict[str, Path]:
     """Every packaged recipe: its name ("tiny/stage2") and its file."""
+    return packaged_files("recipes")
+
+
+def packaged_files(name: str) -> dict[str, Path]:
+    """Every YAML file of a folder that comes with the package: its name without the ending, and the file."""
     package = Path(__file__).parents[1]
-    checkout = package.parents[1] / "recipes"  # in a checkout the recipes lie beside src/
-    folder = checkout if package.parent.name == "src" else package / "recipes"
+    checkout = package.parents[1] / name  # in a checkout the folder lies beside src/
+    folder = checkout if package.parent.name == "src" else package / name
     files = sorted(folder.rglob("*.yaml"))
     return {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
 
@@ -170,7 +177,7 @@ def _file_layers(file: Path, seen: tuple[Path, ...]) -> list[dict[str, Any]]:
     """The recipe's own layer on top of those it extends, lowest first."""
     if file.resolve() in seen:
         raise RecipeError(f"{file}: extends itself, through {seen[-1]}")
-    mapping = _read_yaml(file)
+    mapping = read_yaml(file)
     parent = mapping.pop("extends", None)
     layer = read_layer(Recipe, mapping, str(file))
     if parent is None:
@@ -181,7 +188,8 @@ def _file_layers(file: Path, seen: tuple[Path, ...]) -> list[dict[str, Any]]:
     return [*_file_layers(parent_file, (*seen, file.resolve())), layer]
 
 
-def _read_yaml(file: Path) -> dict[Any, Any]:
+def read_yaml(file: Path) -> dict[Any, Any]:
+    """The mapping of a YAML file; RecipeError for anything else."""
     try:
         mapping = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -189,19 +197,6 @@ def _read_yaml(file: Path) -> dict[Any, Any]:
     if not isinstance(mapping, dict):
         raise RecipeError(f"{file}: expected settings as 'key: value', found {mapping!r}")
     return mapping
-
-
-def _override_layer(overrides: Sequence[str]) -> dict[str, Any]:
-    layer: dict[str, Any] = {}
-    for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals or not key:
-            raise RecipeError(f"{COMMAND_LINE}: '{override}' is no key=value pair")
-        nested: Any = Typed(text)
-        for part in reversed(key.strip().split(".")):
-            nested = {part: nested}
-        layer = merge(layer, read_layer(Recipe, nested, COMMAND_LINE))
-    return layer
 
 
 def _plain(value: Any) -> Any:

@@ -58,8 +58,8 @@ EXPLANATION = (
 )
 
 
-def train_reinforce(session: Session) -> None:
-    """Run the loop until the budget is spent."""
+def train_reinforce(session: Session) -> Iterator[int]:
+    """Run the loop until the budget is spent; gives the updates of each step when they are done."""
     recipe, stage = session.recipe, session.recipe.reinforce
     root, names = session.data()
     data = SceneSource(recipe, root, names)
@@ -72,6 +72,7 @@ def train_reinforce(session: Session) -> None:
     for step in session.steps(data.scenes_per_epoch, stage.policy.updates_per_rollout):
         for metrics in lesson.gradients(data.scene(step), step):
             session.update(metrics)
+        yield step.updates
 
 
 class Lesson:

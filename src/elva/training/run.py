@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Generator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,13 +90,32 @@ def train(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu") 
         session = Session(recipe, embedder, out, inputs, resume, team)
         for sentence in filter(None, (embedder.processor.told, warning)):
             session.say(sentence)
-        LOOPS[recipe.stage](session)
+        for _ in LOOPS[recipe.stage](session):
+            pass
         result = RunResult(out / "model", session.steps_done, session.seconds, not session.stopped)
         trained = gathered(embedder.backbone.trainable_parameters(), team)
         if team.leads:
             _publish(recipe, result, embedder, trained)
     team.leave()
     return result
+
+
+def updates(recipe: Recipe, out: Path) -> Generator[int, None, None]:
+    """The steps of a run one by one, for who advances several runs in turn in one process.
+
+    What `train` does between loading and the last step, on the CPU, without a bar, and nothing is published.
+
+    Args:
+        recipe: what to do.
+        out: gets metrics.jsonl, and checkpoints where they are due.
+
+    Yields:
+        How many updates of the weights the step just done was: loading comes before the first.
+    """
+    embedder = _embedder(recipe, "cpu")
+    _open_training(recipe, embedder)
+    with open(os.devnull, "w") as nowhere:
+        yield from LOOPS[recipe.stage](Session(recipe, embedder, out, {}, resume=False, voice=nowhere))
 
 
 def _publish(recipe: Recipe, result: RunResult, embedder: Embedder, trained: Mapping[str, Tensor]) -> None:

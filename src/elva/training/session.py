@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import torch
@@ -66,6 +67,7 @@ class Session:
         inputs: digests of what the run reads, by setting: a checkpoint of other inputs is refused.
         resume: go on from the newest checkpoint, if there is one.
         team: the processes that train together.
+        voice: where it speaks: stderr unless given.
 
     Attributes:
         recipe: what is trained, and how.
@@ -83,13 +85,15 @@ class Session:
         inputs: Mapping[str, str],
         resume: bool,
         team: Team | None = None,
+        voice: TextIO | None = None,
     ) -> None:
         self.recipe, self.embedder, self.team = recipe, embedder, team or Team()
         self._out, self._inputs = out, inputs
         self._trained: dict[str, nn.Parameter] = embedder.backbone.trainable_parameters()
         self._common: list[nn.Parameter] = []
         self._library: PreparedItems | None = None
-        self._voice = sys.stderr if self.team.leads else open(os.devnull, "w")  # noqa: SIM115  # for the whole run
+        own = sys.stderr if self.team.leads else open(os.devnull, "w")  # noqa: SIM115  # for the whole run
+        self._voice = voice or own
         self._console = Console(file=self._voice)
         self._log: MetricsLog | None = None
         self.steps_done, self.seconds, self.stopped = 0, 0.0, False

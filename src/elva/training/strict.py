@@ -1,7 +1,8 @@
 """From nested mappings to a tree of frozen dataclasses, with errors that name source and key.
 
 A setting is a dataclass field annotated as `Annotated[type, "what it does", Bounds(...)]`; a field
-whose type is itself such a dataclass is a section. Mappings come in layers (files, then the command
+whose type is itself such a dataclass is a section, `tuple[Section, ...]` a list of them and `Mapping[str, Section]`
+sections by name. Mappings come in layers (files, then the command
 line): each layer is checked and converted by itself, so that an error names the layer it stands in,
 and only then are the layers merged and built.
 """
@@ -9,7 +10,7 @@ and only then are the layers merged and built.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -84,6 +85,10 @@ class Place:
     def below(self, name: str) -> Place:
         """The place of a key inside this section."""
         return Place(self.source, self.root, f"{self.key}.{name}" if self.key else name)
+
+    def at(self, position: int) -> Place:
+        """The place of an entry of this list, counted from 0."""
+        return Place(self.source, self.root, f"{self.key}[{position}]")
 
     def error(self, message: str) -> RecipeError:
         """A RecipeError that starts with the source."""
@@ -184,10 +189,39 @@ def build(tree: type[Tree], layer: Mapping[str, Any], place: Place) -> Tree:
             given = {} if value is MISSING else value
             values[name] = build(setting.section, given, place.below(name))
         elif value is not MISSING:
-            values[name] = value
+            values[name] = _built(setting.kind, value, place.below(name))
         elif setting.default is MISSING:
             raise place.error(f"{place.below(name).key} is missing: {setting.doc}")
     return tree(**values)
+
+
+def _built(kind: Any, value: Any, place: Place) -> Any:
+    """A checked value, the sections inside lists and named entries built."""
+    kind = options(kind)[0]
+    inner = get_args(kind)
+    if get_origin(kind) is tuple and isinstance(value, tuple):
+        return tuple(_built(inner[0], item, place.at(number)) for number, item in enumerate(value))
+    if get_origin(kind) is Mapping and isinstance(value, Mapping):
+        return {name: _built(inner[1], item, place.below(name)) for name, item in value.items()}
+    return build(kind, value, place) if is_dataclass(kind) and isinstance(value, Mapping) else value  # type: ignore[arg-type]
+
+
+def typed_layer(tree: type, pairs: Sequence[str], source: str) -> dict[str, Any]:
+    """One layer from "key=value" pairs with dotted keys and YAML values; later ones lie on top.
+
+    Raises:
+        RecipeError: no pair, an unknown key, or a value of the wrong type; begins with the source.
+    """
+    layer: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise RecipeError(f"{source}: '{pair}' is no key=value pair")
+        nested: Any = Typed(text)
+        for part in reversed(key.strip().split(".")):
+            nested = {part: nested}
+        layer = merge(layer, read_layer(tree, nested, source))
+    return layer
 
 
 def describe(kind: Any, bounds: Bounds | None = None) -> str:
@@ -208,6 +242,8 @@ def _describe_one(kind: Any) -> str:
         if Ellipsis in inner:
             return f"a list ([a, b]) of {_PLURAL.get(inner[0]) or _describe_one(inner[0])}"
         return f"a list of {len(inner)} {_PLURAL[inner[0]]}"
+    if get_origin(kind) is Mapping:
+        return f"entries 'name: value', each {describe(get_args(kind)[1])}"
     return _NAMES[kind]
 
 
@@ -255,6 +291,11 @@ def _convert_one(kind: Any, value: Any, bounds: Bounds, place: Place) -> Any:
         return next((c for c in get_args(kind) if c == value and type(c) is type(value)), MISSING)
     if get_origin(kind) is tuple:
         return _convert_list(get_args(kind), value, bounds, place)
+    if get_origin(kind) is Mapping:
+        if not isinstance(value, Mapping):
+            return MISSING
+        inner = get_args(kind)[1]
+        return {str(name): _convert(inner, item, bounds, place.below(str(name))) for name, item in value.items()}
     if kind in (int, float):
         return _number(kind, value)
     return value if type(value) is kind else MISSING
@@ -264,10 +305,7 @@ def _convert_list(inner: tuple[Any, ...], value: Any, bounds: Bounds, place: Pla
     open_ended = Ellipsis in inner
     if not isinstance(value, list) or (not open_ended and len(value) != len(inner)):
         return MISSING
-    return tuple(
-        _convert(inner[0], item, bounds, Place(place.source, place.root, f"{place.key}[{position}]"))
-        for position, item in enumerate(value)
-    )
+    return tuple(_convert(inner[0], item, bounds, place.at(position)) for position, item in enumerate(value))
 
 
 def _number(kind: type, value: Any) -> Any:

@@ -1,0 +1,1 @@
+"""Experiments: many forms of training, each with several seeds, at equal budget."""

@@ -1,0 +1,123 @@
+"""From what a run left (evaluation, run.json, metrics.jsonl) to its record."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from elva.data.mbeir import MBeir, Query
+from elva.errors import InputError
+from elva.evaluation.metrics import MEASURES
+from elva.experiment.record import POINTS, GrainRow
+from elva.grains import naming
+from elva.index.folder import EVALUATION, read_jsonl, read_meta, reading
+
+CURVE = (
+    *("step", "seconds", "loss", "gradient_norm", "infonce", "in_batch_accuracy", "lm_loss"),
+    *("reward/total", "reward/listwise", "positive_rank", "kl", "summary_length", "missing_ret_rate"),
+)
+"""The metrics that a curve keeps, where a stage logs them."""
+
+
+def judgement(root: Path, evaluation: Path) -> dict[str, Any]:
+    """The part of a record that an evaluation tells.
+
+    Args:
+        root: the data that were judged on.
+        evaluation: the folder that `elva evaluate` left.
+
+    Raises:
+        FolderError: it is no evaluation, or damaged.
+        InputError: it is of other queries than the root holds.
+    """
+    row = read_meta(evaluation, EVALUATION)
+    data = MBeir.open(root)
+    with reading(evaluation / EVALUATION.marker, EVALUATION):
+        ranks = {task: _by_qid(each["qids"], each["best_positive"]) for task, each in row["ranks"].items()}
+        told = {key: row[key] for key in ("split", "paraphrase_distance", "missing_ret")}
+        mean = {key: row["mean"][key] for key in MEASURES}
+        grains = {kind: GrainRow(**each) for kind, each in row["grains"].items()}
+    queries = {task: _queries(data, str(told["split"]), task, list(each), evaluation) for task, each in ranks.items()}
+    return {
+        **told,
+        "ranks": {task: tuple(each.values()) for task, each in ranks.items()},
+        "clusters": clusters({task: [query.source for query in each] for task, each in queries.items()}),
+        "mean": mean,
+        "grains": grains,
+        "named": _named(data, queries, evaluation),
+    }
+
+
+def training(run: Path) -> dict[str, Any]:
+    """The part of a record that a finished training tells: updates, seconds and curve.
+
+    Raises:
+        InputError: run.json or metrics.jsonl is missing or damaged.
+    """
+    try:
+        row = json.loads((run / "run.json").read_text("utf-8"))
+        points = thinned(read_jsonl(run / "metrics.jsonl"))
+        curve = tuple({key: point[key] for key in CURVE if key in point} for point in points)
+        return {"updates": row["updates"], "seconds": row["train_seconds"], "curve": curve}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{run} is no finished training ({error}); remove the folder and start again") from error
+
+
+def thinned(points: Sequence[Mapping[str, Any]], most: int = POINTS) -> list[Mapping[str, Any]]:
+    """At most so many of the points, evenly spread, the first and the last among them."""
+    if len(points) <= most:
+        return list(points)
+    return [points[round(place * (len(points) - 1) / (most - 1))] for place in range(most)]
+
+
+def clusters(sources: Mapping[str, Sequence[str | None]]) -> dict[str, tuple[int, ...]] | None:
+    """Numbers of the things that queries are of: equal ones must be drawn together when queries are drawn again.
+
+    Args:
+        sources: task -> what each query was made from (a product, a scene), None where that isn't known.
+
+    Returns:
+        task -> a number per query, equal for equal sources in all tasks; None where no two queries share one.
+    """
+    counts = Counter(source for each in sources.values() for source in each if source is not None)
+    if not any(count > 1 for count in counts.values()):
+        return None
+    numbers: dict[object, int] = {}
+    return {
+        task: tuple(
+            numbers.setdefault((task, place) if source is None else source, len(numbers))
+            for place, source in enumerate(each)
+        )
+        for task, each in sources.items()
+    }
+
+
+def _by_qid(qids: Sequence[str], ranks: Sequence[int | None]) -> dict[str, int | None]:
+    return dict(sorted(zip(qids, ranks, strict=True)))
+
+
+def _queries(data: MBeir, split: str, task: str, qids: Sequence[str], evaluation: Path) -> list[Query]:
+    names = {str(name): name for name in data.tasks(split)}
+    held = {query.qid: query for query in data.queries(names[task])} if task in names else {}
+    if any(qid not in held for qid in qids):
+        raise InputError(f"{evaluation} judges queries of {task} that {data.root} does not hold; judge these data")
+    return [held[qid] for qid in qids]
+
+
+def _named(data: MBeir, queries: Mapping[str, Sequence[Query]], evaluation: Path) -> dict[str, tuple[int, int]]:
+    """Kind -> (grains of the queries that their summaries name, grains there are); empty where nothing was written."""
+    path = evaluation / "summaries.jsonl"
+    rows = read_jsonl(path) if path.exists() else []
+    summaries = {row["id"]: row["summary"] for row in rows if row["kind"] == "query"}
+    if not any(summaries.values()):
+        return {}
+
+    def written() -> Iterator[tuple[Any, str]]:
+        for query in (query for each in queries.values() for query in each):
+            if query.grains and query.qid in summaries:
+                yield query.grains, summaries[query.qid]
+
+    return naming(written(), data.lexicon())

@@ -1,0 +1,35 @@
+"""What a record is made of: curves, and which queries belong together."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+from elva.evaluation.mbeir import evaluate
+from elva.experiment.collect import clusters, judgement, thinned
+from judging import FakeEncoder
+
+
+def test_a_long_curve_keeps_its_ends_and_is_spread_evenly() -> None:
+    points = [{"step": step} for step in range(600)]
+    kept = [point["step"] for point in thinned(points)]
+    assert (len(kept), kept[0], kept[-1]) == (60, 0, 599)
+    assert {after - before for before, after in pairwise(kept)} <= {10, 11}
+    assert thinned(points[:60]) == points[:60]
+
+
+def test_queries_of_one_product_share_a_number_in_all_tasks() -> None:
+    sources = {"t0": ["a", "b", "a", None, None], "t3": ["b", "c"]}
+    assert clusters(sources) == {"t0": (0, 1, 0, 2, 3), "t3": (1, 4)}
+    assert clusters({"t0": ["a", "b", None], "t3": [None]}) is None, "nothing is shared"
+
+
+def test_an_evaluation_is_told_by_qid_with_the_scenes_that_queries_share(world: Path, tmp_path: Path) -> None:
+    results = evaluate(world, FakeEncoder(), out=tmp_path / "e", split="test", datasets=["mrbench"], tasks=[3, 4])
+    told = judgement(world, tmp_path / "e")
+    assert told["split"] == "test"
+    for task, each in results.row["ranks"].items():
+        ranks = dict(zip(each["qids"], each["best_positive"], strict=True))
+        assert told["ranks"][task] == tuple(ranks[qid] for qid in sorted(ranks))
+    first, second = told["clusters"].values()
+    assert sorted(first) == sorted(second) == list(range(7)), "both tasks ask with the same seven pictures"

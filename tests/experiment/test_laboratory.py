@@ -1,0 +1,61 @@
+"""`elva experiment` from end to end, on the smallest world."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from elva.errors import InputError
+from elva.experiment.laboratory import Choice, run_experiment
+from elva.experiment.record import read_record
+from experiment.small import plan_row, start_forked, written
+
+
+class Started:
+    """Starts jobs, and remembers which."""
+
+    def __init__(self) -> None:
+        torch.set_num_threads(1)
+        self.names: list[str] = []
+
+    def __call__(self, command: Sequence[str], log: Path) -> int:
+        self.names.append(log.stem)
+        return start_forked(command, log)
+
+
+def test_arms_and_seeds_leave_their_records_and_what_is_done_is_not_done_again(tmp_path: Path) -> None:
+    plan, out, results = written(tmp_path, plan_row()), tmp_path / "lab", tmp_path / "results"
+    started = Started()
+    assert run_experiment(plan, out, results, Choice(arms=["stage2", "more"]), start=started) == 4
+    runs = {path.name for path in results.rglob("*-s*.json")}
+    assert runs == {"stage2-s0.json", "stage2-s1.json", "more-s0.json", "more-s1.json"}
+    trained = read_record(results / "small/world/more-s0.json")
+    kept = json.loads((results / "small/pace.json").read_text())["world"]
+    pace = kept["arms"]["more"]["seconds_per_update"]
+    assert (trained.seconds_per_update, trained.preparation_seconds) == (pace, 0.0)
+    assert trained.updates == int(0.4 / pace), "captions are the start's, so nobody is charged for them"
+    assert [point["step"] for point in trained.curve][:3] == [0, 1, 2]
+    assert {task: len(ranks) for task, ranks in trained.ranks.items()} == {
+        "mrbench_task0_val": 2,
+        "mrbench_task3_val": 2,
+    }
+    start = read_record(results / "small/world/stage2-s1.json")
+    assert (start.updates, start.seconds, start.budget_seconds, start.recipe) == (0, 0.0, None, "")
+    assert start.named["colour"][1] > 0
+
+    # one run is lost, one is cut off, and an arm joins
+    (out / "world/seed-1/arms/more/model/config.json").unlink()
+    (results / "small/world/stage2-s0.json").unlink()
+    again = Started()
+    with pytest.raises(InputError, match=r"(?s)job 'world s0 mined' failed.*a budget of 0\.4 s less"):
+        run_experiment(plan, out, results, Choice(seeds=[0]), start=again)
+    assert again.names == ["world-s0-prepare-negatives", "world-pace"]
+    assert (results / "small/world/stage2-s0.json").exists(), "a record is written again without its run"
+    third = Started()
+    run_experiment(plan, out, results, Choice(arms=["stage2", "more"]), start=third)
+    assert third.names == ["world-s1-more", "world-s1-more-judged"]
+    assert json.loads((results / "small/pace.json").read_text())["world"]["arms"]["more"] == kept["arms"]["more"]
