@@ -202,7 +202,7 @@ class Bench:
 
         def once() -> None:
             self._embedder.backbone.zero_grad(set_to_none=True)
-            for _ in lesson.gradients(scene, step):
+            for _ in lesson.gradients([scene], step):
                 pass
 
         return once
@@ -227,7 +227,7 @@ class Bench:
 
     def _scene(self, name: str, number: int, draw: int) -> Scene:
         """Of the queries of this number, with the negatives of this draw."""
-        scene = self._sources[name].scene(_step(number, draw))
+        scene = self._sources[name].scenes(_step(number, draw))[0]
         self._library.take(scene.items)
         return scene
 

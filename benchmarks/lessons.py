@@ -72,12 +72,12 @@ class Lessons:
 
     def scene(self, number: int) -> Scene:
         """That of a step."""
-        scene = self._source.scene(self._step(number))
+        (scene,) = self._source.scenes(self._step(number))
         return scene if self._pool is None else crowded(scene, self._pool, number)
 
     def gradients(self, number: int) -> dict[str, float]:
         """The metrics of a step, whose gradient then lies in the weights."""
-        return next(self._lesson.gradients(self.scene(number), self._step(number)))
+        return next(self._lesson.gradients([self.scene(number)], self._step(number)))
 
     def forget(self) -> None:
         """No gradient lies in the weights."""

@@ -15,7 +15,7 @@ from elva.training import reinforce
 from elva.training.judge import judge, learning
 from elva.training.prepared import PreparedItems
 from elva.training.recipe import Recipe, load_recipe
-from elva.training.reinforce import Lesson, Reader, _reference, _write
+from elva.training.reinforce import Lesson, Reader, Sampled, _reference
 from elva.training.session import Session, Step
 from ranking import order, scene
 
@@ -63,7 +63,7 @@ def test_reading_in_parts_gives_the_gradient_of_the_whole(
     embedder.backbone.open_training("language_model")
     at_once, parted = recipe(world, objective), recipe(world, objective, f"reinforce.items_per_forward={size}")
     session = Session(at_once, embedder, tmp_path / "w", {}, resume=False)
-    written = _write(session, library, scene().keys, step())
+    written = Sampled(session, library, [scene()], step()).written(scene().keys)
     whole_loss, whole = gradients(embedder, library, at_once, written, tmp_path / "a")
     parts_loss, found = gradients(embedder, library, parted, written, tmp_path / "b")
     assert parts_loss == pytest.approx(whole_loss, abs=1e-5)
@@ -88,7 +88,7 @@ def test_what_sampling_read_gives_the_gradient_of_reading_first(
 
     for reader in (Reader, Forgetful):
         monkeypatch.setattr(reinforce, "Reader", reader)
-        next(Lesson(session, library).gradients(scene(), step()))
+        next(Lesson(session, library).gradients([scene()], step()))
         weights = embedder.backbone.trainable_parameters().values()
         found.append(torch.cat([each.grad.flatten() for each in weights if each.grad is not None]))
         embedder.backbone.zero_grad(set_to_none=True)
@@ -101,7 +101,7 @@ def test_a_reader_that_does_not_learn_holds_no_gradient(
 ) -> None:
     embedder.backbone.open_training("language_model")
     session = Session(recipe(world, "policy"), embedder, tmp_path, {}, resume=False)
-    written = _write(session, library, scene().keys, step())
+    written = Sampled(session, library, [scene()], step()).written(scene().keys)
     reader = Reader(embedder.backbone, session, library, scene().keys, written, learns=False)
     assert not reader.rollouts.logprobs.requires_grad
     torch.testing.assert_close(reader.rollouts.logprobs, written.logprobs, atol=1e-5, rtol=0)
@@ -109,7 +109,7 @@ def test_a_reader_that_does_not_learn_holds_no_gradient(
 
 def test_the_own_caption_stands_last(embedder: Embedder, library: PreparedItems, world: Path, tmp_path: Path) -> None:
     session = Session(recipe(world, "order"), embedder, tmp_path, {}, resume=False)
-    written = _write(session, library, scene().keys, step())
+    written = Sampled(session, library, [scene()], step()).written(scene().keys)
     assert written.tokens.shape[1] == 3
     ids = embedder.processor.summary_ids("red circle")
     assert written.tokens[0, -1][: len(ids)].tolist() == ids
@@ -121,7 +121,7 @@ def test_the_own_caption_is_read_at_temperature_1_and_the_samples_at_theirs(
     hot = recipe(world, "order", "reinforce.rollouts.temperature=2.0")
     session = Session(hot, embedder, tmp_path, {}, resume=False)
     keys = scene().keys
-    written = _write(session, library, keys, step())
+    written = Sampled(session, library, [scene()], step()).written(keys)
     read = Reader(embedder.backbone, session, library, keys, written).rollouts
     plain, tempered = (
         replay(embedder.backbone, embedder.processor, library.prefix(keys), written, heat) for heat in (1.0, 2.0)
@@ -149,7 +149,7 @@ def test_the_reference_reads_prompts_with_its_own_weights_too(
     embedder.backbone.open_training("language_model")
     reference = _reference(embedder.backbone, needed=True)
     session = Session(recipe(world, "policy"), embedder, tmp_path, {}, resume=False)
-    written = _write(session, library, scene().keys, step())
+    written = Sampled(session, library, [scene()], step()).written(scene().keys)
     found = []
     for _ in range(2):
         with reference(embedder.backbone) as frozen:
@@ -172,7 +172,7 @@ def test_what_no_gradient_needs_is_not_read_again(
     cut = recipe(world, "policy", "reinforce.policy.gradient_negatives=0")
     session = Session(cut, embedder, tmp_path, {}, resume=False)
     keys = [scene().keys[place] for place in library.reading_order(scene().keys)]
-    written = _write(session, library, keys, step())
+    written = Sampled(session, library, [scene()], step()).written(keys)
     in_scene = [keys.index(key) for key in scene().keys]
     counted = learning(cut, scene(), written.rows(torch.tensor(in_scene)))
     reader = Reader(embedder.backbone, session, library, keys, written)
@@ -190,7 +190,7 @@ def test_what_no_gradient_needs_is_not_read_again(
             super().__init__(backbone, session, library, keys, *rest, **options)
 
     monkeypatch.setattr(reinforce, "Reader", Watched)
-    (metrics,) = Lesson(session, library).gradients(scene(), step())
+    (metrics,) = Lesson(session, library).gradients([scene()], step())
     needed = {*keys} - {scene().keys[4]}  # the third candidate is nobody's positive
     assert len(seen) == 2, "by the reference and by the policy"
     assert all({*each} == needed and len(each) == len(needed) for each in seen)

@@ -57,7 +57,7 @@ def source(
 
 
 def scene(found: SceneSource, number: int) -> Scene:
-    return found.scene(Step(number, np.random.default_rng([0, number]), torch.Generator()))
+    return found.scenes(Step(number, np.random.default_rng([0, number]), torch.Generator()))[0]
 
 
 def sets(found: Scene) -> dict[str, list[str]]:

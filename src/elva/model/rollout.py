@@ -55,6 +55,14 @@ class Rollouts:
         """Those of some items, in this order."""
         return Rollouts(*(getattr(self, name)[rows] for name in self.__slots__))
 
+    def columns(self, columns: Tensor) -> Rollouts:
+        """Those of some of the G, given as (G,) bool."""
+        return Rollouts(*(getattr(self, name)[:, columns] for name in self.__slots__))
+
+    def repeated(self, groups: int) -> Rollouts:
+        """The one summary of each item, so many times on the G axis."""
+        return Rollouts(*(getattr(self, name).repeat_interleave(groups, 1) for name in self.__slots__))
+
     def trimmed(self) -> Rollouts:
         """The same without the places that no summary reaches."""
         width = int(self.mask.sum(-1).max())
@@ -150,7 +158,7 @@ def sample(
             writing.keep(busy)
     longest = step + 1
     tokens, mask = tokens[..., :longest], torch.arange(longest, device=device) < lengths.unsqueeze(-1)
-    ends = _read_words(backbone, tokens, mask) if bottleneck == "words" else F.normalize(embeddings, dim=-1)
+    ends = read_words(backbone, tokens, mask) if bottleneck == "words" else F.normalize(embeddings, dim=-1)
     return Rollouts(tokens, mask, lengths == limit, logprobs[..., :longest], ends)
 
 
@@ -208,7 +216,7 @@ def replay(
     if reads_ret:
         ends = F.normalize(states[len(needed[0]) :].float(), dim=-1).view(batch, groups, -1)
     elif embed:
-        ends = _read_words(backbone, rollouts.tokens, rollouts.mask)
+        ends = read_words(backbone, rollouts.tokens, rollouts.mask)
     return replace(rollouts, logprobs=logprobs, embeddings=ends)
 
 
@@ -241,20 +249,25 @@ def read_one_word(backbone: Backbone, prefix: Prefix) -> Tensor:
     return F.normalize(hidden[:, -1].float(), dim=-1)
 
 
-def _read_words(backbone: Backbone, tokens: Tensor, mask: Tensor) -> Tensor:
+def read_words(backbone: Backbone, tokens: Tensor, mask: Tensor) -> Tensor:
     """Unit vectors (B, G, D) of the states at [RET] behind the words of a summary, without the item they are about.
+
+    What `bottleneck: words` reads: the item is needed for writing alone.
 
     Args:
         backbone: the policy.
         tokens: (B, G, T) summaries, [RET] last.
         mask: (B, G, T) bool, True on tokens.
     """
-    alone, live = tokens.flatten(0, 1), mask.flatten(0, 1)
-    places = torch.arange(tokens.shape[-1], device=tokens.device).expand(3, len(alone), -1)
-    hidden = backbone.language(backbone.embed(alone), places, Causal(live))
+    # Equal summaries are read once: a policy that is sure of itself writes the same words again and again.
+    rows = (tokens + 1).where(mask, 0).flatten(0, 1)
+    different, which = torch.unique(rows, dim=0, return_inverse=True)
+    live = different > 0
+    places = torch.arange(tokens.shape[-1], device=tokens.device).expand(3, len(different), -1)
+    hidden = backbone.language(backbone.embed((different - 1).clamp_min(0)), places, Causal(live))
     last = (live.sum(-1) - 1)[:, None, None].expand(-1, -1, hidden.shape[-1])
     ends = hidden.gather(1, last).squeeze(1).float()
-    return F.normalize(ends, dim=-1).view(*tokens.shape[:2], -1)
+    return F.normalize(ends, dim=-1)[which].view(*tokens.shape[:2], -1)
 
 
 def _scores(logits: Tensor, banned: Tensor, temperature: float | Tensor) -> Tensor:

@@ -31,6 +31,7 @@ def judge(
     order: GrainOrder | None,
     max_new_tokens: int,
     counted: Tensor | None = None,
+    speaking: Tensor | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss of one step, from embeddings and log-probabilities alone, and what is logged.
 
@@ -44,6 +45,7 @@ def judge(
         order: h between candidates, where `weights.order` needs it.
         max_new_tokens: longest summary that could be sampled.
         counted: from `learning`: the summaries that the policy's gradient is of; None for all.
+        speaking: (Q + C,) bool: whose own captions the language-model loss counts; None for all.
     """
     stage, weights, device = recipe.reinforce, recipe.reinforce.weights, read.embeddings.device
     sets, ignore = scene.sets.to(device), scene.ignore.to(device)
@@ -54,16 +56,17 @@ def judge(
     reward = reward_total(own, **_reward_settings(recipe))
     metrics = _ranking_metrics(own, reward)
     if groups:
-        metrics |= _writing_metrics(first.mask[:, :groups], first.forced[:, :groups])
+        writers = slice(None) if stage.rollouts.of == "all" else slice(asked)
+        metrics |= _writing_metrics(first.mask[writers, :groups], first.forced[writers, :groups])
     loss = torch.zeros((), device=device)
     if weights.policy:
-        pairs = summaries(scene).to(device)
+        pairs = summaries(scene)[:, : None if stage.rollouts.of == "all" else 1].to(device)
         frozen = None if reference is None else reference[pairs][:, :, :groups]
         policy = policy_loss(
             read.logprobs[pairs][:, :, :groups],
             first.logprobs[pairs][:, :, :groups],
             frozen,
-            _advantage(recipe, scene, first, reward),
+            _advantage(recipe, scene, first, reward, order),
             first.credit[pairs][:, :, :groups],
             max_new_tokens=max_new_tokens,
             clip_low=stage.policy.clip_low,
@@ -92,7 +95,8 @@ def judge(
         loss = loss + weights.infonce * contrast
         metrics["infonce"] = contrast.item()
     if weights.lm:
-        writing = -read.logprobs[:, -1].sum() / first.credit[:, -1].sum()
+        told = first.credit[:, -1] if speaking is None else first.credit[:, -1] & speaking[:, None]
+        writing = -(read.logprobs[:, -1] * told).sum() / told.sum()
         loss = loss + weights.lm * writing
         metrics["lm_loss"] = writing.item()
     return loss, metrics
@@ -120,9 +124,16 @@ def learning(recipe: Recipe, scene: Scene, sampled: Rollouts) -> Tensor | None:
     return F.pad(near, (2, 0), value=True).transpose(1, 2)
 
 
-def _advantage(recipe: Recipe, scene: Scene, first: Rollouts, reward: Rewards) -> Tensor:
+def _advantage(recipe: Recipe, scene: Scene, first: Rollouts, reward: Rewards, order: GrainOrder | None) -> Tensor:
     """(Q, M or 1, G), from rewards (Q, G) on the diagonal, or from other pairings of rollouts."""
     settings, sets = recipe.reinforce.policy, scene.sets.to(reward.total.device)
+    if settings.reward == "order":
+        assert order is not None
+        sampled = _cosines(scene, first)[: recipe.reinforce.rollouts.group_size]
+        h = _differences(scene, order).to(sampled.device).expand(len(sampled), -1, -1)
+        softness = recipe.reinforce.order
+        rewards = listwise_reward(sampled, h, softness.grain_temperature, softness.temperature)
+        return group_advantage(rewards.T, settings.scale_by_std).unsqueeze(1)
     if settings.pairings == "diagonal":
         return group_advantage(reward.total, settings.scale_by_std).unsqueeze(1)
     asked, groups = len(scene.queries), recipe.reinforce.rollouts.group_size
@@ -153,8 +164,7 @@ def _exchanged(recipe: Recipe, crossed: Tensor) -> Tensor:
 def _order_loss(recipe: Recipe, scene: Scene, read: Rollouts, order: GrainOrder) -> Tensor:
     """How far the cosines of each rollout are from the order of the candidates, in ()."""
     settings, candidates = recipe.reinforce.order, read.embeddings[len(scene.queries) :]
-    positives = [scene.dids[int(own_set[0])] for own_set in scene.sets]
-    h = order.queries(positives, scene.dids, scene.ignore)
+    h = _differences(scene, order)
     similarity = _cosines(scene, read)
     if settings.anchors == "all":
         h = torch.cat([h, order.candidates(scene.dids)])
@@ -174,6 +184,12 @@ def _order_loss(recipe: Recipe, scene: Scene, read: Rollouts, order: GrainOrder)
             return lambda_rank(similarity, h, gains, heat).mean()
         case "cosent":
             return cosent(similarity, h, heat).mean()
+
+
+def _differences(scene: Scene, order: GrainOrder) -> Tensor:
+    """(Q, C) h between queries and candidates."""
+    positives = [scene.dids[int(own_set[0])] for own_set in scene.sets]
+    return order.queries(positives, scene.dids, scene.ignore)
 
 
 def _own_cosines(recipe: Recipe, scene: Scene, rollouts: Rollouts) -> Tensor:

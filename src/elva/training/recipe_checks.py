@@ -104,6 +104,7 @@ def _reinforce(recipe: Recipe) -> Iterator[str]:
             "share with; set it to 2 or more, or shared_negatives to false"
         )
     yield from _policy(recipe)
+    yield from _of_queries(recipe)
     yield from _captions(recipe)
 
 
@@ -126,6 +127,18 @@ def _policy(recipe: Recipe) -> Iterator[str]:
             "model.shard needs model.trainable lora for the KL term: the reference is then the model without its "
             "adapter, where otherwise every process would hold a whole copy; or set reinforce.policy.kl_beta to 0"
         )
+
+
+def _of_queries(recipe: Recipe) -> Iterator[str]:
+    stage = recipe.reinforce
+    if stage.rollouts.of == "all":
+        return
+    if recipe.data.captions is None:
+        yield "reinforce.rollouts.of queries reads captions of candidates: give data.captions, made by `elva caption`"
+    if stage.policy.pairings != "diagonal":
+        yield "reinforce.policy.pairings pays candidates too, but rollouts.of queries samples none; set it to diagonal"
+    if stage.policy.gradient_negatives is not None:
+        yield "reinforce.policy.gradient_negatives is for sampled candidates; with rollouts.of queries set it to null"
 
 
 def _captions(recipe: Recipe) -> Iterator[str]:

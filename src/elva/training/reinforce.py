@@ -24,7 +24,10 @@ Where it differs from the paper, and why:
 5. Where a scene gets several updates (`reinforce.policy.updates_per_rollout`), its rollouts are rewarded once, by
    what was read first: the reward belongs to what was sampled, not to the weights that have moved since.
 6. `bottleneck` (off by default) keeps the item from [RET], so that more hangs on what is written.
-7. Off by default: a gradient through the nearest negatives alone (`reinforce.policy.gradient_negatives`), other
+7. Candidates may be read behind their own captions, and queries alone be sampled (`reinforce.rollouts.of`); the queries
+   of several steps may be written about in one go (`reinforce.rollouts.scenes_at_once`): sampling a few items takes
+   about as long as sampling many. The ratio is then against the policy that wrote.
+8. Off by default: a gradient through the nearest negatives alone (`reinforce.policy.gradient_negatives`), other
    pairings of rollouts (`reinforce.policy.pairings`), negatives that the queries of a step share
    (`reinforce.shared_negatives`). docs/performance.md has what each costs in bias and saves in variance and time.
 """
@@ -41,11 +44,12 @@ from torch import Tensor
 
 from elva.grains import Lexicon
 from elva.model.backbone import Backbone
-from elva.model.rollout import Rollouts, replay, sample
+from elva.model.rollout import Rollouts, read_words, replay, sample
 from elva.training.judge import judge, learning, summaries
 from elva.training.order import GrainOrder
 from elva.training.parts import PartwiseForward
 from elva.training.prepared import PreparedItems, read_captions
+from elva.training.recipe import Recipe
 from elva.training.scenes import Scene, SceneSource
 from elva.training.session import Session, Step
 from elva.training.sharding import put_together
@@ -65,12 +69,14 @@ def train_reinforce(session: Session) -> Iterator[int]:
     data = SceneSource(recipe, root, names)
     captions = read_captions(recipe.data.file("captions")) if recipe.data.captions else None
     library = session.prepare(data.items, captions)
-    order = _order(session, data, library, root.lexicon(), captions) if stage.weights.order else None
+    ranks_by_order = stage.weights.order or (stage.weights.policy and stage.policy.reward == "order")
+    order = _order(session, data, library, root.lexicon(), captions) if ranks_by_order else None
     if stage.weights.policy > 0:
         session.say(EXPLANATION)
     lesson = Lesson(session, library, order)
-    for step in session.steps(data.scenes_per_epoch, stage.policy.updates_per_rollout):
-        for metrics in lesson.gradients(data.scene(step), step):
+    together = stage.rollouts.scenes_at_once
+    for step in session.steps(data.scenes_per_epoch // together or 1, together * stage.policy.updates_per_rollout):
+        for metrics in lesson.gradients(data.scenes(step), step):
             session.update(metrics)
         yield step.updates
 
@@ -90,15 +96,33 @@ class Lesson:
         self._longest = stage.rollouts.max_new_tokens or embedder.processor.settings.max_summary
         self._reference = _reference(embedder.backbone, stage.weights.policy > 0 and stage.policy.kl_beta > 0)
 
-    def gradients(self, scene: Scene, step: Step) -> Iterator[dict[str, float]]:
+    def gradients(self, scenes: Sequence[Scene], step: Step) -> Iterator[dict[str, float]]:
         """The metrics of each update of a step; with each, its gradient lies in the weights."""
-        session, library = self._session, self._library
-        backbone = session.embedder.backbone
-        library.take(scene.items)
+        self._library.take({key: item for scene in scenes for key, item in scene.items.items()})
+        sampled = Sampled(self._session, self._library, scenes, step)
+        left = step.updates
+        for number, scene in enumerate(scenes):
+            count = min(left, self._session.recipe.reinforce.policy.updates_per_rollout)
+            yield from self._updates(scene, sampled, count, step, stale=number > 0)
+            left -= count
+
+    def _updates(
+        self, scene: Scene, sampled: Sampled, count: int, step: Step, stale: bool
+    ) -> Iterator[dict[str, float]]:
+        """As `gradients`, of one scene.
+
+        Args:
+            scene: what is ranked.
+            sampled: holds what was written about its items.
+            count: of updates.
+            step: draws.
+            stale: whether the weights have moved since that was sampled.
+        """
+        session, library, stage = self._session, self._library, self._session.recipe.reinforce
+        backbone, device = session.embedder.backbone, session.device
         filled = session.team.filled([*dict.fromkeys(scene.keys)])
         keys = [filled[place] for place in library.reading_order(filled, processes=session.team.size)]
-        written = _write(session, library, keys, step)
-        device = session.device
+        written = sampled.written(keys)
         counted = learning(session.recipe, scene, written.rows(_places(keys, scene.keys, device)))
         again = keys if counted is None else session.team.filled(_needed(keys, scene, counted))
         texts = written.rows(_places(keys, again, device))
@@ -106,26 +130,71 @@ class Lesson:
         again, texts = [again[place] for place in order], texts.rows(torch.tensor(order, device=device))
         # from reading order to the scene's; what is not read again stays as sampling read it
         rows = _places([*keys, *again], scene.keys, device)
+        speaking = _speaking(session.recipe, scene, step).to(device)
+        chosen = _chosen(session.recipe, scene, again, speaking, texts.mask.shape[1])
         frozen_logprobs: Tensor | None = None
         with self._reference(backbone) as frozen:
             if frozen is not None:
-                before = Reader(frozen, session, library, again, texts, learns=False).rollouts
+                before = Reader(frozen, session, library, again, texts, chosen, learns=False).rollouts
                 frozen_logprobs = Rollouts.stack([written, before]).logprobs[rows]
         first: Rollouts | None = None
-        # What was sampled was read on the way, but for the own caption.
-        is_known = not session.recipe.reinforce.rollouts.own_caption
-        for update in range(step.updates):
-            reader = Reader(backbone, session, library, again, texts, is_known=is_known and update == 0)
+        # What was sampled was read on the way, but for captions, and but for what the weights have changed since.
+        is_known = not (stage.rollouts.own_caption or stage.rollouts.of == "queries" or stale)
+        for update in range(count):
+            reader = Reader(backbone, session, library, again, texts, chosen, is_known=is_known and update == 0)
             read = Rollouts.stack([written, reader.rollouts]).rows(rows)
-            first = first or read.detached()
+            if first is None:
+                first = read.detached()
+                if stale:  # the ratio is against the policy that wrote
+                    first = replace(first, logprobs=written.rows(_places(keys, scene.keys, device)).logprobs)
             loss, metrics = judge(
-                session.recipe, scene, read, first, frozen_logprobs, self._order, self._longest, counted
+                session.recipe, scene, read, first, frozen_logprobs, self._order, self._longest, counted, speaking
             )
             loss.backward()  # type: ignore[no-untyped-call]
             reader.backward()
             if counted is not None:
                 metrics["read_share"] = len(again) / len(keys)
             yield {"loss": loss.item(), **metrics}
+
+
+class Sampled:
+    """What the policy writes about the items of a step's scenes, all in one go.
+
+    Args:
+        session: recipe, model and team.
+        library: has taken the items.
+        scenes: the scenes of the step.
+        step: makes the sampling repeatable.
+    """
+
+    def __init__(self, session: Session, library: PreparedItems, scenes: Sequence[Scene], step: Step) -> None:
+        self._recipe, self._library, self._device = session.recipe.reinforce.rollouts, library, session.device
+        self._place: dict[str, int] = {}
+        if not self._recipe.group_size:
+            return
+        asked = [key for scene in scenes for key in (scene.keys if self._recipe.of == "all" else scene.query_keys)]
+        filled = session.team.filled([*dict.fromkeys(asked)])
+        keys = [filled[place] for place in library.reading_order(filled, processes=session.team.size)]
+        self._rollouts = _sampled(session, library, keys, step)
+        self._place = {key: row for row, key in enumerate(keys)}
+
+    def written(self, keys: Sequence[str]) -> Rollouts:
+        """(n, G') summaries of these items: those sampled, and the own caption beside them where the recipe adds it.
+
+        Where no summary of an item was sampled, its own caption stands in every place.
+        """
+        places = self._recipe.group_size + self._recipe.own_caption
+        if not self._place:
+            return self._library.captions(keys)
+        known = [key for key in keys if key in self._place]
+        rollouts = self._rollouts.rows(torch.tensor([self._place[key] for key in known], device=self._device))
+        if self._recipe.own_caption:
+            rollouts = rollouts.join(self._library.captions(known))
+        if len(known) == len(keys):
+            return rollouts
+        others = [key for key in keys if key not in self._place]
+        both = Rollouts.stack([rollouts, self._library.captions(others).repeated(places)])
+        return both.rows(_places([*known, *others], keys, self._device))
 
 
 class Reader(PartwiseForward):
@@ -137,6 +206,8 @@ class Reader(PartwiseForward):
         library: gives the items.
         keys: which ones, those of one length side by side: together they waste no padding.
         written: what was written about them.
+        chosen: (n, G') bool, the summaries whose log-probabilities are needed; None for all. Behind a strict bottleneck
+            only these are read with their items.
         learns: whether a gradient is wanted.
         is_known: `written` holds what the policy, as it is, reads: it was sampled with these weights. Then a part is
             read once, with its gradient, and parts of any size cost the same.
@@ -152,6 +223,7 @@ class Reader(PartwiseForward):
         library: PreparedItems,
         keys: Sequence[str],
         written: Rollouts,
+        chosen: Tensor | None = None,
         learns: bool = True,
         is_known: bool = False,
     ) -> None:
@@ -162,10 +234,28 @@ class Reader(PartwiseForward):
         if stage.rollouts.own_caption:
             temperatures[-1] = 1.0  # it was not sampled, and its loss is that of an ordinary language model
 
+        processor = session.embedder.processor
+        apart = processor.settings.bottleneck == "words"
+        needed = torch.ones_like(written.forced) if chosen is None else chosen
+
         def read(part: slice) -> tuple[Tensor, Tensor]:
-            prefix, own = library.prefix(keys[part], backbone), written.rows(part).trimmed()
-            fresh = replay(backbone, session.embedder.processor, prefix, own, temperatures, embed).widened(longest)
-            return fresh.embeddings, fresh.logprobs
+            own = written.rows(part).trimmed()
+            if not apart:
+                fresh = replay(backbone, processor, library.prefix(keys[part], backbone), own, temperatures, embed)
+                return fresh.embeddings, fresh.widened(longest).logprobs
+            embeddings = read_words(backbone, own.tokens, own.mask) if embed else own.embeddings
+            return embeddings, logprobs_of(part, own).widened(longest).logprobs
+
+        def logprobs_of(part: slice, own: Rollouts) -> Rollouts:
+            items, columns = needed[part].any(1), needed[part].any(0)
+            if not items.any():
+                return replace(own, logprobs=torch.zeros_like(own.logprobs))
+            asked = [key for key, wanted in zip(keys[part], items.tolist(), strict=True) if wanted]
+            some = own.rows(items).columns(columns)
+            heats = [heat for heat, wanted in zip(temperatures, columns.tolist(), strict=True) if wanted]
+            fresh = replay(backbone, processor, library.prefix(asked, backbone), some, heats, embed=False)
+            place = (items[:, None] & columns)[..., None].expand_as(own.logprobs)
+            return replace(own, logprobs=torch.zeros_like(own.logprobs).masked_scatter(place, fresh.logprobs))
 
         size = stage.items_per_forward or (AT_ONCE if is_known or not learns else None)
         known = (written.embeddings, written.logprobs) if is_known else None
@@ -207,15 +297,38 @@ def _needed(keys: Sequence[str], scene: Scene, counted: Tensor) -> list[str]:
     return [key for key in dict.fromkeys(keys) if key in needed]
 
 
-def _write(session: Session, library: PreparedItems, keys: Sequence[str], step: Step) -> Rollouts:
-    """What the policy writes about every item, G times, and the own caption beside it where the recipe adds it."""
-    rollouts = session.recipe.reinforce.rollouts
-    columns = []
-    if rollouts.group_size:
-        columns.append(_sampled(session, library, keys, step))
-    if rollouts.own_caption:
-        columns.append(library.captions(keys))
-    return columns[0] if len(columns) == 1 else columns[0].join(columns[1])
+def _speaking(recipe: Recipe, scene: Scene, step: Step) -> Tensor:
+    """(Q + C,) bool: whose own captions `weights.lm` counts."""
+    most, asked, shown = recipe.reinforce.lm_candidates, len(scene.queries), len(scene.dids)
+    speaking = torch.ones(asked + shown, dtype=torch.bool)
+    if most is not None and most < shown:
+        speaking[asked:] = False
+        speaking[asked + torch.from_numpy(step.rng.permutation(shown)[:most])] = True
+    return speaking
+
+
+def _chosen(recipe: Recipe, scene: Scene, keys: Sequence[str], speaking: Tensor, width: int) -> Tensor:
+    """(n, G') bool: the summaries whose log-probabilities an objective needs.
+
+    Args:
+        recipe: its objectives.
+        scene: Q queries and C candidates.
+        keys: n items of it.
+        speaking: (Q + C,) from `_speaking`.
+        width: G'.
+    """
+    stage = recipe.reinforce
+    asking, heard = (
+        set(scene.query_keys),
+        {key for key, speaks in zip(scene.keys, speaking.tolist(), strict=True) if speaks},
+    )
+    chosen = torch.zeros(len(keys), width, dtype=torch.bool, device=speaking.device)
+    if stage.weights.policy:
+        sampled = torch.tensor([stage.rollouts.of == "all" or key in asking for key in keys], device=speaking.device)
+        chosen[:, : stage.rollouts.group_size] = sampled[:, None]
+    if stage.weights.lm:
+        chosen[:, -1] = torch.tensor([key in heard for key in keys], device=speaking.device)
+    return chosen
 
 
 def _sampled(session: Session, library: PreparedItems, keys: Sequence[str], step: Step) -> Rollouts:

@@ -42,7 +42,12 @@ class Scene:
     @property
     def keys(self) -> list[str]:
         """PreparedItems keys of queries, then candidates."""
-        return [query_key(q.qid) for q in self.queries] + [candidate_key(did) for did in self.dids]
+        return self.query_keys + [candidate_key(did) for did in self.dids]
+
+    @property
+    def query_keys(self) -> list[str]:
+        """Those of the queries."""
+        return [query_key(q.qid) for q in self.queries]
 
 
 class SceneSource:
@@ -118,20 +123,24 @@ class SceneSource:
         """Scenes in which every query occurs once, but for the rest that fills none."""
         return max(1, len(self._asked) // self._recipe.reinforce.queries_per_step)
 
-    def scene(self, step: Step) -> Scene:
-        """The scene of a step: a function of the seed and the step's number alone, however many updates it gets."""
-        epoch, place = divmod(step.number, self.scenes_per_epoch)
+    def scenes(self, step: Step) -> list[Scene]:
+        """The scenes of a step: a function of the seed and the step's number alone, however many updates they get."""
+        together = self._recipe.reinforce.rollouts.scenes_at_once
+        return [self._scene(step.number * together + each, step.rng) for each in range(together)]
+
+    def _scene(self, number: int, rng: np.random.Generator) -> Scene:
+        epoch, place = divmod(number, self.scenes_per_epoch)
         size = self._recipe.reinforce.queries_per_step
         order = np.random.default_rng([self._recipe.seed, epoch]).permutation(len(self._asked))
         asked = [self._asked[i] for i in order[place * size : (place + 1) * size]]
         right = [self._right.of(query) for _, query in asked]
         sets = [
-            [self._positive(query, step.rng), *self._negatives.draw(name, query, own, step.rng)]
+            [self._positive(query, rng), *self._negatives.draw(name, query, own, rng)]
             for (name, query), own in zip(asked, right, strict=True)
         ]
         dids = [*dict.fromkeys(did for own_set in sets for did in own_set)]
         if self._recipe.reinforce.shared_negatives:
-            sets = _shared(sets, right, dids, step.rng)
+            sets = _shared(sets, right, dids, rng)
         place_of = {did: i for i, did in enumerate(dids)}
         items = {query_key(query.qid): self._data.query_item(query) for _, query in asked}
         items |= {candidate_key(did): self._data.candidate_item(self.candidates[did]) for did in dids}

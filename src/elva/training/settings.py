@@ -188,7 +188,13 @@ class Rollouts:
     max_new_tokens: Annotated[
         int | None, "longest summary, before [RET] is forced; null: the checkpoint's own", AT_LEAST_ONE
     ] = None
+    of: Annotated[
+        Literal["all", "queries"], "whose summaries are sampled; those of candidates may be their own captions instead"
+    ] = "all"
     own_caption: Annotated[bool, "add one rollout on the base's own caption"] = False
+    scenes_at_once: Annotated[
+        int, "so many steps' queries are written about in one go, then each step makes its update", AT_LEAST_ONE
+    ] = 1
     items_at_once: Annotated[int, "items that are written about at once; fewer need less memory", AT_LEAST_ONE] = 128
 
 
@@ -233,6 +239,9 @@ class Policy:
         Literal["grpo", "dapo", "dr_grpo"], "mean per summary, over all tokens, or over a constant"
     ] = "grpo"
     updates_per_rollout: Annotated[int, "updates on one set of rollouts", AT_LEAST_ONE] = 1
+    reward: Annotated[
+        Literal["ranks", "order"], "what is rewarded: the paper's R_total, or the order that weights.order teaches"
+    ] = "ranks"
     pairings: Annotated[
         Literal["diagonal", "all", "single"],
         "what pays a rollout: its own index's ranking; all rollouts of query and of candidates against each other; or "
@@ -287,6 +296,11 @@ class Reinforce:
         None
     )
     infonce_temperature: Annotated[float, "temperature of weights.infonce", POSITIVE] = 0.05
+    lm_candidates: Annotated[
+        int | None,
+        "candidates of a step whose captions weights.lm counts, beside all queries; null: all",
+        AT_LEAST_ZERO,
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
