@@ -17,7 +17,7 @@ class World:
     """The built-in world as `elva world` writes it."""
 
     seed: Annotated[int, "seed of the world", AT_LEAST_ZERO] = 0
-    size: Annotated[Literal["demo", "tiny"], "how much of it; tiny is for tests"] = "demo"
+    size: Annotated[Literal["demo", "large", "tiny"], "how much of it; tiny is for tests"] = "demo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ from elva.whole import whole_folder
 
 STAMP = "world.json"
 FORMAT = 3  # raise it whenever the same seed would give other bytes
-Size = Literal["demo", "tiny"]
+Size = Literal["demo", "large", "tiny"]
 
 INSTRUCTIONS = {
     0: "Find the matching picture.",
@@ -65,6 +65,17 @@ PLANS: dict[str, WorldPlan] = {
         },
         {"val": 100, "test": 250},
         6000,
+        BasePlan(48_000, 10_000, 16_000),
+    ),
+    # Twice as much to train on, and twice the pool to search.
+    "large": WorldPlan(
+        {
+            "train": FamilyPlan(600, 8, {0: 3, 1: 1, 2: 1, 3: 3, 4: 2, 6: 1, 7: 3, 8: 1}),
+            "val": FamilyPlan(60, 4, _EACH_ONCE),
+            "test": FamilyPlan(60, 4, _EACH_ONCE),
+        },
+        {"val": 100, "test": 500},
+        12_000,
         BasePlan(48_000, 10_000, 16_000),
     ),
     "tiny": WorldPlan(
@@ -106,7 +117,7 @@ def write_world(
     Args:
         out: the root to write.
         seed: draws everything.
-        size: "demo", or "tiny" for tests.
+        size: "demo", "large" (a larger pool, for experiments), or "tiny" for tests.
         base: also write the split "base" that trains the tiny base model.
         progress: called with each picture as (part, 1), the part being dataset and split.
 
