@@ -38,6 +38,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/mining_at_size.py
 	$(BIN)/python benchmarks/contrast_memory.py
 	$(BIN)/python benchmarks/encode.py
+	$(BIN)/python benchmarks/averaging.py
 	$(BIN)/python benchmarks/contrastive.py
 	$(BIN)/python benchmarks/stage3.py
 

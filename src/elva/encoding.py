@@ -29,8 +29,8 @@ class Encoding:
 
     Attributes:
         vectors: float32 [n, dimension], each of unit length, so a dot product is a cosine.
-        summaries: n texts the model wrote before [RET]; "" under one-word extraction.
-        forced_ret: how many of the summaries did not end in [RET] by themselves.
+        summaries: n texts the model wrote before [RET], greedily; "" under one-word extraction.
+        forced_ret: for how many of the items a summary did not end in [RET] by itself.
         truncated: how many of the n texts were cut to fit.
     """
 

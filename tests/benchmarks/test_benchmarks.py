@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import averaging
 import contrast_memory
 import contrastive
 import data_at_size
@@ -40,6 +41,16 @@ def test_a_benchmark_beside_a_peer_agrees_with_it_and_shows_how_much_faster_it_i
     for name, figures in ratios.items():
         assert f"| {name} | " in shown
         assert 0 < figures["min"] <= figures["median"] <= figures["max"]
+
+
+def test_averaging_shows_how_much_longer_more_summaries_take(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    averaging.main(["--quick", "--out", str(tmp_path / "figures.json")])
+    shown = capsys.readouterr().out
+    for bottleneck, counts in json.loads((tmp_path / "figures.json").read_text())["ratios"].items():
+        assert counts["1"]["median"] == 1
+        assert all(f"| {bottleneck} | {count} | " in shown for count in counts)
 
 
 def test_memory_is_that_of_the_thing_measured(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import torch
 from jinja2 import TemplateError
 from PIL import Image
 
+from elva.cli.exporting import sentence_transformers
 from elva.ecosystem.sentence_transformers import export_sentence_transformers
 from elva.encoding import Vectors
 from elva.errors import CheckpointError, MissingExtra
@@ -140,6 +141,18 @@ def test_a_model_that_writes_summaries_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="--one-word exports"):
         export_sentence_transformers(smallest_embedder(), tmp_path / "out")
     assert not list(tmp_path.iterdir())
+
+
+def test_one_of_several_summaries_is_exported_by_its_one_word_prompt_alone(tmp_path: Path) -> None:
+    embedder = smallest_embedder()
+    embedder.processor.tokenizer.chat_template = QWEN_TEMPLATE
+    embedder.processor.settings = replace(embedder.processor.settings, summaries=4)
+    embedder.save(tmp_path / "model")
+    with pytest.raises(CheckpointError, match="--one-word exports"):
+        export_sentence_transformers(Embedder.load(tmp_path / "model"), tmp_path / "out")
+    sentence_transformers(str(tmp_path / "model"), tmp_path / "out", one_word=True, device="cpu")
+    settings = Embedder.load(tmp_path / "out").processor.settings
+    assert (settings.extraction, settings.summaries) == ("one_word", 1)
 
 
 def test_a_retriever_of_another_layout_is_not_exported(tmp_path: Path) -> None:

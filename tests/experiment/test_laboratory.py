@@ -28,11 +28,13 @@ class Started:
 
 
 def test_arms_and_seeds_leave_their_records_and_what_is_done_is_not_done_again(tmp_path: Path) -> None:
-    plan, out, results = written(tmp_path, plan_row()), tmp_path / "lab", tmp_path / "results"
+    row = plan_row()
+    row["arms"]["averaged"] = {"role": "candidate", "read": ["summaries=3"]}
+    plan, out, results = written(tmp_path, row), tmp_path / "lab", tmp_path / "results"
     started = Started()
-    assert run_experiment(plan, out, results, Choice(arms=["stage2", "more"]), start=started) == 4
+    assert run_experiment(plan, out, results, Choice(arms=["stage2", "more", "averaged"]), start=started) == 6
     runs = {path.name for path in results.rglob("*-s*.json")}
-    assert runs == {"stage2-s0.json", "stage2-s1.json", "more-s0.json", "more-s1.json"}
+    assert runs == {f"{arm}-s{seed}.json" for arm in ("stage2", "more", "averaged") for seed in (0, 1)}
     trained = read_record(results / "small/world/more-s0.json")
     kept = json.loads((results / "small/pace.json").read_text())["world"]
     pace = kept["arms"]["more"]["seconds_per_update"]
@@ -46,6 +48,9 @@ def test_arms_and_seeds_leave_their_records_and_what_is_done_is_not_done_again(t
     start = read_record(results / "small/world/stage2-s1.json")
     assert (start.updates, start.seconds, start.budget_seconds, start.recipe) == (0, 0.0, None, "")
     assert start.named["colour"][1] > 0
+    averaged = read_record(results / "small/world/averaged-s1.json")
+    assert (averaged.updates, averaged.settings) == (0, ("elva.json summaries=3",))
+    assert averaged.named == start.named, "the summaries that are told are the greedy ones"
 
     # one run is lost, one is cut off, and an arm joins
     (out / "world/seed-1/arms/more/model/config.json").unlink()

@@ -74,6 +74,11 @@ WRONG: dict[str, tuple[Change, str]] = {
     ),
     "a recipe that isn't": (put("arms.more.recipe", "tiny/more"), r"arms\.more on world: no recipe 'tiny/more'"),
     "a reading setting that isn't": (put("arms.stage2.read", ["max_sumary=9"]), r"arms\.stage2\.read: .*max_summary"),
+    "a reading that can't be": (put("arms.stage2.read", ["summaries=0"]), r"arms\.stage2\.read: summaries 0, not"),
+    "a reading that the recipe ends": (
+        put("arms.more.read", ["summaries=4", "max_text=9"]),
+        r"arms\.more\.read sets summaries, which a recipe sets anew; put it into the arm's settings",
+    ),
 }
 
 

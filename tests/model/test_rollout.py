@@ -38,6 +38,27 @@ def plain_hidden(embedder, item, extra_ids):
     return out.hidden_states[-1][0], out.logits[0]
 
 
+def test_each_summary_may_have_a_temperature_of_its_own(embedder, items, inputs):
+    prefix = inputs.collate(inputs.prepare(items, "generative"))
+    greedy = written(embedder, prefix, 1, 0.0)
+    both = written(embedder, prefix, 3, [0.0, 1.0, 0.5])
+    steps = greedy.tokens.shape[-1]
+    assert torch.equal(both.tokens[:, :1, :steps], greedy.tokens)
+    torch.testing.assert_close(both.embeddings[:, :1], greedy.embeddings, atol=1e-5, rtol=0)
+    again = replay(embedder.backbone, embedder.processor, prefix, both, [0.0, 1.0, 0.5])
+    torch.testing.assert_close(again.logprobs, both.logprobs, atol=1e-5, rtol=0)
+
+
+def test_given_draws_are_those_of_every_item(embedder, items, inputs):
+    draws = torch.rand(2, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    settings = {"group_size": 2, "temperature": 1.0, "draws": draws}
+    prefix = inputs.collate(inputs.prepare([items[0], items[2], items[0]], "generative"))
+    rollouts = sample(embedder.backbone, embedder.processor, prefix, **settings)
+    assert torch.equal(rollouts.tokens[0], rollouts.tokens[2])
+    same = sample(embedder.backbone, embedder.processor, prefix, **settings | {"draws": draws[:1].expand(2, -1)})
+    assert torch.equal(same.tokens[:, 0], same.tokens[:, 1]), "equal draws write equal summaries"
+
+
 def test_embeddings_and_logprobs_equal_plain_transformers(embedder, items, inputs):
     prefix = inputs.collate(inputs.prepare(items, "generative"))
     rollouts = written(embedder, prefix)

@@ -122,11 +122,31 @@ def test_a_bottleneck_stays_with_the_model_and_its_end_is_told(
     before = run("stage2", chain.model("stage1"), chain.captions, wanted, out=tuned)
     after = run("elva_paper", chain.model(tuned), chain.negatives, *STAGE3, wanted, out=reinforced)
     assert before.processor.settings.bottleneck == after.processor.settings.bottleneck == bottleneck
-    assert "was trained with bottleneck" not in capsys.readouterr().err
+    assert "was trained with bottleneck=" not in capsys.readouterr().err
     freed = run("elva_paper", chain.model(tuned), chain.negatives, *STAGE3, out=f"{reinforced}-freed")
     assert freed.processor.settings.bottleneck == "none"
     told = " ".join(capsys.readouterr().err.split())
-    assert f"was trained with bottleneck {bottleneck}, and this run has none; add {wanted} to go on" in told
+    assert f"was trained with {wanted}, and this run has bottleneck=none; add {wanted} to go on" in told
+
+
+def test_a_model_is_read_by_the_summaries_of_its_recipe_and_their_end_is_told(
+    chain: Chain, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(start: str, *settings: str, out: str) -> Path:
+        return chain.run("elva_paper", chain.model(start), chain.negatives, *STAGE3, *settings, out=out).model
+
+    wanted = ["summaries=3", "summary_temperature=0.7"]
+    averaged, plain = run("stage2", *wanted, out="paper-averaged"), run("stage2", out="paper-plain")
+    settings = Embedder.load(averaged).processor.settings
+    assert (settings.summaries, settings.summary_temperature) == (3, 0.7)
+    own, other = weights(averaged.parent), weights(plain.parent)
+    assert all(torch.equal(own[name], other[name]) for name in own), "the training itself is the same"
+    assert Embedder.load(averaged).fingerprint != Embedder.load(plain).fingerprint
+    assert "was trained with" not in capsys.readouterr().err
+    assert Embedder.load(run("paper-averaged", out="paper-ended")).processor.settings.summaries == 1
+    told = " ".join(capsys.readouterr().err.split())
+    pairs = " ".join(wanted)
+    assert f"was trained with {pairs}, and this run has summaries=1 summary_temperature=1.0; add {pairs} to go" in told
 
 
 def test_the_reference_of_the_first_step_is_the_policy(chain: Chain) -> None:

@@ -42,7 +42,7 @@ def sentence_transformers(
     """
     embedder = load_embedder(model, None, device)
     if one_word:
-        embedder.processor.settings = replace(embedder.processor.settings, extraction="one_word")
+        embedder.processor.settings = replace(embedder.processor.settings, extraction="one_word", summaries=1)
     from elva.ecosystem.sentence_transformers import export_sentence_transformers
 
     difference = export_sentence_transformers(embedder, out, query_prompt=query_prompt)

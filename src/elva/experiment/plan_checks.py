@@ -10,7 +10,8 @@ from elva.experiment.placeholders import GIVEN, command_words, filled, needed, p
 from elva.experiment.plan import Arm, DataPlan, Plan, nearest
 from elva.model.settings import Settings
 from elva.training.recipe import load_recipe
-from elva.training.strict import typed_layer
+from elva.training.settings import Recipe
+from elva.training.strict import merge, settings, typed_layer
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_]*").fullmatch
 """Names that may stand in a file's name and before "-s0"."""
@@ -91,10 +92,20 @@ def _arm(plan: Plan, name: str, arm: Arm) -> Iterator[str]:
         if each not in plan.data:
             yield f"{key}.data names {each}, which is no data set; {nearest(each, plan.data)}"
     yield from _uses(plan, [(f"{key}.uses", arm.uses)])
+    yield from _read(arm, f"{key}.read")
+
+
+def _read(arm: Arm, key: str) -> Iterator[str]:
     try:
-        typed_layer(Settings, arm.read, f"{key}.read")
+        changes = typed_layer(Settings, arm.read, key)
+        Settings.from_row(merge(Settings().to_row(), changes))
     except RecipeError as error:
         yield str(error)
+    except ValueError as error:
+        yield f"{key}: {error}"
+    else:
+        if arm.trains and (ruled := sorted(changes.keys() & settings(Recipe).keys())):
+            yield f"{key} sets {', '.join(ruled)}, which a recipe sets anew; put it into the arm's settings"
 
 
 def _uses(plan: Plan, given: Sequence[tuple[str, Sequence[str]]]) -> Iterator[str]:

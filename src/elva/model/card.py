@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from elva.model.settings import Settings
+
 if TYPE_CHECKING:
     from elva.model.embedder import Embedder
 
@@ -32,12 +34,21 @@ queries = embedder.encode_query([Item(text="a small red triangle left of a blue 
 """
 
 
+def _extraction(settings: Settings) -> str:
+    if settings.summaries == 1:
+        return settings.extraction
+    return (
+        f"{settings.extraction}, the mean over {settings.summaries} summaries: a greedy one, the others sampled at "
+        f"temperature {settings.summary_temperature:g}"
+    )
+
+
 def model_card(embedder: Embedder) -> str:
     """Markdown with the hub's metadata header."""
     return _CARD.format(
         name=embedder.name,
         dimension=embedder.dimension,
-        extraction=embedder.extraction,
+        extraction=_extraction(embedder.processor.settings),
         trained=", ".join(embedder.processor.settings.trained) or "none (a base model)",
         parameters=sum(p.numel() for p in embedder.backbone.parameters()),
     )

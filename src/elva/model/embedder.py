@@ -16,12 +16,13 @@ import torch
 from elva.encoding import Encoding, Extraction, Vectors
 from elva.errors import CheckpointError
 from elva.items import Item
+from elva.model.averaging import items_at_once, mean_vector, write
 from elva.model.backbone import Backbone
 from elva.model.card import model_card
 from elva.model.features import VisionFeatures
 from elva.model.inputs import Inputs, Prepared
 from elva.model.processor import Processor
-from elva.model.rollout import read_one_word, sample
+from elva.model.rollout import read_one_word
 from elva.model.weights import read_config
 from elva.whole import is_refusal, sync_all, whole_folder
 
@@ -150,12 +151,15 @@ class Embedder:
         batch_size: int = 128,
         progress: Callable[[int], None] | None = None,
     ) -> Encoding:
-        """Embed items; generative extraction writes its summaries greedily, so equal items give equal vectors.
+        """Embed items; generative extraction draws nothing anew, so equal items give equal vectors.
+
+        It writes one summary of each item, greedily, or as many as the checkpoint's settings say (`averaging`): the
+        vector is then their mean, and the summary given back is the greedy one.
 
         Args:
             items: any mixture of modalities.
             extraction: "generative" or "one_word"; the checkpoint's own by default.
-            batch_size: items per forward.
+            batch_size: items per forward; fewer where each has several summaries.
             progress: called with the number of items just done.
 
         Returns:
@@ -169,13 +173,14 @@ class Embedder:
         vectors = np.zeros((len(items), self.dimension), np.float32)
         summaries = [""] * len(items)
         forced = truncated = 0
+        at_once = batch_size if how == "one_word" else items_at_once(self.processor.settings.summaries, batch_size)
         for start in range(0, len(items), batch_size * WINDOW):
             prepared = self._inputs.prepare(items[start : start + batch_size * WINDOW], how)
             truncated += sum(one.truncated for one in prepared)
             # Rows of one length waste no padding, and finish writing at about the same step.
             order = sorted(range(len(prepared)), key=lambda i: len(prepared[i]))
-            for first in range(0, len(order), batch_size):
-                rows = order[first : first + batch_size]
+            for first in range(0, len(order), at_once):
+                rows = order[first : first + at_once]
                 part = self._embed([prepared[i] for i in rows], how)
                 for row, vector, summary in zip(rows, part.vectors, part.summaries, strict=True):
                     vectors[start + row], summaries[start + row] = vector, summary
@@ -190,10 +195,11 @@ class Embedder:
         prefix = self._inputs.collate(batch)
         if extraction == "one_word":
             return Encoding(read_one_word(self.backbone, prefix).cpu().numpy(), [""] * len(batch))
-        rollouts = sample(self.backbone, self.processor, prefix)
+        rollouts = write(self.backbone, self.processor, prefix)
         written = zip(rollouts.tokens[:, 0].tolist(), rollouts.mask[:, 0].tolist(), strict=True)
         summaries = [self.processor.decode([t for t, m in zip(ids, mask, strict=True) if m]) for ids, mask in written]
-        return Encoding(rollouts.embeddings[:, 0].cpu().numpy(), summaries, int(rollouts.forced.sum()))
+        forced = int(rollouts.forced.any(1).sum())
+        return Encoding(mean_vector(rollouts.embeddings).cpu().numpy(), summaries, forced)
 
     def encode(self, items: Sequence[Item], *, batch_size: int = 128) -> Vectors:
         """Unit vectors (n, D) float32 of any items."""

@@ -100,9 +100,10 @@ def sample(
     prefix: Prefix,
     *,
     group_size: int = 1,
-    temperature: float = 0.0,
+    temperature: float | Sequence[float] = 0.0,
     max_tokens: int | None = None,
     generator: torch.Generator | None = None,
+    draws: Tensor | None = None,
 ) -> Rollouts:
     """Let the model write G summaries of every item.
 
@@ -113,12 +114,14 @@ def sample(
         processor: names [RET] and the ids that must never be written.
         prefix: B items.
         group_size: G.
-        temperature: 0 is greedy (evaluation); log-probabilities are those of the tempered distribution.
+        temperature: 0 is greedy; log-probabilities are those of the tempered distribution. Or one for each of the G.
         max_tokens: length limit T, [RET] included; the checkpoint's own by default.
         generator: makes the sampling repeatable.
+        draws: (G, T) float64, uniform in [0, 1): the same for every item, in place of the generator's.
     """
     limit, bottleneck = max_tokens or processor.settings.max_summary, processor.settings.bottleneck
     batch, groups, device = len(prefix), group_size, backbone.device
+    heat = _heat(temperature, groups, device)
     banned = torch.tensor(processor.banned_ids(), device=device)
     causal = Causal(prefix.mask, remember=True)
     state = backbone.language(prefix.inputs, prefix.positions, causal, prefix.deep)[:, -1:].expand(-1, groups, -1)
@@ -129,12 +132,18 @@ def sample(
     lengths = torch.full((batch, groups), limit, device=device)
     # Drawn at once, item by item: what is written about an item does not depend on who has left the batch.
     shape = (batch, groups, limit)
-    draws = torch.rand(shape, dtype=torch.float64, generator=generator, device=device) if temperature else None
+    greedy = heat == 0 if isinstance(heat, Tensor) else None
+    if greedy is None and not heat:
+        draws = None
+    elif draws is None:
+        draws = torch.rand(shape, dtype=torch.float64, generator=generator, device=device)
+    else:
+        draws = draws.to(device).expand(shape)
     rows = torch.arange(batch, device=device)  # the items that are still in the batch
     for step in range(limit):
         if step < limit - 1:
-            scores = _scores(backbone.logits(state), banned, temperature)
-            chosen, logprob = _choose(scores, None if draws is None else draws[rows, :, step])
+            scores = _scores(backbone.logits(state), banned, heat)
+            chosen, logprob = _choose(scores, None if draws is None else draws[rows, :, step], greedy)
         else:
             forced = torch.full_like(lengths[rows], processor.ret_id)
             chosen, logprob = forced, torch.zeros_like(forced, dtype=torch.float32)
@@ -181,7 +190,6 @@ def replay(
         embed: whether embeddings are wanted; the old ones are left otherwise, and [RET] is not read.
     """
     batch, groups, steps = rollouts.tokens.shape
-    heats = [temperature] * groups if isinstance(temperature, float | int) else temperature
     width, device = prefix.mask.shape[1], rollouts.tokens.device
     bottleneck = processor.settings.bottleneck
     reads_ret = embed and bottleneck != "words"
@@ -208,7 +216,8 @@ def replay(
     needed = [before[credit], *([at.gather(-1, last).flatten()] if reads_ret else [])]
     states = hidden.flatten(0, 1).index_select(0, torch.cat(needed))
     banned = torch.tensor(processor.banned_ids(), device=device)
-    heat = heats[0] if len(set(heats)) == 1 else torch.tensor(heats, device=device)[credit.nonzero()[:, 1], None]
+    heat = _heat(temperature, groups, device)
+    heat = heat[credit.nonzero()[:, 1]] if isinstance(heat, Tensor) else heat
     scores = _scores(backbone.logits(states[: len(needed[0])]), banned, heat)
     chosen = -F.cross_entropy(scores, rollouts.tokens[credit], reduction="none")
     logprobs = torch.zeros(credit.shape, device=device).masked_scatter(credit, chosen)
@@ -270,6 +279,12 @@ def read_words(backbone: Backbone, tokens: Tensor, mask: Tensor) -> Tensor:
     return F.normalize(ends, dim=-1)[which].view(*tokens.shape[:2], -1)
 
 
+def _heat(temperature: float | Sequence[float], groups: int, device: torch.device) -> float | Tensor:
+    """The one temperature of all summaries, or (G, 1) where they differ."""
+    heats = [temperature] * groups if isinstance(temperature, float | int) else temperature
+    return heats[0] if len(set(heats)) == 1 else torch.tensor(heats, device=device)[:, None]
+
+
 def _scores(logits: Tensor, banned: Tensor, temperature: float | Tensor) -> Tensor:
     """Unnormalised log-probabilities in float32, written over the logits: they are as wide as the vocabulary."""
     scores = logits.float().index_fill_(-1, banned, float("-inf"))
@@ -278,7 +293,7 @@ def _scores(logits: Tensor, banned: Tensor, temperature: float | Tensor) -> Tens
     return scores if temperature in (0.0, 1.0) else scores / temperature
 
 
-def _choose(scores: Tensor, drawn: Tensor | None) -> tuple[Tensor, Tensor]:
+def _choose(scores: Tensor, drawn: Tensor | None, greedy: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """A token of each row of scores (..., V) and its log-probability.
 
     Args:
@@ -286,6 +301,7 @@ def _choose(scores: Tensor, drawn: Tensor | None) -> tuple[Tensor, Tensor]:
         drawn: (...) float64, uniform in [0, 1): where in the cumulative distribution the token lies. One number per
             row is enough, where `torch.multinomial` draws one per token of the vocabulary. None takes the most
             probable token.
+        greedy: (G, 1) bool: of which columns (..., G, V) the most probable token is taken all the same.
     """
     probabilities = scores.softmax(-1)
     if drawn is None:
@@ -294,4 +310,6 @@ def _choose(scores: Tensor, drawn: Tensor | None) -> tuple[Tensor, Tensor]:
         # In float64, so that no token of probability 0 can stand where rounding makes a step.
         cumulative = probabilities.cumsum(-1, dtype=torch.float64)
         chosen = torch.searchsorted(cumulative, drawn.unsqueeze(-1) * cumulative[..., -1:], right=True)
+        if greedy is not None:
+            chosen = scores.argmax(-1, keepdim=True).where(greedy, chosen)
     return chosen.squeeze(-1), probabilities.gather(-1, chosen).log().squeeze(-1)

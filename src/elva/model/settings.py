@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -31,6 +32,8 @@ class Settings:
         bottleneck: what [RET] sees. "none": the item and its summary. "states": the summary alone, in every layer; its
             tokens have seen the item, and their states tell of it. "words": the summary alone, read as if there were
             no item; so equal summaries have equal embeddings.
+        summaries: how many summaries a vector is the mean of (`averaging`): a greedy one, and all others sampled.
+        summary_temperature: temperature of those that are sampled.
     """
 
     extraction: Extraction = "generative"
@@ -40,6 +43,8 @@ class Settings:
     trained: tuple[str, ...] = ()
     positions: Positions = "grid"
     bottleneck: Bottleneck = "none"
+    summaries: int = 1
+    summary_temperature: float = 1.0
 
     @classmethod
     def load(cls, folder: Path) -> Settings:
@@ -48,16 +53,28 @@ class Settings:
         if not path.is_file():
             return cls()
         try:
-            row = json.loads(path.read_text("utf-8"))
-            row["prompts"], row["trained"] = Prompts(**row["prompts"]), tuple(row["trained"])
-            settings = cls(**row)
-            if settings.bottleneck not in get_args(Bottleneck):
-                raise ValueError(f"bottleneck {settings.bottleneck!r}, not one of {', '.join(get_args(Bottleneck))}")
-            return settings
+            return cls.from_row(json.loads(path.read_text("utf-8")))
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(
                 f"{path}: not a settings file of ELVA ({error}); copy it again from its source"
             ) from error
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> Settings:
+        """Read back what `to_row` gave; ValueError, KeyError or TypeError where it is something else."""
+        settings = cls(**{**row, "prompts": Prompts(**row["prompts"]), "trained": tuple(row["trained"])})
+        if settings.bottleneck not in get_args(Bottleneck):
+            raise ValueError(f"bottleneck {settings.bottleneck!r}, not one of {', '.join(get_args(Bottleneck))}")
+        if type(settings.summaries) is not int or settings.summaries < 1:
+            raise ValueError(f"summaries {settings.summaries!r}, not a whole number of at least 1")
+        if not 0 < settings.summary_temperature < math.inf:
+            raise ValueError(f"summary_temperature {settings.summary_temperature!r}, not a number above 0")
+        if settings.summaries > 1 and settings.extraction == "one_word":
+            raise ValueError(f"summaries {settings.summaries} and extraction one_word, which writes none")
+        if settings.summaries == 1 and settings.summary_temperature != 1:
+            told = f"summary_temperature {settings.summary_temperature:g}"
+            raise ValueError(f"{told} and summaries 1, which is greedy: set summaries too")
+        return settings
 
     def save(self, folder: Path) -> None:
         """Write elva.json."""
@@ -73,6 +90,8 @@ class Settings:
             del row["positions"]
         if self.bottleneck == "none":
             del row["bottleneck"]
+        if self.summaries == 1:
+            del row["summaries"], row["summary_temperature"]
         if not self.prompts.sentences:
             del row["prompts"]["sentences"]
         return row

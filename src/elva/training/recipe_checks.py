@@ -11,7 +11,14 @@ from elva.training.settings import Create, Recipe
 
 def contradictions(recipe: Recipe) -> list[str]:
     """Every contradiction as one sentence that names the keys and the cure; empty when sound."""
-    found = [*_budget(recipe), *_bottleneck(recipe), *_model(recipe), *_triples(recipe), *_tasks(recipe)]
+    found = [
+        *_budget(recipe),
+        *_bottleneck(recipe),
+        *_summaries(recipe),
+        *_model(recipe),
+        *_triples(recipe),
+        *_tasks(recipe),
+    ]
     if recipe.model.create is not None:
         found += _shape(recipe.model.create)
     if recipe.stage == "contrast":
@@ -34,6 +41,17 @@ def _bottleneck(recipe: Recipe) -> Iterator[str]:
     if recipe.bottleneck != "none" and (recipe.extraction == "one_word" or recipe.stage == "base"):
         reader = "stage base" if recipe.stage == "base" else "extraction one_word"
         yield f"bottleneck is {recipe.bottleneck}, but {reader} reads nothing at [RET]; set it to none"
+
+
+def _summaries(recipe: Recipe) -> Iterator[str]:
+    if recipe.summaries > 1 and (recipe.extraction == "one_word" or recipe.stage == "base"):
+        reader = "stage base" if recipe.stage == "base" else "extraction one_word"
+        yield f"summaries is {recipe.summaries}, but {reader} reads no vector behind a summary; set it to 1"
+    if recipe.summaries == 1 and recipe.summary_temperature != 1:
+        yield (
+            f"summary_temperature is {recipe.summary_temperature:g}, but summaries is 1, and that one is greedy; "
+            "set summaries to 2 or more, or leave summary_temperature out"
+        )
 
 
 def _model(recipe: Recipe) -> Iterator[str]:

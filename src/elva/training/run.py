@@ -18,6 +18,7 @@ from torch import Tensor
 from elva.data.mbeir import MBeir
 from elva.errors import CheckpointError, InputError, TrainingError
 from elva.model.embedder import Embedder, checkpoint_folder, is_replaceable
+from elva.model.settings import Settings
 from elva.training.captioner import create_embedder, train_captioner
 from elva.training.contrast import train_contrast
 from elva.training.recipe import Recipe, changed_settings
@@ -30,6 +31,8 @@ from elva.training.trackers import check_trackers
 from elva.whole import PART, whole_file
 
 FILES: tuple[Literal["triples", "captions", "negatives"], ...] = ("triples", "captions", "negatives")
+READING = ("bottleneck", "summaries", "summary_temperature")
+"""Settings of a recipe that stay with the model: how its vectors are read, in the run and behind it."""
 LOOPS = {"base": train_captioner, "contrast": train_contrast, "reinforce": train_reinforce}
 
 
@@ -80,7 +83,7 @@ def train(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu") 
     data = MBeir.open(recipe.data.folder())
     embedder = _embedder(recipe, device)
     inputs = _inputs(recipe, data, embedder)
-    warning = _set_bottleneck(recipe, embedder)
+    warning = _set_reading(recipe, embedder)
     _open_training(recipe, embedder)
     if recipe.model.shard:
         shard(embedder.backbone, team)
@@ -183,7 +186,7 @@ def _embedder(recipe: Recipe, device: str) -> Embedder:
 def _put_together(recipe: Recipe, trained: Mapping[str, Tensor]) -> Embedder:
     """The start model with whole trained weights in it: what a team has spread can't be merged where it lies."""
     embedder = _embedder(recipe, "cpu")
-    _set_bottleneck(recipe, embedder)
+    _set_reading(recipe, embedder)
     _open_training(recipe, embedder)
     with torch.no_grad():
         for name, parameter in embedder.backbone.trainable_parameters().items():
@@ -203,16 +206,23 @@ def _inputs(recipe: Recipe, data: MBeir, embedder: Embedder) -> dict[str, str]:
     return digests
 
 
-def _set_bottleneck(recipe: Recipe, embedder: Embedder) -> str:
-    """Let [RET] see what the recipe says; what a user should know where the model was trained with a bottleneck."""
-    settings = embedder.processor.settings
-    embedder.processor.settings = replace(settings, bottleneck=recipe.bottleneck)
-    if settings.bottleneck in ("none", recipe.bottleneck):
+def _set_reading(recipe: Recipe, embedder: Embedder) -> str:
+    """Read vectors as the recipe says; what a user should know where that ends what the model was trained with."""
+    before = embedder.processor.settings
+    after = {name: getattr(recipe, name) for name in READING}
+    embedder.processor.settings = replace(before, **after)
+    had = {name: getattr(before, name) for name in READING if getattr(before, name) != getattr(Settings(), name)}
+    ended = {name: value for name, value in had.items() if value != after[name]}
+    if not ended:
         return ""
     return (
-        f"{recipe.model.path} was trained with bottleneck {settings.bottleneck}, and this run has {recipe.bottleneck}; "
-        f"add bottleneck={settings.bottleneck} to go on as before."
+        f"{recipe.model.path} was trained with {_pairs(ended)}, and this run has "
+        f"{_pairs({name: after[name] for name in ended})}; add {_pairs(ended)} to go on as before."
     )
+
+
+def _pairs(settings: Mapping[str, object]) -> str:
+    return " ".join(f"{name}={value}" for name, value in settings.items())
 
 
 def _open_training(recipe: Recipe, embedder: Embedder) -> None:

@@ -337,6 +337,12 @@ class Recipe:
         Literal["none", "states", "words"],
         "what [RET] sees: item and summary; the summary alone, whose states have seen the item; or its words alone",
     ] = "none"
+    summaries: Annotated[
+        int,
+        "of how many summaries the trained model's vectors are the mean: a greedy one, others sampled",
+        AT_LEAST_ONE,
+    ] = 1
+    summary_temperature: Annotated[float, "temperature of those that are sampled", POSITIVE] = 1.0
     model: Model = Model()
     data: Data = Data()
     budget: Budget
