@@ -43,7 +43,9 @@ def _group() -> None:
 def world(
     out: Annotated[Path, typer.Argument(help="Folder to write.", show_default=False)],
     seed: Annotated[int, typer.Option(help="The same seed writes the same bytes.", min=0)] = 0,
-    size: Annotated[WorldSize, typer.Option(help="large: twice the training data and the pool; tiny is for tests.")] = WorldSize.demo,
+    size: Annotated[
+        WorldSize, typer.Option(help="large: twice the training data and the pool; tiny is for tests.")
+    ] = WorldSize.demo,
     base: Annotated[bool, typer.Option("--base", help="Also the split that trains the tiny base model.")] = False,
 ) -> None:
     """Write the built-in world: rendered scenes and descriptions, all eight M-BEIR tasks.
