@@ -17,9 +17,13 @@ from elva.objectives.listwise import cosent, list_mle, listwise_reward, regressi
 from elva.objectives.ndcg import approx_ndcg, lambda_rank
 from elva.objectives.policy import crossed_advantages, group_advantage, policy_loss, zero_variance_share
 from elva.objectives.rewards import Rewards, positive_rank, reward_total
+from elva.training.likelihood_order import LikelihoodOrder
 from elva.training.order import GrainOrder
 from elva.training.recipe import Recipe
 from elva.training.scenes import Scene
+
+Order = GrainOrder | LikelihoodOrder
+"""Who says how far candidates are."""
 
 
 def judge(
@@ -28,7 +32,7 @@ def judge(
     read: Rollouts,
     first: Rollouts,
     reference: Tensor | None,
-    order: GrainOrder | None,
+    order: Order | None,
     max_new_tokens: int,
     counted: Tensor | None = None,
     speaking: Tensor | None = None,
@@ -124,7 +128,7 @@ def learning(recipe: Recipe, scene: Scene, sampled: Rollouts) -> Tensor | None:
     return F.pad(near, (2, 0), value=True).transpose(1, 2)
 
 
-def _advantage(recipe: Recipe, scene: Scene, first: Rollouts, reward: Rewards, order: GrainOrder | None) -> Tensor:
+def _advantage(recipe: Recipe, scene: Scene, first: Rollouts, reward: Rewards, order: Order | None) -> Tensor:
     """(Q, M or 1, G), from rewards (Q, G) on the diagonal, or from other pairings of rollouts."""
     settings, sets = recipe.reinforce.policy, scene.sets.to(reward.total.device)
     if settings.reward == "order":
@@ -161,12 +165,12 @@ def _exchanged(recipe: Recipe, crossed: Tensor) -> Tensor:
     return reward_total(cosines, **_reward_settings(recipe)).total.movedim(-1, 0)
 
 
-def _order_loss(recipe: Recipe, scene: Scene, read: Rollouts, order: GrainOrder) -> Tensor:
+def _order_loss(recipe: Recipe, scene: Scene, read: Rollouts, order: Order) -> Tensor:
     """How far the cosines of each rollout are from the order of the candidates, in ()."""
     settings, candidates = recipe.reinforce.order, read.embeddings[len(scene.queries) :]
     h = _differences(scene, order)
     similarity = _cosines(scene, read)
-    if settings.anchors == "all":
+    if settings.anchors == "all" and isinstance(order, GrainOrder):
         h = torch.cat([h, order.candidates(scene.dids)])
         similarity = torch.cat([similarity, torch.einsum("agd,cgd->gac", candidates, candidates)], 1)
     h = h.to(similarity.device).expand(len(similarity), -1, -1)
@@ -186,8 +190,10 @@ def _order_loss(recipe: Recipe, scene: Scene, read: Rollouts, order: GrainOrder)
             return cosent(similarity, h, heat).mean()
 
 
-def _differences(scene: Scene, order: GrainOrder) -> Tensor:
+def _differences(scene: Scene, order: Order) -> Tensor:
     """(Q, C) h between queries and candidates."""
+    if isinstance(order, LikelihoodOrder):
+        return order.differences([query.qid for query in scene.queries], scene.dids, scene.ignore)
     positives = [scene.dids[int(own_set[0])] for own_set in scene.sets]
     return order.queries(positives, scene.dids, scene.ignore)
 

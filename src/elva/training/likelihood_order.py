@@ -17,10 +17,29 @@ class LikelihoodOrder:
 
     Args:
         scores: qid -> did -> log-likelihood, such as `elva.data.scores.Scores` of what `elva likelihood` wrote.
+        nats: log-likelihood that one grain costs: the unit of `differences`.
+        other_offset: grains added for every candidate but a query's right answers: what the query's label knows.
     """
 
-    def __init__(self, scores: Mapping[str, Mapping[str, float]]) -> None:
-        self._scores = scores
+    def __init__(self, scores: Mapping[str, Mapping[str, float]], nats: float = 1.0, other_offset: float = 0.0) -> None:
+        self._scores, self._nats, self._offset = scores, nats, other_offset
+
+    def differences(self, qids: Sequence[str], dids: Sequence[str], right: Tensor) -> Tensor:
+        """(Q, C) h in grains: how much less probable a query is behind a candidate than behind its best one.
+
+        A pair that was not scored counts as the least probable of its query: the shortlist had nearer ones. NaN where
+        nothing of a query was scored.
+
+        Args:
+            qids: Q queries.
+            dids: C candidates.
+            right: (Q, C) bool: right answers, whose h is 0.
+        """
+        scores = self.queries(qids, dids)
+        worst = scores.nan_to_num(torch.inf).amin(-1, keepdim=True)
+        scores = scores.where(~scores.isnan(), worst.masked_fill(worst.isinf(), torch.nan))
+        h = (scores.amax(-1, keepdim=True) - scores) / self._nats + self._offset
+        return h.masked_fill(right, 0.0)
 
     def queries(self, qids: Sequence[str], dids: Sequence[str]) -> Tensor:
         """(Q, C) float32 log-likelihoods; NaN where the pair was not scored."""

@@ -123,6 +123,7 @@ def _reinforce(recipe: Recipe) -> Iterator[str]:
         )
     yield from _policy(recipe)
     yield from _of_queries(recipe)
+    yield from _likelihood(recipe)
     yield from _captions(recipe)
 
 
@@ -145,6 +146,16 @@ def _policy(recipe: Recipe) -> Iterator[str]:
             "model.shard needs model.trainable lora for the KL term: the reference is then the model without its "
             "adapter, where otherwise every process would hold a whole copy; or set reinforce.policy.kl_beta to 0"
         )
+
+
+def _likelihood(recipe: Recipe) -> Iterator[str]:
+    order = recipe.reinforce.order
+    if order.source != "likelihood":
+        return
+    if recipe.data.likelihoods is None:
+        yield "reinforce.order.source likelihood needs data.likelihoods, a file made by `elva likelihood`"
+    if order.anchors == "all":
+        yield "reinforce.order.source likelihood knows queries alone: set reinforce.order.anchors to queries"
 
 
 def _of_queries(recipe: Recipe) -> Iterator[str]:

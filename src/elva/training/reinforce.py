@@ -42,10 +42,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from elva.data.scores import Scores
 from elva.grains import Lexicon
 from elva.model.backbone import Backbone
 from elva.model.rollout import Rollouts, read_words, replay, sample
-from elva.training.judge import judge, learning, summaries
+from elva.training.judge import Order, judge, learning, summaries
+from elva.training.likelihood_order import LikelihoodOrder
 from elva.training.order import GrainOrder
 from elva.training.parts import PartwiseForward
 from elva.training.prepared import PreparedItems, read_captions
@@ -90,7 +92,7 @@ class Lesson:
         order: h between candidates, where an objective needs it.
     """
 
-    def __init__(self, session: Session, library: PreparedItems, order: GrainOrder | None = None) -> None:
+    def __init__(self, session: Session, library: PreparedItems, order: Order | None = None) -> None:
         stage, embedder = session.recipe.reinforce, session.embedder
         self._session, self._library, self._order = session, library, order
         self._longest = stage.rollouts.max_new_tokens or embedder.processor.settings.max_summary
@@ -270,9 +272,12 @@ def _order(
     library: PreparedItems,
     lexicon: Lexicon,
     captions: Mapping[str, str] | None,
-) -> GrainOrder:
+) -> Order:
     """Who is near, as the recipe's source says; before the first step, while the model is the one it starts from."""
     settings = session.recipe.reinforce.order
+    if settings.source == "likelihood":
+        scores = Scores(session.recipe.data.file("likelihoods"))
+        return LikelihoodOrder(scores, settings.nats, settings.other_offset)
     if settings.source == "annotations":
         return GrainOrder.by_annotations(data.candidates.values(), lexicon, settings.other_offset)
     if settings.source == "captions":

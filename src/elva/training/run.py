@@ -30,7 +30,12 @@ from elva.training.team import Team
 from elva.training.trackers import check_trackers
 from elva.whole import PART, whole_file
 
-FILES: tuple[Literal["triples", "captions", "negatives"], ...] = ("triples", "captions", "negatives")
+FILES: tuple[Literal["triples", "captions", "negatives", "likelihoods"], ...] = (
+    "triples",
+    "captions",
+    "negatives",
+    "likelihoods",
+)
 READING = ("bottleneck", "summaries", "summary_temperature")
 """Settings of a recipe that stay with the model: how its vectors are read, in the run and behind it."""
 LOOPS = {"base": train_captioner, "contrast": train_contrast, "reinforce": train_reinforce}

@@ -89,6 +89,7 @@ class Data:
     triples: Annotated[str | None, "NLI triples (csv or jsonl): the data of stage 1"] = None
     captions: Annotated[str | None, "captions.jsonl made by `elva caption`"] = None
     negatives: Annotated[str | None, "file of negatives made by `elva mine`"] = None
+    likelihoods: Annotated[str | None, "file made by `elva likelihood`, for reinforce.order.source likelihood"] = None
     max_queries: Annotated[int | None, "use at most this many queries", AT_LEAST_ONE] = None
     skip_bad_rows: Annotated[bool, "count and drop bad rows where they would be errors"] = False
     check_images: Annotated[bool, "open every picture before the first step; False: `elva data check` did"] = True
@@ -113,7 +114,7 @@ class Data:
             raise RecipeError(f"data.root is {self.root}, which is no folder")
         return Path(self.root)
 
-    def file(self, name: Literal["triples", "captions", "negatives"]) -> Path:
+    def file(self, name: Literal["triples", "captions", "negatives", "likelihoods"]) -> Path:
         """The file of a setting, looked up below the data folder first, then as it stands.
 
         Raises:
@@ -260,9 +261,9 @@ class Order:
     """The order of the candidates that `weights.order` teaches: h, how many grains each is away."""
 
     source: Annotated[
-        Literal["captions", "reference", "annotations"],
-        "who says h: the base's captions; the cosines of the model that stage 3 starts from; or the annotations of the "
-        "data, an upper bound that no unlabelled data has",
+        Literal["captions", "likelihood", "reference", "annotations"],
+        "who says h: the base's captions; how probable it finds the query behind a candidate; the cosines of the model "
+        "that stage 3 starts from; or the annotations of the data, an upper bound that no unlabelled data has",
     ] = "captions"
     loss: Annotated[
         Literal["listwise", "regression", "listmle", "approx_ndcg", "lambda_rank", "cosent"],
@@ -274,6 +275,7 @@ class Order:
     temperature: Annotated[float, "temperature of the cosines in all losses but regression", POSITIVE] = 0.05
     other_offset: Annotated[float, "grains added for all but the positive", AT_LEAST_ZERO] = 1.0
     anchors: Annotated[Literal["all", "queries"], "who ranks: every item of the step, or the queries alone"] = "all"
+    nats: Annotated[float, "log-likelihood that one grain costs, for source likelihood", POSITIVE] = 4.0
     slope: Annotated[float, "cosine that one grain costs, in the regression and for source reference", POSITIVE] = 0.1
 
 
