@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from elva.analysis.evidence.report import write_evidence
+from elva.analysis.records import read_record
 from elva.errors import InputError
 from elva.experiment.laboratory import Choice, run_experiment
-from elva.experiment.record import read_record
 from experiment.small import plan_row, start_forked, written
 
 
@@ -30,7 +31,8 @@ class Started:
 def test_arms_and_seeds_leave_their_records_and_what_is_done_is_not_done_again(tmp_path: Path) -> None:
     plan, out, results = written(tmp_path, plan_row()), tmp_path / "lab", tmp_path / "results"
     started = Started()
-    assert run_experiment(plan, out, results, Choice(arms=["stage2", "more"]), start=started) == 4
+    judged = run_experiment(plan, out, results, Choice(arms=["stage2", "more"]), start=started)
+    assert judged == (4, results / "small")
     runs = {path.name for path in results.rglob("*-s*.json")}
     assert runs == {"stage2-s0.json", "stage2-s1.json", "more-s0.json", "more-s1.json"}
     trained = read_record(results / "small/world/more-s0.json")
@@ -46,6 +48,9 @@ def test_arms_and_seeds_leave_their_records_and_what_is_done_is_not_done_again(t
     start = read_record(results / "small/world/stage2-s1.json")
     assert (start.updates, start.seconds, start.budget_seconds, start.recipe) == (0, 0.0, None, "")
     assert start.named["colour"][1] > 0
+    assert start.start == read_record(results / "small/world/more-s1.json").start != trained.start
+    (section,) = write_evidence([results / "small"], out / "report.html")
+    assert {check.question: check.verdict for check in section.checks}["Had all arms the same budget?"] == "yes"
 
     # one run is lost, one is cut off, and an arm joins
     (out / "world/seed-1/arms/more/model/config.json").unlink()

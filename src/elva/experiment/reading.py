@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from elva.model.settings import SETTINGS_FILE, Settings
-from elva.training.strict import merge, typed_layer
+from elva.strict import merge, typed_layer
 from elva.whole import whole_folder
 
 
