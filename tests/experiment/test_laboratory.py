@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from elva.analysis.evidence.report import write_evidence
+from elva.analysis.records import read_record
 from elva.errors import InputError
 from elva.experiment.laboratory import Choice, run_experiment
-from elva.experiment.record import read_record
 from experiment.small import plan_row, start_forked, written
 
 
@@ -32,7 +33,8 @@ def test_arms_and_seeds_leave_their_records_and_what_is_done_is_not_done_again(t
     row["arms"]["averaged"] = {"role": "candidate", "read": ["summaries=3"]}
     plan, out, results = written(tmp_path, row), tmp_path / "lab", tmp_path / "results"
     started = Started()
-    assert run_experiment(plan, out, results, Choice(arms=["stage2", "more", "averaged"]), start=started) == 6
+    judged = run_experiment(plan, out, results, Choice(arms=["stage2", "more", "averaged"]), start=started)
+    assert judged == (6, results / "small")
     runs = {path.name for path in results.rglob("*-s*.json")}
     assert runs == {f"{arm}-s{seed}.json" for arm in ("stage2", "more", "averaged") for seed in (0, 1)}
     trained = read_record(results / "small/world/more-s0.json")
@@ -51,6 +53,9 @@ def test_arms_and_seeds_leave_their_records_and_what_is_done_is_not_done_again(t
     averaged = read_record(results / "small/world/averaged-s1.json")
     assert (averaged.updates, averaged.settings) == (0, ("elva.json summaries=3",))
     assert averaged.named == start.named, "the summaries that are told are the greedy ones"
+    assert start.start == read_record(results / "small/world/more-s1.json").start != trained.start
+    (section,) = write_evidence([results / "small"], out / "report.html")
+    assert {check.question: check.verdict for check in section.checks}["Had all arms the same budget?"] == "yes"
 
     # one run is lost, one is cut off, and an arm joins
     (out / "world/seed-1/arms/more/model/config.json").unlink()

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elva.errors import RecipeError
+from elva.strict import Bounds, describe, every_setting
 from elva.training.recipe import (
     Budget,
     Data,
@@ -20,7 +21,6 @@ from elva.training.recipe import (
     load_recipe,
     recipe_hash,
 )
-from elva.training.strict import Bounds, describe, every_setting
 
 SPARSE = "stage: contrast\nbudget: {steps: 10}\noptimizer: {lr: 1e-4}\n"
 

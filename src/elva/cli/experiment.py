@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -54,8 +55,9 @@ def experiment(
     from elva.experiment.laboratory import Choice, run_experiment
 
     choice = Choice(data or (), base or (), seeds or (), arm or (), quick)
-    judged = run_experiment(file, out, results, choice, at_once=jobs)
-    typer.echo(f"{judged} runs are judged; their records lie below {results}.")
+    judged, records = run_experiment(file, out, results, choice, at_once=jobs)
+    typer.echo(f"{judged} runs are judged; their records lie below {records}. To see what they say:")
+    typer.echo(f"  {shlex.join(['elva', 'report', str(records), '--out', str(out / 'report.html')])}")
 
 
 def pace(

@@ -14,8 +14,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 import typer
 from typer.main import get_command
 
+from elva.strict import describe_settings, options
 from elva.training.recipe import Recipe
-from elva.training.strict import describe_settings, options
 
 HEAD = """\
 # The command line

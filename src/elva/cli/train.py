@@ -97,8 +97,8 @@ def train(
 
 
 def _show(recipes: bool, settings: bool) -> None:
+    from elva.strict import describe_settings
     from elva.training.recipe import Recipe, launch_lines, packaged_recipes
-    from elva.training.strict import describe_settings
 
     if recipes:
         for name, file in packaged_recipes().items():

@@ -8,16 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from elva.analysis.records import POINTS, GrainRow
 from elva.data.mbeir import MBeir, Query
 from elva.errors import InputError
 from elva.evaluation.metrics import MEASURES
-from elva.experiment.record import POINTS, GrainRow
 from elva.grains import naming
 from elva.index.folder import EVALUATION, read_jsonl, read_meta, reading
 
 CURVE = (
     *("step", "seconds", "loss", "gradient_norm", "infonce", "in_batch_accuracy", "lm_loss"),
-    *("reward/total", "reward/listwise", "positive_rank", "kl", "summary_length", "missing_ret_rate"),
+    *("reward/total", "order", "positive_rank", "kl", "summary_length", "missing_ret_rate"),
 )
 """The metrics that a curve keeps, where a stage logs them."""
 
@@ -47,6 +47,7 @@ def judgement(root: Path, evaluation: Path) -> dict[str, Any]:
         "clusters": clusters({task: [query.source for query in each] for task, each in queries.items()}),
         "mean": mean,
         "grains": grains,
+        "dominant": data.lexicon().dominant,
         "named": _named(data, queries, evaluation),
     }
 

@@ -7,12 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from elva.analysis.records import Record, write_record
 from elva.experiment.collect import judgement, training
 from elva.experiment.placeholders import command_words, places
 from elva.experiment.plan import Arm
-from elva.experiment.record import Record, write_record
 from elva.experiment.runs import Runs
-from elva.jobs import Job
+from elva.jobs import Job, digest_of
+from elva.model.embedder import checkpoint_folder
 
 
 class Judging:
@@ -84,6 +85,7 @@ class Judging:
             role=arm.role,
             default=arm.default,
             seed=seed,
+            start=digest_of(checkpoint_folder(runs.start(seed)))[:16],
             preparation_seconds=round(preparation, 2),
             seconds_per_update=runs.paces[name] if arm.trains else None,
             budget_seconds=runs.plan.budget(data) if arm.trains else None,

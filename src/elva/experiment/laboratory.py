@@ -60,7 +60,7 @@ def run_experiment(
     *,
     at_once: int = AT_ONCE,
     start: Start | None = None,
-) -> int:
+) -> tuple[int, Path]:
     """Run what is not done yet, and leave a record of each run.
 
     Args:
@@ -72,7 +72,7 @@ def run_experiment(
         start: starts a command; a process that sees one thread and no GPU by default.
 
     Returns:
-        How many runs were judged.
+        How many runs were judged, and the folder of their records.
 
     Raises:
         RecipeError: the plan can't be run; says all that is wrong.
@@ -99,7 +99,7 @@ def run_experiment(
         runner.run(jobs)
     finally:
         _write_paces(results / experiment / "pace.json", runs)
-    return len(judged)
+    return len(judged), results / experiment
 
 
 def _arms(plan: Plan, choice: Choice) -> list[str]:

@@ -14,8 +14,8 @@ from pathlib import Path
 from elva.errors import RecipeError
 from elva.experiment.plan import Arm, Plan, nearest
 from elva.experiment.plan_checks import contradictions
+from elva.strict import Place, build, read_layer
 from elva.training.recipe import packaged_files, read_yaml
-from elva.training.strict import Place, build, read_layer
 
 
 def load_plan(name: str | Path) -> tuple[str, Plan]:

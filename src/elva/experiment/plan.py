@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Literal
 
-from elva.training.settings import AT_LEAST_ZERO, POSITIVE
-
-Role = Literal["baseline", "control", "candidate", "reference"]
+from elva.analysis.records import Role
+from elva.strict import AT_LEAST_ZERO, POSITIVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

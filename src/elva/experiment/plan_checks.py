@@ -9,9 +9,9 @@ from elva.errors import RecipeError
 from elva.experiment.placeholders import GIVEN, command_words, filled, needed, places
 from elva.experiment.plan import Arm, DataPlan, Plan, nearest
 from elva.model.settings import Settings
+from elva.strict import merge, settings, typed_layer
 from elva.training.recipe import load_recipe
 from elva.training.settings import Recipe
-from elva.training.strict import merge, settings, typed_layer
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_]*").fullmatch
 """Names that may stand in a file's name and before "-s0"."""

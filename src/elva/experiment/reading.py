@@ -10,7 +10,7 @@ from pathlib import Path
 
 from elva.errors import RecipeError
 from elva.model.settings import SETTINGS_FILE, Settings
-from elva.training.strict import merge, typed_layer
+from elva.strict import merge, typed_layer
 from elva.whole import whole_folder
 
 

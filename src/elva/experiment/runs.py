@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from elva.analysis.records import POINTS
 from elva.data.writing import write_lines
 from elva.experiment.budget import Paces, charged, updates_within
 from elva.experiment.pace import read_pace
@@ -20,7 +21,6 @@ from elva.experiment.placeholders import command_words, filled, needed, places
 from elva.experiment.plan import Arm, Plan
 from elva.experiment.plan_checks import of_budget
 from elva.experiment.reading import read_otherwise
-from elva.experiment.record import POINTS
 from elva.jobs import Job, Runner
 from elva.model.embedder import checkpoint_folder
 from elva.training.recipe import Recipe, dump_recipe, load_recipe

@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 
 from elva.errors import RecipeError
+from elva.strict import Place, build, merge, read_layer, typed_layer
 from elva.training.recipe_checks import contradictions
 from elva.training.settings import (
     Budget,
@@ -40,7 +41,6 @@ from elva.training.settings import (
     Saving,
     Weights,
 )
-from elva.training.strict import Place, build, merge, read_layer, typed_layer
 
 __all__ = [
     "Budget",

@@ -11,12 +11,7 @@ from typing import Annotated, Literal
 
 from elva.data.layout import kept_tasks
 from elva.errors import RecipeError
-from elva.training.strict import Bounds
-
-POSITIVE = Bounds(0, above=True)
-AT_LEAST_ZERO = Bounds(0)
-AT_LEAST_ONE = Bounds(1)
-SHARE = Bounds(0, 1)
+from elva.strict import AT_LEAST_ONE, AT_LEAST_ZERO, POSITIVE, SHARE, Bounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

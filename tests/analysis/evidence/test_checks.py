@@ -29,18 +29,34 @@ def test_equal_seconds_are_in_order_and_others_are_listed(tmp_path: Path) -> Non
 
 
 def test_the_baseline_may_take_no_seconds_at_all(tmp_path: Path) -> None:
-    free = [each | ({"seconds": 0.0} if each["role"] == "baseline" else {}) for each in cure()]
+    nothing = {"seconds": 0.0, "preparation_seconds": 0.0}
+    free = [each | (nothing if each["role"] == "baseline" else {}) for each in cure()]
     assert answers(tmp_path, *free)["Did all arms train for the same seconds"].verdict == "yes"
 
 
-def test_starts_are_compared_where_they_are_recorded(tmp_path: Path) -> None:
+def test_starts_are_compared(tmp_path: Path) -> None:
     question = "Do all arms of a seed start from the same checkpoint"
-    assert answers(tmp_path / "a", *cure())[question].verdict == "open"
-    same = [each | {"start": f"s{each['seed']}"} for each in cure()]
-    assert answers(tmp_path / "b", *same)[question].verdict == "yes"
-    same[-1]["start"] = "elsewhere"
-    found = answers(tmp_path / "c", *same)[question]
+    records = cure()
+    assert answers(tmp_path / "a", *records)[question].verdict == "yes"
+    records[-1]["start"] = "elsewhere"
+    found = answers(tmp_path / "b", *records)[question]
     assert found.verdict == "no" and "seed 1" in found.answer
+
+
+def test_what_updates_follow_from_is_told_where_it_was_measured(tmp_path: Path) -> None:
+    question = "Had all arms the same budget"
+    assert question not in answers(tmp_path / "a", *cure())
+    pace = {"baseline": None, "control": 0.25, "candidate": 0.5}
+    records = [each | {"seconds_per_update": pace[each["role"]]} for each in cure()]
+    found = answers(tmp_path / "b", *records)[question]
+    assert found.verdict == "yes"
+    assert found.answer == (
+        "60 s. As measured before the runs, an update takes and own preparation took: elva 0.5 s and 2 s; "
+        "more 0.25 s and 2 s; other 0.25 s and 2 s."
+    )
+    records[-1]["budget_seconds"] = 90.0
+    found = answers(tmp_path / "c", *records)[question]
+    assert found.verdict == "no" and found.answer.startswith("60 s, 90 s.")
 
 
 def test_missing_seeds_are_listed(tmp_path: Path) -> None:

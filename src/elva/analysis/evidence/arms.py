@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from elva.analysis.records import ROLES, Ranks, RunRecord
+from elva.analysis.records import ROLES, Ranks, Record
 from elva.errors import InputError
 
 
@@ -38,7 +38,7 @@ class Arm:
     name: str
     role: str
     default: bool
-    runs: tuple[RunRecord, ...]
+    runs: tuple[Record, ...]
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -66,7 +66,7 @@ class Trial:
         split: of the data.
         arms: by name.
         clusters: which queries belong together.
-        dominant: the kinds of grains that mostly suffice, as the records say; none when they don't say.
+        dominant: the kinds of grains that mostly suffice.
     """
 
     experiment: str
@@ -100,29 +100,29 @@ class Trial:
         return {task: len(each) for task, each in first.ranks.items()}
 
 
-def trials(records: Sequence[RunRecord]) -> list[Trial]:
+def trials(records: Sequence[Record]) -> list[Trial]:
     """Sort records into trials, by experiment and data.
 
     Raises:
         InputError: the runs of an arm disagree on what it is, a trial's runs were judged on different queries, or it
             has several baselines or defaults.
     """
-    places: dict[tuple[str, str, str], list[RunRecord]] = {}
+    places: dict[tuple[str, str, str], list[Record]] = {}
     for each in records:
         places.setdefault((each.experiment, each.data, each.split), []).append(each)
     return [_trial(*place, held) for place, held in sorted(places.items())]
 
 
-def _trial(experiment: str, data: str, split: str, records: Sequence[RunRecord]) -> Trial:
+def _trial(experiment: str, data: str, split: str, records: Sequence[Record]) -> Trial:
     first = records[0]
     for key in ("clusters", "dominant"):
         for each in records:
             if getattr(each, key) != getattr(first, key):
-                raise InputError(f"{each.path} and {first.path} differ in {key}: judge all runs on the same data")
+                raise InputError(f"{each.file} and {first.file} differ in {key}: judge all runs on the same data")
     for each in records:
         if {task: len(ranks) for task, ranks in each.ranks.items()} != {t: len(r) for t, r in first.ranks.items()}:
-            raise InputError(f"{each.path} and {first.path} were judged on different queries: judge them anew")
-    by_name: dict[str, list[RunRecord]] = {}
+            raise InputError(f"{each.file} and {first.file} were judged on different queries: judge them anew")
+    by_name: dict[str, list[Record]] = {}
     for each in records:
         by_name.setdefault(each.arm, []).append(each)
     arms = sorted((_arm(held) for held in by_name.values()), key=lambda arm: (ROLES.index(arm.role), -arm.hit))
@@ -132,13 +132,13 @@ def _trial(experiment: str, data: str, split: str, records: Sequence[RunRecord])
     ):
         if len(found) > 1:
             raise InputError(f"{experiment} on {data} has several arms called {wanted}: {', '.join(found)}; keep one")
-    return Trial(experiment, data, split, {each.name: each for each in arms}, first.clusters, first.dominant or ())
+    return Trial(experiment, data, split, {each.name: each for each in arms}, first.clusters, first.dominant)
 
 
-def _arm(records: Sequence[RunRecord]) -> Arm:
+def _arm(records: Sequence[Record]) -> Arm:
     first, *others = sorted(records, key=lambda each: each.seed)
     for each in others:
         for key in ("role", "default"):
             if getattr(each, key) != getattr(first, key):
-                raise InputError(f"{each.path} and {first.path} are one arm, but differ in {key}: correct one of them")
+                raise InputError(f"{each.file} and {first.file} are one arm, but differ in {key}: correct one of them")
     return Arm(first.arm, first.role, first.default, (first, *others))

@@ -38,6 +38,7 @@ def checks(trial: Trial, judged: Judged) -> list[Check]:
 def _fairness(trial: Trial) -> Iterator[Check]:
     yield _starts(trial)
     yield _seconds(trial)
+    yield from _charges(trial)
     seeds = sorted({seed for arm in trial.arms.values() for seed in arm.seeds})
     lacking = [
         f"{arm.name} lacks {_listed(missing)}"
@@ -95,11 +96,8 @@ def _gaming(trial: Trial) -> Iterator[Check]:
 
 def _starts(trial: Trial) -> Check:
     question = "Do all arms of a seed start from the same checkpoint?"
-    trained = [run for arm in trial.arms.values() if arm.role in ("candidate", "control") for run in arm.runs]
-    if not trained or any(run.start is None for run in trained):
-        return Check(question, "open", "The records don't say from which checkpoint each run started.")
-    starts: dict[int, set[str | None]] = {}
-    for run in trained:
+    starts: dict[int, set[str]] = {}
+    for run in (run for arm in trial.arms.values() if arm.role != "reference" for run in arm.runs):
         starts.setdefault(run.seed, set()).add(run.start)
     several = [seed for seed, each in starts.items() if len(each) > 1]
     answer = f"Several starts in seed {_listed(several)}." if several else "One checkpoint per seed."
@@ -128,6 +126,24 @@ def _seconds(trial: Trial) -> Check:
         "no" if off else "yes",
         answer + (f"Off by more than {TOLERATED:.0%}: {_listed(off)}." if off else f"None is off by {TOLERATED:.0%}."),
     )
+
+
+def _charges(trial: Trial) -> Iterator[Check]:
+    """What the updates of each arm follow from, where it was measured."""
+    runs = [run for arm in trial.arms.values() for run in arm.runs]
+    costs = [
+        f"{arm.name} {pace:.3g} s and {fmean(run.preparation_seconds for run in arm.runs):.0f} s"
+        for arm in trial.arms.values()
+        if (pace := arm.runs[0].seconds_per_update) is not None
+    ]
+    if costs:
+        budgets = sorted({run.budget_seconds for run in runs if run.budget_seconds is not None})
+        yield Check(
+            "Had all arms the same budget?",
+            "yes" if len(budgets) == 1 else "no",
+            f"{_listed([f'{each:g} s' for each in budgets])}. As measured before the runs, an update takes and own "
+            f"preparation took: {'; '.join(costs)}.",
+        )
 
 
 def _listed(words: Sequence[object]) -> str:

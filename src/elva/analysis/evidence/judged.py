@@ -8,7 +8,8 @@ from statistics import fmean
 from typing import Any
 
 from elva.analysis.evidence.arms import Arm, Spread, Trial
-from elva.analysis.records import RATES, RunRecord
+from elva.analysis.records import Record
+from elva.evaluation.metrics import MEASURES
 from elva.evaluation.significance import Comparison, bootstrap_interval, compare, hits, holm
 
 
@@ -51,7 +52,7 @@ class Grain:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One arm in figures; see `RunRecord` for their units.
+    """One arm in figures; see `Record` for their units.
 
     Attributes:
         interval: 95 % bootstrap interval of hit@1 averaged over seeds: the luck of the queries.
@@ -183,7 +184,7 @@ def _row(
         arm.role,
         arm.default,
         arm.seeds,
-        {key: _spread(runs, lambda run, key=key: run.mean[key]) for key in RATES},  # type: ignore[misc]
+        {key: _spread(runs, lambda run, key=key: run.mean[key]) for key in MEASURES},  # type: ignore[misc]
         bootstrap_interval(hits(arm.ranks(arm.seeds)), trial.clusters),
         fmean(run.updates for run in runs),
         _spread(runs, lambda run: run.seconds),
@@ -200,23 +201,23 @@ def _row(
     )
 
 
-def _spread(runs: Sequence[RunRecord], value: Callable[[RunRecord], float]) -> Spread:
+def _spread(runs: Sequence[Record], value: Callable[[Record], float]) -> Spread:
     spread = Spread.of(value(run) for run in runs)
     assert spread is not None  # an arm has a run
     return spread
 
 
-def _grain(runs: Sequence[RunRecord], kind: str) -> Grain:
-    rows = [run.grains.get(kind, {}) for run in runs]
+def _grain(runs: Sequence[Record], kind: str) -> Grain:
+    rows = [run.grains[kind] for run in runs if kind in run.grains]
     return Grain(
-        Spread.of(each.get("pair_accuracy") for each in rows),
-        _mean([each.get("grain_distance") for each in rows]),
-        _mean([each.get("ratio") for each in rows]),
+        Spread.of(each.pair_accuracy for each in rows),
+        _mean([each.grain_distance for each in rows]),
+        _mean([each.ratio for each in rows]),
     )
 
 
-def _minor(run: RunRecord, minor: Sequence[str]) -> float | None:
-    return _mean([run.grains.get(kind, {}).get("pair_accuracy") for kind in minor])
+def _minor(run: Record, minor: Sequence[str]) -> float | None:
+    return _mean([run.grains[kind].pair_accuracy for kind in minor if kind in run.grains])
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -224,7 +225,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return fmean(known) if known else None
 
 
-def _named(runs: Sequence[RunRecord]) -> dict[str, float]:
+def _named(runs: Sequence[Record]) -> dict[str, float]:
     """Kind -> share of its grains that the summaries of all seeds name."""
     shares = {}
     for kind in sorted({kind for run in runs for kind in run.named}):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from elva.analysis.evidence.arms import Trial
 from elva.analysis.figures import running_mean
@@ -41,13 +39,9 @@ def reward_paths(trial: Trial) -> dict[str, list[RewardPath]]:
     return paths
 
 
-def _points(curve: Any) -> tuple[tuple[float, float], ...]:
-    logged = [each for each in curve if _number(each, REWARD) and _number(each, RANK)]
-    rewards = running_mean([(float(i), float(each[REWARD])) for i, each in enumerate(logged)])
-    ranks = running_mean([(float(i), float(each[RANK])) for i, each in enumerate(logged)])
+def _points(curve: Sequence[Mapping[str, float | None]]) -> tuple[tuple[float, float], ...]:
+    both = [(each.get(REWARD), each.get(RANK)) for each in curve]
+    logged = [(reward, rank) for reward, rank in both if reward is not None and rank is not None]
+    rewards = running_mean([(float(i), reward) for i, (reward, _) in enumerate(logged)])
+    ranks = running_mean([(float(i), rank) for i, (_, rank) in enumerate(logged)])
     return tuple((reward - rewards[0][1], rank) for (_, reward), (_, rank) in zip(rewards, ranks, strict=True))
-
-
-def _number(point: Mapping[str, Any], key: str) -> bool:
-    value = point.get(key)
-    return isinstance(value, int | float) and math.isfinite(value)

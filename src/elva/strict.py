@@ -51,6 +51,12 @@ class Bounds:
         return f"between {self.low:g} and {self.high:g}"
 
 
+POSITIVE = Bounds(0, above=True)
+AT_LEAST_ZERO = Bounds(0)
+AT_LEAST_ONE = Bounds(1)
+SHARE = Bounds(0, 1)
+
+
 class Typed(str):
     """A value as typed on the command line: YAML, unless its setting is text."""
 
@@ -240,7 +246,7 @@ def _describe_one(kind: Any) -> str:
     if get_origin(kind) is tuple:
         inner = get_args(kind)
         if Ellipsis in inner:
-            return f"a list ([a, b]) of {_PLURAL.get(inner[0]) or _describe_one(inner[0])}"
+            return f"a list ([a, b]) of {_PLURAL.get(inner[0]) or describe(inner[0])}"
         return f"a list of {len(inner)} {_PLURAL[inner[0]]}"
     if get_origin(kind) is Mapping:
         return f"entries 'name: value', each {describe(get_args(kind)[1])}"
