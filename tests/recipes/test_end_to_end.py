@@ -47,7 +47,12 @@ def one_thread() -> Iterator[None]:
 
 def assert_complete(result: RunResult, run: Path, steps: int = 3) -> None:
     row = json.loads((run / "run.json").read_text())
-    assert row == {"updates": steps, "train_seconds": round(result.train_seconds, 2), "finished": True}
+    assert row == {
+        "updates": steps,
+        "train_seconds": round(result.train_seconds, 2),
+        "processor_seconds": round(result.processor_seconds, 2),
+        "finished": True,
+    }
     assert result.train_seconds > 0
     rows = metrics(run)
     assert [each["step"] for each in rows] == list(range(steps))
@@ -61,7 +66,7 @@ def assert_complete(result: RunResult, run: Path, steps: int = 3) -> None:
 def test_the_first_stages_leave_model_metrics_and_run(chain: Chain, name: str) -> None:
     run = chain.home / name
     row = json.loads((run / "run.json").read_text())
-    result = RunResult(run / "model", 3, row["train_seconds"], True)
+    result = RunResult(run / "model", 3, row["train_seconds"], row["processor_seconds"], True)
     assert_complete(result, run)
     settings = Embedder.load(run / "model").processor.settings
     assert settings.trained[-1] == {"base": "tiny-base"}.get(name, name)
@@ -286,13 +291,13 @@ TWICE = ["reinforce.policy.updates_per_rollout=2", "budget.steps=6", "optimizer.
 def scenes_of(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The numbers of the scenes that are drawn from now on."""
     numbers: list[int] = []
-    scene = SceneSource.scene
+    scenes = SceneSource.scenes
 
-    def noted(self: SceneSource, step: Step) -> Scene:
+    def noted(self: SceneSource, step: Step) -> list[Scene]:
         numbers.append(step.number)
-        return scene(self, step)
+        return scenes(self, step)
 
-    monkeypatch.setattr(SceneSource, "scene", noted)
+    monkeypatch.setattr(SceneSource, "scenes", noted)
     return numbers
 
 

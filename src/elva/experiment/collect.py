@@ -62,7 +62,7 @@ def training(run: Path) -> dict[str, Any]:
         row = json.loads((run / "run.json").read_text("utf-8"))
         points = thinned(read_jsonl(run / "metrics.jsonl"))
         curve = tuple({key: point[key] for key in CURVE if key in point} for point in points)
-        return {"updates": row["updates"], "seconds": row["train_seconds"], "curve": curve}
+        return {"updates": row["updates"], "seconds": row["processor_seconds"], "curve": curve}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{run} is no finished training ({error}); remove the folder and start again") from error
 

@@ -47,11 +47,13 @@ class Progress:
         step: updates done.
         seconds: seconds trained, over all sessions.
         line: the last update's row of metrics.jsonl, if it is written only where no other follows.
+        processor_seconds: of this process, likewise over all sessions.
     """
 
     step: int
     seconds: float
     line: dict[str, Any] | None = None
+    processor_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class RunResult:
     model: Path
     updates: int
     train_seconds: float
+    processor_seconds: float
     finished: bool
 
 
@@ -100,7 +101,9 @@ def train(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu") 
             session.say(sentence)
         for _ in LOOPS[recipe.stage](session):
             pass
-        result = RunResult(out / "model", session.steps_done, session.seconds, not session.stopped)
+        result = RunResult(
+            out / "model", session.steps_done, session.seconds, session.processor_seconds, not session.stopped
+        )
         trained = gathered(embedder.backbone.trainable_parameters(), team)
         if team.leads:
             _publish(recipe, result, embedder, trained)
@@ -131,7 +134,8 @@ def _publish(recipe: Recipe, result: RunResult, embedder: Embedder, trained: Map
     if result.finished:
         embedder = _put_together(recipe, trained) if recipe.model.shard else embedder
         _save(_finish(embedder, recipe), result.model)
-    row = {"updates": result.updates, "train_seconds": round(result.train_seconds, 2), "finished": result.finished}
+    row = {"updates": result.updates, "train_seconds": round(result.train_seconds, 2)}
+    row |= {"processor_seconds": round(result.processor_seconds, 2), "finished": result.finished}
     with whole_file(result.model.with_name("run.json")) as file:
         file.write(json.dumps(row) + "\n")
 
@@ -158,7 +162,7 @@ def _finished(recipe: Recipe, out: Path) -> RunResult | None:
         return None
     try:
         row = json.loads((out / "run.json").read_text("utf-8"))
-        result = RunResult(out / "model", row["updates"], row["train_seconds"], True)
+        result = RunResult(out / "model", row["updates"], row["train_seconds"], row.get("processor_seconds", 0.0), True)
         if not row["finished"]:
             return None
     except (ValueError, KeyError, TypeError) as error:

@@ -74,6 +74,7 @@ class Session:
         embedder: the model, its trained part open.
         steps_done: updates of the weights so far, those of earlier sessions included.
         seconds: seconds trained, likewise; loading is not counted.
+        processor_seconds: of this process in them: what a busy machine does not stretch. Without a GPU, all its work.
         stopped: whether the run was asked to stop before its budget was spent.
     """
 
@@ -97,6 +98,7 @@ class Session:
         self._console = Console(file=self._voice)
         self._log: MetricsLog | None = None
         self.steps_done, self.seconds, self.stopped = 0, 0.0, False
+        self.processor_seconds = 0.0
         newest = latest_checkpoint(self._checkpoints) if resume else None
         self._checkpoint = load_checkpoint(newest, recipe, inputs) if newest else None
         if self._checkpoint and self._checkpoint.other_versions:
@@ -159,6 +161,7 @@ class Session:
         self._optimizer.load_state_dict({**checkpoint.optimizer, "state": state})
         checkpoint.restore_random()
         self.steps_done, self.seconds = checkpoint.progress.step, checkpoint.progress.seconds
+        self.processor_seconds = checkpoint.progress.processor_seconds
 
     def steps(self, steps_per_epoch: int, updates: int = 1) -> Iterator[Step]:
         """Steps until the budget is spent or the run is asked to stop; writes checkpoints on the way.
@@ -177,7 +180,7 @@ class Session:
         bar = ProgressBar(title, self._budget, unit, done=self._spent, stream=self._voice)
         with self._log or nullcontext(), StopSignal() as stop, bar as self._bar:
             before, saved = self.seconds, self.steps_done
-            started = time.perf_counter()
+            started, worked = time.perf_counter(), time.process_time() - self.processor_seconds
             while not self.stopped and self._spent < self._budget:
                 spent, number = self._spent, self.steps_done // updates
                 left = updates if self._total is None else self._total - self.steps_done
@@ -186,6 +189,7 @@ class Session:
                 generator = torch.Generator(self.device).manual_seed(seed)
                 yield Step(number, rng, generator, min(updates, left))
                 self.seconds = self.team.largest(before + time.perf_counter() - started)
+                self.processor_seconds = time.process_time() - worked
                 self._bar.advance(self._spent - spent)
                 self.stopped = bool(self.team.largest(stop.requested))
                 if self.stopped or self.steps_done - saved >= self.recipe.checkpoint.every_steps:
@@ -300,7 +304,7 @@ class Session:
             self._checkpoints,
             tensors=tensors,
             optimizer={**state, "state": moments},
-            progress=Progress(self.steps_done, self.seconds, self._log.settle()),
+            progress=Progress(self.steps_done, self.seconds, self._log.settle(), self.processor_seconds),
             recipe=self.recipe,
             inputs=self._inputs,
         )
