@@ -32,6 +32,13 @@ from elva.data.layout import kept_tasks
 STOPPED = 130
 
 
+DrawnQueries = Annotated[
+    int | None,
+    typer.Option(help="Draw so many queries for stage 3 (the paper: 1 %). Default: all.", min=1, show_default=False),
+]
+DrawnSeed = Annotated[int, typer.Option(help="Draws the queries.", min=0)]
+
+
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command()(train)
@@ -176,13 +183,8 @@ def mine(
     datasets: Datasets = None,
     tasks: Tasks = None,
     exclude_tasks: ExcludeTasks = None,
-    queries: Annotated[
-        int | None,
-        typer.Option(
-            help="Draw so many queries for stage 3 (the paper: 1 %). Default: all.", min=1, show_default=False
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Draws the queries.", min=0)] = 0,
+    queries: DrawnQueries = None,
+    seed: DrawnSeed = 0,
     skip_bad_rows: SkipBadRows = False,
     image_cache: ImageCache = None,
     device: Device = "auto",
@@ -250,11 +252,8 @@ def likelihood(
     datasets: Datasets = None,
     tasks: Tasks = None,
     exclude_tasks: ExcludeTasks = None,
-    queries: Annotated[
-        int | None,
-        typer.Option(help="Draw so many queries, as elva mine does. Default: all.", min=1, show_default=False),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Draws the queries.", min=0)] = 0,
+    queries: DrawnQueries = None,
+    seed: DrawnSeed = 0,
     skip_bad_rows: SkipBadRows = False,
     image_cache: ImageCache = None,
     device: Device = "auto",
