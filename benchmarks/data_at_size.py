@@ -125,7 +125,7 @@ def opened_for_stage_3(meter: Meter, root: Path, negatives: int) -> None:
     source = SceneSource(recipe, data, names)
     meter.end("stage 3: opened")
     for number in range(20):
-        source.scene(Step(number, np.random.default_rng(number), torch.Generator()))
+        source.scenes(Step(number, np.random.default_rng(number), torch.Generator()))
     meter.end("stage 3: 20 scenes")
 
 

@@ -80,8 +80,8 @@ def note_what_is_drawn(notes: Path) -> None:
     def of_batch(batch: contrast.Batch, _: Any, step: Any) -> None:
         note(f"batch-{step.number}", batch.queries, batch.candidates, batch.positive.tolist())
 
-    def of_scene(scene: scenes.Scene, _: Any, step: Any) -> None:
-        note(f"scene-{step.number}", scene.keys)
+    def of_scenes(drawn: list[scenes.Scene], _: Any, step: Any) -> None:
+        note(f"scenes-{step.number}", [scene.keys for scene in drawn])
 
     def of_captions(pairs: Any, _: Any, rng: Any, *__: Any) -> None:
         drawn = [(item.text, item.instruction, str(item.image), text) for item, text in pairs]
@@ -92,6 +92,6 @@ def note_what_is_drawn(notes: Path) -> None:
 
     after(contrast.TripleSource, "batch", of_batch)
     after(contrast.QuerySource, "batch", of_batch)
-    after(scenes.SceneSource, "scene", of_scene)
+    after(scenes.SceneSource, "scenes", of_scenes)
     after(captioner.CaptionSet, "draw", of_captions)
     after(reinforce, "sample", of_tokens)
