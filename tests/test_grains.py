@@ -41,6 +41,20 @@ def distance(first: str, second: str, words: Lexicon = WORLD) -> float:
     return only(grain_distance_matrix([words.parse(first)], [words.parse(second)], words))
 
 
+@given(seed=seeds, share=st.sampled_from([0.0, 1.0]))
+def test_a_misnamed_text_names_other_values_of_the_same_kinds(seed: int, share: float) -> None:
+    text = "a small red striped circle to the left of a large blue house on a gray background"
+    grains = WORLD.split(text)
+    wrong = WORLD.split(WORLD.misnamed(text, share, np.random.default_rng(seed)))
+    assert [grain.kind for grain in wrong] == [grain.kind for grain in grains]
+    changed = [WORLD.value(new) != WORLD.value(old) for new, old in zip(wrong, grains, strict=True)]
+    assert changed == [share == 1.0] * len(grains)
+
+
+def test_what_has_one_value_only_can_not_be_misnamed() -> None:
+    assert FASHION.misnamed("red tape shoes for men", 1.0, np.random.default_rng(0)) == "red tape sports shoes for women"
+
+
 def test_reads_entities_relations_and_background() -> None:
     said = WORLD.parse("A Small red disc to the left of an upside-down house on a grey background.")
     assert said.entities == (

@@ -85,6 +85,21 @@ def test_a_text_speaks_for_itself_and_a_picture_through_its_caption() -> None:
     assert h[0, 2] == 0.0
 
 
+def test_captions_made_wrong_on_purpose_move_pictures_and_leave_texts_alone() -> None:
+    shown = {did: candidate(did, None, f"{did}.png") for did in WORDS}
+    told = {did: candidate(did, words, None) for did, words in WORDS.items()}
+    captions = {candidate_key(did): words for did, words in WORDS.items()}
+
+    def between(candidates: dict[str, Candidate], share: float, seed: int = 0) -> torch.Tensor:
+        order = GrainOrder.by_captions(candidates.values(), captions, lexicon(), 1.0, share, seed)
+        return order.candidates(list(WORDS)).nan_to_num(-1.0)
+
+    true = between(shown, 0.0)
+    assert not torch.equal(between(shown, 1.0), true)
+    assert torch.equal(between(shown, 0.5), between(shown, 0.5)), "drawn from the seed"
+    assert torch.equal(between(told, 1.0), true)
+
+
 def test_the_world_s_own_near_misses_are_nearer_than_the_rest(world: Path) -> None:
     data = MBeir.open(world)
     (name,) = data.tasks("test", ("mrbench",), (3,))  # text candidates

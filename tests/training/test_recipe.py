@@ -170,6 +170,14 @@ REINFORCE = "stage: reinforce\nbudget: {steps: 1}\noptimizer: {lr: 1}\ndata: {ne
         ),
         (REINFORCE, ["reinforce.rollouts.own_caption=true"], "own_caption needs data.captions"),
         (REINFORCE, ["reinforce.weights.order=1"], "weights.order needs data.captions"),
+        (
+            REINFORCE,
+            ["reinforce.order.wrong_share=0.2", "reinforce.order.source=reference"],
+            "wrong_share is about captions",
+        ),
+        (REINFORCE, ["reinforce.order.source=likelihood"], "needs data.likelihoods"),
+        (REINFORCE, ["reinforce.order.source=likelihood"], "set reinforce.order.anchors to queries"),
+        (REINFORCE, ["reinforce.rollouts.of=queries"], "reads captions of candidates"),
         (REINFORCE, ["reinforce.weights.policy=0"], "nothing to learn"),
         (
             REINFORCE,

@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from elva.grains.facts import Facts, Grain
 from elva.grains.reading import BREAK, HEAD, RELATION, Match, Reader
 
@@ -47,6 +49,27 @@ class Lexicon:
             for m in self._matches(text)
             if m.kind not in (HEAD, BREAK)
         )
+
+    def misnamed(self, text: str, share: float, rng: np.random.Generator) -> str:
+        """The text with some of its grains named wrongly: other values of their kind, drawn evenly.
+
+        Args:
+            text: names grains.
+            share: probability for each grain that has another value to be taken for.
+            rng: draws which, and what.
+        """
+        for match in reversed(self._matches(text)):
+            others = [value for value in self._values(match.kind) if value != match.value]
+            if others and rng.random() < share:
+                words = self._values(match.kind)[others[rng.integers(len(others))]]
+                text = text[: match.start] + words + text[match.end :]
+        return text
+
+    def _values(self, kind: str) -> dict[str, str]:
+        """Value -> its canonical words."""
+        if kind == RELATION:
+            return {value: row["forms"][0] for value, row in self.relations.items()}
+        return {value: ways[0] for value, ways in self.kinds.get(kind, {}).items()}
 
     def value(self, grain: Grain) -> str:
         """The value that a grain's words stand for; the words themselves where the lexicon lacks them."""

@@ -46,7 +46,13 @@ class GrainOrder:
 
     @classmethod
     def by_captions(
-        cls, candidates: Iterable[Candidate], captions: Mapping[str, str], lexicon: Lexicon, other_offset: float
+        cls,
+        candidates: Iterable[Candidate],
+        captions: Mapping[str, str],
+        lexicon: Lexicon,
+        other_offset: float,
+        wrong_share: float = 0.0,
+        seed: int = 0,
     ) -> GrainOrder:
         """By what the base wrote.
 
@@ -55,12 +61,21 @@ class GrainOrder:
             captions: what the base wrote about them, by library key.
             lexicon: parses captions.
             other_offset: see above.
+            wrong_share: so large a share of the grains of captions is exchanged for others, as if the base were worse.
+            seed: draws these.
 
         Raises:
             InputError: the lexicon has no words.
         """
-        said = {c.did: c.text if c.image is None and c.text else captions[candidate_key(c.did)] for c in candidates}
-        return cls._by_words(said, lexicon, other_offset)
+        rng = np.random.default_rng(seed)
+
+        def said(candidate: Candidate) -> str:
+            if candidate.image is None and candidate.text:
+                return candidate.text
+            caption = captions[candidate_key(candidate.did)]
+            return lexicon.misnamed(caption, wrong_share, rng) if wrong_share else caption
+
+        return cls._by_words({c.did: said(c) for c in candidates}, lexicon, other_offset)
 
     @classmethod
     def by_annotations(cls, candidates: Iterable[Candidate], lexicon: Lexicon, other_offset: float) -> GrainOrder:

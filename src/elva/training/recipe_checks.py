@@ -123,6 +123,7 @@ def _reinforce(recipe: Recipe) -> Iterator[str]:
         )
     yield from _policy(recipe)
     yield from _of_queries(recipe)
+    yield from _wrong_share(recipe)
     yield from _likelihood(recipe)
     yield from _captions(recipe)
 
@@ -146,6 +147,12 @@ def _policy(recipe: Recipe) -> Iterator[str]:
             "model.shard needs model.trainable lora for the KL term: the reference is then the model without its "
             "adapter, where otherwise every process would hold a whole copy; or set reinforce.policy.kl_beta to 0"
         )
+
+
+def _wrong_share(recipe: Recipe) -> Iterator[str]:
+    order = recipe.reinforce.order
+    if order.wrong_share and order.source != "captions":
+        yield "reinforce.order.wrong_share is about captions: set it to 0, or reinforce.order.source to captions"
 
 
 def _likelihood(recipe: Recipe) -> Iterator[str]:

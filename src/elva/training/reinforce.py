@@ -282,7 +282,9 @@ def _order(
         return GrainOrder.by_annotations(data.candidates.values(), lexicon, settings.other_offset)
     if settings.source == "captions":
         assert captions is not None
-        return GrainOrder.by_captions(data.candidates.values(), captions, lexicon, settings.other_offset)
+        others = data.candidates.values()
+        share, seed = settings.wrong_share, session.recipe.seed
+        return GrainOrder.by_captions(others, captions, lexicon, settings.other_offset, share, seed)
     dids = data.dids
     with session.progress("vectors of the reference", len(dids)) as tick:
         vectors = library.vectors(data.candidate_items(), tick)

@@ -269,6 +269,9 @@ class Order:
     ] = 0.5
     temperature: Annotated[float, "temperature of the cosines in all losses but regression", POSITIVE] = 0.05
     other_offset: Annotated[float, "grains added for all but the positive", AT_LEAST_ZERO] = 1.0
+    wrong_share: Annotated[
+        float, "share of the grains of captions that are exchanged for others: how good must the base be?", SHARE
+    ] = 0.0
     anchors: Annotated[Literal["all", "queries"], "who ranks: every item of the step, or the queries alone"] = "all"
     nats: Annotated[float, "log-likelihood that one grain costs, for source likelihood", POSITIVE] = 4.0
     slope: Annotated[float, "cosine that one grain costs, in the regression and for source reference", POSITIVE] = 0.1

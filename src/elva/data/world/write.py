@@ -56,27 +56,28 @@ class WorldPlan:
 
 
 _EACH_ONCE = dict.fromkeys(TASKS, 1)
+_MORE_OF_MRBENCH = {0: 3, 1: 1, 2: 1, 3: 3, 4: 2, 6: 1, 7: 3, 8: 1}
+_JUDGED = {split: FamilyPlan(60, 4, _EACH_ONCE) for split in ("val", "test")}
+_BASE = BasePlan(48_000, 10_000, 16_000)
 PLANS: dict[str, WorldPlan] = {
     "demo": WorldPlan(
         {
-            "train": FamilyPlan(300, 8, {0: 3, 1: 1, 2: 1, 3: 3, 4: 2, 6: 1, 7: 3, 8: 1}),
-            "val": FamilyPlan(60, 4, _EACH_ONCE),
-            "test": FamilyPlan(60, 4, _EACH_ONCE),
+            "train": FamilyPlan(300, 8, _MORE_OF_MRBENCH),
+            **_JUDGED,
         },
         {"val": 100, "test": 250},
         6000,
-        BasePlan(48_000, 10_000, 16_000),
+        _BASE,
     ),
     # Twice as much to train on, and twice the pool to search.
     "large": WorldPlan(
         {
-            "train": FamilyPlan(600, 8, {0: 3, 1: 1, 2: 1, 3: 3, 4: 2, 6: 1, 7: 3, 8: 1}),
-            "val": FamilyPlan(60, 4, _EACH_ONCE),
-            "test": FamilyPlan(60, 4, _EACH_ONCE),
+            "train": FamilyPlan(600, 8, _MORE_OF_MRBENCH),
+            **_JUDGED,
         },
         {"val": 100, "test": 500},
         12_000,
-        BasePlan(48_000, 10_000, 16_000),
+        _BASE,
     ),
     "tiny": WorldPlan(
         {
