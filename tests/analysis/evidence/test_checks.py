@@ -34,6 +34,14 @@ def test_the_baseline_may_take_no_seconds_at_all(tmp_path: Path) -> None:
     assert answers(tmp_path, *free)["Did all arms train for the same seconds"].verdict == "yes"
 
 
+def test_an_arm_that_reads_the_start_otherwise_took_no_seconds_that_count(tmp_path: Path) -> None:
+    nothing = {"updates": 0, "seconds": 0.0, "preparation_seconds": 0.0}
+    longer = [each | ({"seconds": 66.0} if each["arm"] == "elva" else {}) for each in cure()]
+    read = [record("read", seed, {"t": [2] * 8}, role="control", **nothing) for seed in (0, 1)]
+    found = answers(tmp_path, *longer, *read)["Did all arms train for the same seconds"]
+    assert found.verdict == "no" and "elva 66 s (+10%)" in found.answer and "read" not in found.answer
+
+
 def test_starts_are_compared(tmp_path: Path) -> None:
     question = "Do all arms of a seed start from the same checkpoint"
     records = cure()

@@ -109,10 +109,10 @@ def _seconds(trial: Trial) -> Check:
     taken = {
         arm.name: fmean(run.seconds for run in arm.runs)
         for arm in trial.arms.values()
-        if arm.role in ("candidate", "control")
+        if arm.role in ("candidate", "control") and any(run.updates for run in arm.runs)  # others read the start anew
     }
     if not taken or min(taken.values()) <= 0:
-        return Check(question, "open", "There are no candidates and controls with seconds to compare.")
+        return Check(question, "open", "There are no trained candidates and controls with seconds to compare.")
     middle = median(taken.values())
     off = [
         f"{name} {seconds:.0f} s ({seconds / middle - 1:+.0%})"
@@ -120,7 +120,7 @@ def _seconds(trial: Trial) -> Check:
         if abs(seconds / middle - 1) > TOLERATED
     ]
     ratio = max(taken.values()) / min(taken.values())
-    answer = f"Candidates and controls: median {middle:.0f} s, longest over shortest {ratio:.2f}. "
+    answer = f"Trained candidates and controls: median {middle:.0f} s, longest over shortest {ratio:.2f}. "
     return Check(
         question,
         "no" if off else "yes",
