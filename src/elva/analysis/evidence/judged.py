@@ -31,8 +31,8 @@ class Against:
 
     @property
     def clear(self) -> bool:
-        """Whether the corrected p is below 5 % and all seeds point the same way."""
-        return self.p_holm < 0.05 and self.found.same_sign == len(self.seeds)
+        """Whether the corrected p is below 5 % and all seeds, two or more, point the same way."""
+        return self.p_holm < 0.05 and self.found.same_sign == len(self.seeds) > 1
 
 
 @dataclass(frozen=True, slots=True)

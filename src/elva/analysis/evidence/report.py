@@ -141,6 +141,7 @@ def verdict(judged: Judged) -> list[str]:
 def _compared(against: Against, what: str) -> str:
     found = against.found
     word = ("clearly better" if found.difference > 0 else "clearly worse") if against.clear else "no clear difference"
+    word = word if len(against.seeds) > 1 else "one seed, which can't tell the luck of training"
     p = p_value(against.p_holm)
     sign = "p " if p.startswith("<") else "p = "
     return (
