@@ -67,6 +67,14 @@ def test_what_updates_follow_from_is_told_where_it_was_measured(tmp_path: Path) 
     assert found.verdict == "no" and found.answer.startswith("60 s, 90 s.")
 
 
+def test_a_candidate_that_was_chosen_by_these_queries_is_told(tmp_path: Path) -> None:
+    question = "Who chose the best candidate"
+    assert question not in answers(tmp_path / "a", *cure()), "the default was chosen before"
+    several = [record(name, 0, {"t": [1] * hits + [2] * (8 - hits)}) for name, hits in (("a", 3), ("b", 5))]
+    found = answers(tmp_path / "b", *several)[question]
+    assert found.answer.startswith("b: the highest mean hit@1 of 2 on")
+
+
 def test_missing_seeds_are_listed(tmp_path: Path) -> None:
     found = answers(tmp_path, *cure(), record("late", 1, {"t": [1] * 8}))["Has every arm the same seeds"]
     assert found.verdict == "no" and "late lacks 0" in found.answer

@@ -71,6 +71,15 @@ def _luck(trial: Trial, judged: Judged) -> Iterator[Check]:
             f"{control.name}: the highest mean hit@1 of all controls on these very queries. "
             "That choice favours the control.",
         )
+    candidates = [arm.name for arm in trial.arms.values() if arm.role == "candidate"]  # best first
+    if len(candidates) > 1 and not trial.default:
+        yield Check(
+            "Who chose the best candidate?",
+            "open",
+            f"{candidates[0]}: the highest mean hit@1 of {len(candidates)} on these very queries. That choice favours "
+            "it: Holm's correction allows for this in p, but the difference and its interval are too good. Take them "
+            "from other queries.",
+        )
 
 
 def _gaming(trial: Trial) -> Iterator[Check]:
