@@ -1,4 +1,5 @@
-"""Who is nearer to the positive: h between candidates, in grains, by one of three who may say so.
+"""Who is nearer to the positive: h between candidates, in grains, by one of three who may say so (a fourth:
+`likelihood_order`).
 
     captions     the base model's own words: a blind model's similarity can't say which negative is near, but the base
                  names grains well when asked to write. Each candidate's caption is parsed into facts, and h counts the

@@ -62,9 +62,8 @@ def write_evidence(
         images: a folder for the plots as SVG files.
 
     Raises:
-        InputError: a place is missing or holds no record; records contradict each other; an arm or a kind of grain that
-            no record knows is asked for; the document has no marks.
-        DataError: a record can't be used; names file and field.
+        InputError: a place is missing or holds no record; a record can't be used (names file and key); records
+            contradict each other; an arm or a kind of grain that no record knows is asked for; the document has no marks.
     """
     if document:
         around(document, MARK)
