@@ -170,6 +170,7 @@ REINFORCE = "stage: reinforce\nbudget: {steps: 1}\noptimizer: {lr: 1}\ndata: {ne
         ),
         (REINFORCE, ["reinforce.rollouts.own_caption=true"], "own_caption needs data.captions"),
         (REINFORCE, ["reinforce.weights.order=1"], "weights.order needs data.captions"),
+        (REINFORCE, ["reinforce.policy.reward=order"], "policy.reward order needs data.captions"),
         (REINFORCE, ["reinforce.weights.policy=0"], "nothing to learn"),
         (
             REINFORCE,

@@ -1,5 +1,4 @@
-"""Who is nearer to the positive: h between candidates, in grains, by one of three who may say so (a fourth:
-`likelihood_order`).
+"""Who is nearer to the positive: h between candidates, in grains, by one of three who may say so.
 
     captions     the base model's own words: a blind model's similarity can't say which negative is near, but the base
                  names grains well when asked to write. Each candidate's caption is parsed into facts, and h counts the
@@ -8,7 +7,7 @@
                  thought comes to without a verifier. Where that model is blind, so is h.
     annotations  the same count on what the data's own rows say is true: an upper bound that unlabelled data can't have.
 
-A text candidate speaks for itself, wherever h comes from words.
+A text candidate speaks for itself, wherever h comes from words. A fourth one, `likelihood_order`, knows queries alone.
 """
 
 from __future__ import annotations
