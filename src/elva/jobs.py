@@ -1,8 +1,8 @@
 """Commands as jobs: each after those it needs, some at a time, and none again while all that went into it is the same.
 
 Jobs run as processes of one thread: two of these beat one of two threads by far at the size of tiny models. A job's
-stamp (`logs/NAME.done`) holds what it was made from (command, recipe, its inputs, what holds for all jobs, and the stamps
-of the jobs it needs) and what it cost. So a second call with the same jobs does what is left, and what changed.
+stamp (`logs/NAME.done`) holds what it was made from (command, recipe, its inputs, what holds for all jobs, and the
+stamps of the jobs it needs) and what it cost. So a second call with the same jobs does what is left, and what changed.
 """
 
 from __future__ import annotations

@@ -75,6 +75,19 @@ def test_a_candidate_that_was_chosen_by_these_queries_is_told(tmp_path: Path) ->
     assert found.answer.startswith("b: the highest mean hit@1 of 2 on")
 
 
+def test_a_clear_gain_within_the_luck_of_training_is_told(tmp_path: Path) -> None:
+    def gains(name: str, role: str, *hits: int) -> list[Any]:
+        return [record(name, i, {"t": [1] * n + [2] * (80 - n)}, role=role) for i, n in enumerate(hits)]
+
+    control, steady = gains("more", "control", 20, 20, 20), gains("steady", "candidate", 40, 40, 42)
+    question = "Do clear gains exceed the luck of training"
+    found = answers(tmp_path / "a", *control, *steady)[question]
+    assert found.verdict == "yes" and "steady +22.2 to +29.4. It holds 0 for: no arm." in found.answer
+    found = answers(tmp_path / "b", *control, *steady, *gains("lucky", "candidate", 22, 60, 21))[question]
+    assert found.verdict == "no" and found.answer.endswith("It holds 0 for: lucky.")
+    assert question not in answers(tmp_path / "c", *control)
+
+
 def test_missing_seeds_are_listed(tmp_path: Path) -> None:
     found = answers(tmp_path, *cure(), record("late", 1, {"t": [1] * 8}))["Has every arm the same seeds"]
     assert found.verdict == "no" and "late lacks 0" in found.answer

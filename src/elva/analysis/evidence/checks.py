@@ -64,6 +64,7 @@ def _luck(trial: Trial, judged: Judged) -> Iterator[Check]:
         f"Holm's correction over the {family} comparisons with the strongest control; {LEVEL} % percentile bootstrap "
         f"of {DRAWS:,} draws for intervals. ± is the sample standard deviation over seeds.",
     )
+    yield from _training_luck(judged)
     if control := trial.control:
         yield Check(
             "Who chose the strongest control?",
@@ -79,6 +80,27 @@ def _luck(trial: Trial, judged: Judged) -> Iterator[Check]:
             f"{candidates[0]}: the highest mean hit@1 of {len(candidates)} on these very queries. That choice favours "
             "it: Holm's correction allows for this in p, but the difference and its interval are too good. Take them "
             "from other queries.",
+        )
+
+
+def _training_luck(judged: Judged) -> Iterator[Check]:
+    """The tests know nothing of seeds: that all point the same way says little where they are few and arms many."""
+    clear = {
+        row.name: (100 * interval[0], 100 * interval[1])
+        for row in judged.rows.values()
+        if (against := row.against_control)
+        and against.clear
+        and against.found.difference > 0
+        and (interval := against.found.seed_interval)
+    }
+    if clear:
+        within = [name for name, (low, _) in clear.items() if low <= 0]
+        told = "; ".join(f"{name} {low:+.1f} to {high:+.1f}" for name, (low, high) in clear.items())
+        yield Check(
+            "Do clear gains exceed the luck of training?",
+            "no" if within else "yes",
+            f"95 % interval over seeds (Student's t) of what clearly beats the strongest control, in points of hit@1: "
+            f"{told}. It holds 0 for: {_listed(within) or 'no arm'}.",
         )
 
 

@@ -114,7 +114,8 @@ class Judged:
             for key in ("against_control", "against_baseline"):
                 if against := getattr(each, key):
                     found = against.found
-                    derived = {"same_sign": found.same_sign, "seed_spread": found.seed_spread, "clear": against.clear}
+                    derived = {"same_sign": found.same_sign, "seed_spread": found.seed_spread}
+                    derived |= {"seed_interval": found.seed_interval, "clear": against.clear}
                     row["rows"][name][key] |= derived
         return row
 

@@ -63,7 +63,8 @@ def write_evidence(
 
     Raises:
         InputError: a place is missing or holds no record; a record can't be used (names file and key); records
-            contradict each other; an arm or a kind of grain that no record knows is asked for; the document has no marks.
+            contradict each other; an arm or a kind of grain that no record knows is asked for; the document has no
+            marks.
     """
     if document:
         around(document, MARK)
