@@ -47,6 +47,19 @@ def test_a_job_that_was_stopped_goes_on_with_what_it_left(tmp_path: Path) -> Non
     assert (tmp_path / "first/checkpoint").exists()
 
 
+def test_a_job_is_made_from_its_own_inputs_and_no_other_s(tmp_path: Path) -> None:
+    def taken(**digests: str) -> list[str]:
+        jobs = [
+            Job(name, lambda: ["--version"], (), tmp_path, inputs={f"base of {name}": digest})
+            for name, digest in digests.items()
+        ]
+        return [name for name, seconds in runner(tmp_path).run(jobs).items() if seconds is not None]
+
+    assert taken(shapes="1") == ["shapes"]
+    assert taken(shapes="1", photos="1") == ["photos"]
+    assert taken(shapes="2", photos="1") == ["shapes"]
+
+
 def runner(out: Path, **how: object) -> Runner:
     return Runner(out, Console(quiet=True), {}, **how)  # type: ignore[arg-type]
 

@@ -1,8 +1,8 @@
 """Commands as jobs: each after those it needs, some at a time, and none again while all that went into it is the same.
 
 Jobs run as processes of one thread: two of these beat one of two threads by far at the size of tiny models. A job's
-stamp (`logs/NAME.done`) holds what it was made from (command, recipe, what holds for all jobs, and the stamps of the
-jobs it needs) and what it cost. So a second call with the same jobs does what is left, and what changed.
+stamp (`logs/NAME.done`) holds what it was made from (command, recipe, its inputs, what holds for all jobs, and the
+stamps of the jobs it needs) and what it cost. So a second call with the same jobs does what is left, and what changed.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Job:
         after: names of jobs that must be done before, too, but whose running again changes nothing here.
         alone: no other job runs beside it, because it measures time.
         then: what is done, here and at once, each time the job is found done or has just been.
+        inputs: digests of what else it is made from, by name, beside what goes into every job.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Job:
     after: tuple[str, ...] = ()
     alone: bool = False
     then: Callable[[], None] | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -184,7 +186,7 @@ class Runner:
             recipe["recipe"] = dump_recipe(load_recipe(command[1], command[2 : command.index("--out")]))
         needs = {need: self._stamp_path(need).read_text("utf-8") for need in job.needs}
         digests = {need: hashlib.sha256(stamp.encode()).hexdigest() for need, stamp in needs.items()}
-        return {"command": list(command), **recipe, "needs": digests, **self._everywhere}
+        return {"command": list(command), **recipe, "needs": digests, **self._everywhere, **job.inputs}
 
     def _is_done(self, job: Job, made_from: Mapping[str, Any]) -> bool:
         """Whether a job need not run. Where it must, its stamp is begun, and what was made otherwise goes."""

@@ -93,6 +93,15 @@ def test_a_comparison_worked_by_hand() -> None:
     assert found.low <= found.difference <= found.high
 
 
+def test_the_interval_over_seeds_is_student_s() -> None:
+    one = [ranks(1, 1, 1, 2), ranks(1, 1, 2, 2), ranks(1, 1, 1, 1)]
+    found = compare(one, [ranks(1, 2, 2, 2)] * 3, flips=10, draws=10)
+    assert found.by_seed == (0.5, 0.25, 0.75)
+    low, high = found.seed_interval or (0, 0)
+    assert (low, high) == (pytest.approx(0.5 - 4.303 * 0.25 / 3**0.5), pytest.approx(0.5 + 4.303 * 0.25 / 3**0.5))
+    assert compare(one[:1], [ranks(1, 2, 2, 2)], flips=10, draws=10).seed_interval is None
+
+
 def test_effects_that_can_not_be_told_are_none() -> None:
     found = compare([ranks(1, 1)], [ranks(2, 2)], draws=100, flips=100)
     assert (found.standardised, found.relative, found.seed_spread) == (None, None, None)

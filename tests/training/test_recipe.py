@@ -178,6 +178,7 @@ REINFORCE = "stage: reinforce\nbudget: {steps: 1}\noptimizer: {lr: 1}\ndata: {ne
         (REINFORCE, ["reinforce.order.source=likelihood"], "needs data.likelihoods"),
         (REINFORCE, ["reinforce.order.source=likelihood"], "set reinforce.order.anchors to queries"),
         (REINFORCE, ["reinforce.rollouts.of=queries"], "reads captions of candidates"),
+        (REINFORCE, ["reinforce.policy.reward=order"], "policy.reward order needs data.captions"),
         (REINFORCE, ["reinforce.weights.policy=0"], "nothing to learn"),
         (
             REINFORCE,

@@ -282,6 +282,7 @@ def test_runs_advanced_in_turn_do_what_each_does_alone(chain: Chain, tmp_path: P
     several = "reinforce.policy.updates_per_rollout=2"
     rows = {
         "stage2": ["tiny/stage2", chain.model("stage1"), chain.captions],
+        "words": ["tiny/stage2", chain.model("stage1"), chain.captions, "bottleneck=words"],
         "paper": ["tiny/elva_paper", chain.model("stage2"), chain.captions, chain.negatives, *STAGE3, several],
     }
     recipes = {name: load_recipe(row[0], chain.settings(*row[1:])) for name, row in rows.items()}
@@ -290,7 +291,7 @@ def test_runs_advanced_in_turn_do_what_each_does_alone(chain: Chain, tmp_path: P
     for _ in range(4):
         for name, loop in loops.items():
             made[name] += [step for step in [next(loop, 0)] if step]
-    assert made == {"stage2": [1, 1, 1], "paper": [2, 1]}
+    assert made == {"stage2": [1, 1, 1], "words": [1, 1, 1], "paper": [2, 1]}
     for name, each in recipes.items():
         train(each, tmp_path / "alone" / name)
         runs = [tmp_path / how / name for how in ("in turn", "alone")]

@@ -18,7 +18,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def experiment(
-    file: Annotated[str, typer.Argument(help="A YAML file, or a packaged experiment: tiny.", show_default=False)],
+    file: Annotated[
+        str, typer.Argument(help="A YAML file, or a packaged experiment: tiny, screen.", show_default=False)
+    ],
     out: Annotated[Path, typer.Option(help="Folder for all that is made.", show_default=False)],
     data: Annotated[
         list[str] | None,

@@ -2,7 +2,8 @@
 
 Two kinds of luck are kept apart everywhere. Luck of the queries: other questions of the same kind would have given
 another figure; the randomisation test and the bootstrap tell how far. Luck of the seed: another training would have;
-`seed_spread` tells how far, and `same_sign` in how many of the seeds the difference pointed the same way.
+`seed_spread` and `seed_interval` tell how far, and `same_sign` in how many of the seeds the difference pointed the
+same way.
 
 The figure compared is the plain mean over tasks of the share of queries that are hit, as `elva evaluate` prints it.
 Where queries belong together (several requests for one product) they are one piece of evidence and not several: their
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from statistics import stdev
 
 import numpy as np
@@ -23,6 +25,9 @@ from elva.errors import InputError
 FLIPS, DRAWS = 100_000, 10_000
 LEVEL = 95
 """Percent of the bootstrap means that an interval holds."""
+
+T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
+"""Student's t of a two-sided 95 % interval, for 1, 2, ... degrees of freedom; the last one serves for more, too."""
 
 _AT_ONCE = 4_000_000
 """How many random numbers are held at a time."""
@@ -75,6 +80,14 @@ class Comparison:
     def seed_spread(self) -> float | None:
         """Sample standard deviation of the difference over seeds; None with one seed."""
         return stdev(self.by_seed) if len(self.by_seed) > 1 else None
+
+    @property
+    def seed_interval(self) -> tuple[float, float] | None:
+        """95 % interval of the difference over trainings on these queries (Student's t); None with one seed."""
+        if self.seed_spread is None:
+            return None
+        half = T_95[min(len(self.by_seed) - 1, len(T_95)) - 1] * self.seed_spread / sqrt(len(self.by_seed))
+        return self.difference - half, self.difference + half
 
 
 def hits(runs: Sequence[Ranks], cutoff: int = 1) -> Values:

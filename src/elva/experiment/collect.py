@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,7 @@ def judgement(root: Path, evaluation: Path) -> dict[str, Any]:
     return {
         **told,
         "ranks": {task: tuple(each.values()) for task, each in ranks.items()},
-        "clusters": clusters({task: [query.source for query in each] for task, each in queries.items()}),
+        "clusters": clusters({task: [_signs(query) for query in each] for task, each in queries.items()}),
         "mean": mean,
         "grains": grains,
         "dominant": data.lexicon().dominant,
@@ -74,26 +73,40 @@ def thinned(points: Sequence[Mapping[str, Any]], most: int = POINTS) -> list[Map
     return [points[round(place * (len(points) - 1) / (most - 1))] for place in range(most)]
 
 
-def clusters(sources: Mapping[str, Sequence[str | None]]) -> dict[str, tuple[int, ...]] | None:
+def clusters(signs: Mapping[str, Sequence[Sequence[Hashable]]]) -> dict[str, tuple[int, ...]] | None:
     """Numbers of the things that queries are of: equal ones must be drawn together when queries are drawn again.
 
     Args:
-        sources: task -> what each query was made from (a product, a scene), None where that isn't known.
+        signs: task -> what shows of each query which thing it is of; queries with a sign in common are of one thing.
 
     Returns:
-        task -> a number per query, equal for equal sources in all tasks; None where no two queries share one.
+        task -> a number per query, equal for one thing in all tasks; None where no two queries are of one.
     """
-    counts = Counter(source for each in sources.values() for source in each if source is not None)
-    if not any(count > 1 for count in counts.values()):
-        return None
-    numbers: dict[object, int] = {}
-    return {
-        task: tuple(
-            numbers.setdefault((task, place) if source is None else source, len(numbers))
-            for place, source in enumerate(each)
-        )
-        for task, each in sources.items()
-    }
+    every = [each for task in signs.values() for each in task]
+    joined, first = list(range(len(every))), dict[Hashable, int]()
+
+    def top(place: int) -> int:
+        while joined[place] != place:
+            place = joined[place]
+        return place
+
+    for place, each in enumerate(every):
+        for sign in each:
+            one, other = top(first.setdefault(sign, place)), top(place)
+            joined[max(one, other)] = min(one, other)
+    numbers: dict[int, int] = {}
+    found = iter([numbers.setdefault(top(place), len(numbers)) for place in range(len(every))])
+    told = {task: tuple(next(found) for _ in each) for task, each in signs.items()}
+    return told if len(numbers) < len(every) else None
+
+
+def _signs(query: Query) -> list[Hashable]:
+    """What a query was made from (a product, a scene), and its near misses: those of a thing that is asked for twice.
+
+    In MRBench-mini text, picture and change ask for the same scene among the same five others.
+    """
+    near = tuple(sorted(miss.did for miss in query.near_misses))
+    return [sign for sign in (query.source, near) if sign]
 
 
 def _by_qid(qids: Sequence[str], ranks: Sequence[int | None]) -> dict[str, int | None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -87,14 +87,14 @@ def run_experiment(
     runner = Runner(
         out,
         Console(stderr=True),
-        _everywhere(plan, places),
+        {"elva": __version__, "world": FORMAT},
         at_once=at_once,
         patient=True,
         start=start or partial(start_elva, environment=ONE_THREAD),
     )
     runs = [Runs(plan, where, _on(plan, where.data, arms), seeds, runner) for where in places]
-    judged = [job for each in runs for job in Judging(each, experiment, results).jobs()]
-    jobs: list[Job] = [*judged, *(job for each in runs for job in each.jobs())]
+    judged = [job for each in runs for job in _of(each.where, Judging(each, experiment, results).jobs())]
+    jobs = [*judged, *(job for each in runs for job in _of(each.where, each.jobs()))]
     try:
         runner.run(jobs)
     finally:
@@ -144,7 +144,10 @@ def _places(plan: Plan, choice: Choice, out: Path) -> list[Where]:
         checkpoint_folder(base)
         if root:
             _check_root(plan, name, Path(root))
-        places.append(Where(name, Path(root) if root else out / name / "world", base, out / name))
+        inputs = {f"base of {name}": digest_of(checkpoint_folder(base))}
+        if root:
+            inputs[f"root of {name}"] = MBeir.open(root).fingerprint()
+        places.append(Where(name, Path(root) if root else out / name / "world", base, out / name, inputs))
     return places
 
 
@@ -176,14 +179,9 @@ def _check_out(out: Path, experiment: str) -> None:
     write_lines(mark, [json.dumps({"experiment": experiment})])
 
 
-def _everywhere(plan: Plan, places: Sequence[Where]) -> dict[str, Any]:
-    """What goes into every job of an experiment."""
-    made = {"elva": __version__, "world": FORMAT}
-    for where in places:
-        made[f"base of {where.data}"] = digest_of(checkpoint_folder(where.base))
-        if plan.data[where.data].world is None:
-            made[f"root of {where.data}"] = MBeir.open(where.root).fingerprint()
-    return made
+def _of(where: Where, jobs: Iterable[Job]) -> list[Job]:
+    """The jobs of a data set: each is made from its base and root, and from no other data set's."""
+    return [replace(job, inputs=where.inputs) for job in jobs]
 
 
 def _write_paces(path: Path, runs: Sequence[Runs]) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from elva import __version__
 from elva.analysis.records import POINTS
 from elva.data.writing import write_lines
 from elva.experiment.budget import Paces, charged, updates_within
@@ -35,12 +36,14 @@ class Where:
         root: the data folder.
         base: the checkpoint that the start is made from.
         home: the folder of everything that is made for it.
+        inputs: digests of the base, and of the root where it is given.
     """
 
     data: str
     root: Path
     base: str
     home: Path
+    inputs: Mapping[str, str]
 
     @property
     def cache(self) -> Path:
@@ -223,12 +226,12 @@ class Runs:
 
     @cached_property
     def _digests(self) -> dict[str, str]:
-        """Arm -> digest of its recipe, the same whichever seeds run."""
+        """Arm -> digest of its recipe and of what it starts from, the same whichever seeds run."""
         digests = {}
         for name, arm in self.arms.items():
             if arm.trains:
                 recipe = self._resolved(name, self.plan.seeds[0], self.start(self.plan.seeds[0]))
-                told = f"{dump_recipe(recipe)} {self.read(name)}"
+                told = f"{__version__} {dict(self.where.inputs)} {dump_recipe(recipe)} {self.read(name)}"
                 digests[name] = hashlib.sha256(told.encode()).hexdigest()[:16]
         return digests
 

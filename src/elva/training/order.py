@@ -7,7 +7,7 @@
                  thought comes to without a verifier. Where that model is blind, so is h.
     annotations  the same count on what the data's own rows say is true: an upper bound that unlabelled data can't have.
 
-A text candidate speaks for itself, wherever h comes from words.
+A text candidate speaks for itself, wherever h comes from words. A fourth one, `likelihood_order`, knows queries alone.
 """
 
 from __future__ import annotations

@@ -183,5 +183,10 @@ def _captions(recipe: Recipe) -> Iterator[str]:
     stage = recipe.reinforce
     if stage.rollouts.own_caption:
         yield "reinforce.rollouts.own_caption needs data.captions, made by `elva caption`"
-    if stage.weights.order and stage.order.source == "captions":
-        yield "reinforce.weights.order needs data.captions, made by `elva caption`; or another reinforce.order.source"
+    if stage.order.source == "captions":
+        for key, ordered in (
+            ("weights.order", stage.weights.order),
+            ("policy.reward order", stage.weights.policy and stage.policy.reward == "order"),
+        ):
+            if ordered:
+                yield f"reinforce.{key} needs data.captions, made by `elva caption`; or another reinforce.order.source"

@@ -124,6 +124,7 @@ def updates(recipe: Recipe, out: Path) -> Generator[int, None, None]:
         How many updates of the weights the step just done was: loading comes before the first.
     """
     embedder = _embedder(recipe, "cpu")
+    _set_reading(recipe, embedder)
     _open_training(recipe, embedder)
     with open(os.devnull, "w") as nowhere:
         yield from LOOPS[recipe.stage](Session(recipe, embedder, out, {}, resume=False, voice=nowhere))

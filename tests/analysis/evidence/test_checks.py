@@ -34,6 +34,14 @@ def test_the_baseline_may_take_no_seconds_at_all(tmp_path: Path) -> None:
     assert answers(tmp_path, *free)["Did all arms train for the same seconds"].verdict == "yes"
 
 
+def test_an_arm_that_reads_the_start_otherwise_took_no_seconds_that_count(tmp_path: Path) -> None:
+    nothing = {"updates": 0, "seconds": 0.0, "preparation_seconds": 0.0}
+    longer = [each | ({"seconds": 66.0} if each["arm"] == "elva" else {}) for each in cure()]
+    read = [record("read", seed, {"t": [2] * 8}, role="control", **nothing) for seed in (0, 1)]
+    found = answers(tmp_path, *longer, *read)["Did all arms train for the same seconds"]
+    assert found.verdict == "no" and "elva 66 s (+10%)" in found.answer and "read" not in found.answer
+
+
 def test_starts_are_compared(tmp_path: Path) -> None:
     question = "Do all arms of a seed start from the same checkpoint"
     records = cure()
@@ -57,6 +65,27 @@ def test_what_updates_follow_from_is_told_where_it_was_measured(tmp_path: Path) 
     records[-1]["budget_seconds"] = 90.0
     found = answers(tmp_path / "c", *records)[question]
     assert found.verdict == "no" and found.answer.startswith("60 s, 90 s.")
+
+
+def test_a_candidate_that_was_chosen_by_these_queries_is_told(tmp_path: Path) -> None:
+    question = "Who chose the best candidate"
+    assert question not in answers(tmp_path / "a", *cure()), "the default was chosen before"
+    several = [record(name, 0, {"t": [1] * hits + [2] * (8 - hits)}) for name, hits in (("a", 3), ("b", 5))]
+    found = answers(tmp_path / "b", *several)[question]
+    assert found.answer.startswith("b: the highest mean hit@1 of 2 on")
+
+
+def test_a_clear_gain_within_the_luck_of_training_is_told(tmp_path: Path) -> None:
+    def gains(name: str, role: str, *hits: int) -> list[Any]:
+        return [record(name, i, {"t": [1] * n + [2] * (80 - n)}, role=role) for i, n in enumerate(hits)]
+
+    control, steady = gains("more", "control", 20, 20, 20), gains("steady", "candidate", 40, 40, 42)
+    question = "Do clear gains exceed the luck of training"
+    found = answers(tmp_path / "a", *control, *steady)[question]
+    assert found.verdict == "yes" and "steady +22.2 to +29.4. It holds 0 for: no arm." in found.answer
+    found = answers(tmp_path / "b", *control, *steady, *gains("lucky", "candidate", 22, 60, 21))[question]
+    assert found.verdict == "no" and found.answer.endswith("It holds 0 for: lucky.")
+    assert question not in answers(tmp_path / "c", *control)
 
 
 def test_missing_seeds_are_listed(tmp_path: Path) -> None:

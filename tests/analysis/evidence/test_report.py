@@ -49,6 +49,16 @@ def test_the_page_needs_nothing_and_is_the_same_twice(tmp_path: Path) -> None:
     assert (tmp_path / "again.html").read_text() == page
 
 
+def test_one_seed_is_never_clear(tmp_path: Path) -> None:
+    write_records(tmp_path / "records", *[each for each in far_apart() if each["seed"] == 0])
+    sections = write_evidence([tmp_path / "records"], tmp_path / "report.html")
+    against = sections[0].judged.rows["elva"].against_control
+    assert against is not None and against.p_holm < 0.001 and not against.clear
+    first, *_, last = sections[0].verdict
+    assert first.endswith("the same sign in 1 of 1 seeds: one seed, which can't tell the luck of training.")
+    assert "beat the strongest control: none (of 1)" in last
+
+
 def test_document_and_summary_hold_the_figures_of_the_page(tmp_path: Path) -> None:
     write_records(tmp_path / "records", *far_apart())
     document = tmp_path / "docs/evidence.md"

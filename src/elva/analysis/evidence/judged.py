@@ -31,8 +31,8 @@ class Against:
 
     @property
     def clear(self) -> bool:
-        """Whether the corrected p is below 5 % and all seeds point the same way."""
-        return self.p_holm < 0.05 and self.found.same_sign == len(self.seeds)
+        """Whether the corrected p is below 5 % and all seeds, two or more, point the same way."""
+        return self.p_holm < 0.05 and self.found.same_sign == len(self.seeds) > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,8 @@ class Judged:
             for key in ("against_control", "against_baseline"):
                 if against := getattr(each, key):
                     found = against.found
-                    derived = {"same_sign": found.same_sign, "seed_spread": found.seed_spread, "clear": against.clear}
+                    derived = {"same_sign": found.same_sign, "seed_spread": found.seed_spread}
+                    derived |= {"seed_interval": found.seed_interval, "clear": against.clear}
                     row["rows"][name][key] |= derived
         return row
 

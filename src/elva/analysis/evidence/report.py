@@ -62,9 +62,9 @@ def write_evidence(
         images: a folder for the plots as SVG files.
 
     Raises:
-        InputError: a place is missing or holds no record; records contradict each other; an arm or a kind of grain that
-            no record knows is asked for; the document has no marks.
-        DataError: a record can't be used; names file and field.
+        InputError: a place is missing or holds no record; a record can't be used (names file and key); records
+            contradict each other; an arm or a kind of grain that no record knows is asked for; the document has no
+            marks.
     """
     if document:
         around(document, MARK)
@@ -141,6 +141,7 @@ def verdict(judged: Judged) -> list[str]:
 def _compared(against: Against, what: str) -> str:
     found = against.found
     word = ("clearly better" if found.difference > 0 else "clearly worse") if against.clear else "no clear difference"
+    word = word if len(against.seeds) > 1 else "one seed, which can't tell the luck of training"
     p = p_value(against.p_holm)
     sign = "p " if p.startswith("<") else "p = "
     return (
