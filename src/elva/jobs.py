@@ -27,7 +27,7 @@ from rich.table import Table
 
 from elva.data.writing import write_lines
 from elva.errors import ElvaError, InputError
-from elva.training.recipe import dump_recipe, load_recipe
+from elva.training.recipe import chosen_settings, load_recipe
 
 AT_ONCE = 2
 SHOWN = 30
@@ -183,7 +183,7 @@ class Runner:
         """All that goes into a job. The stamps of the jobs before it differ whenever one of those ran again."""
         recipe = {}
         if command[0] == "train":
-            recipe["recipe"] = dump_recipe(load_recipe(command[1], command[2 : command.index("--out")]))
+            recipe["recipe"] = chosen_settings(load_recipe(command[1], command[2 : command.index("--out")]))
         needs = {need: self._stamp_path(need).read_text("utf-8") for need in job.needs}
         digests = {need: hashlib.sha256(stamp.encode()).hexdigest() for need, stamp in needs.items()}
         return {"command": list(command), **recipe, "needs": digests, **self._everywhere, **job.inputs}

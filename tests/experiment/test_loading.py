@@ -45,7 +45,11 @@ WRONG: dict[str, tuple[Change, str]] = {
     "a trained baseline": (put("arms.more.role", "baseline"), r"arms\.more is trained, so it is no baseline"),
     "no baseline": (lambda row: row["arms"].pop("stage2"), r"no arm on data\.world has role baseline; add"),
     "a control that is the start": (put("arms.stage2.role", "control"), r"role is control, but it is the start"),
-    "a reference that trains": (put("arms.more.role", "reference"), r"a reference is a command"),
+    "a reference that is the start": (put("arms.stage2.role", "reference"), r"there is nothing to run; give a command"),
+    "a command that is compared": (
+        lambda row: row["arms"].update(x={"role": "control", "command": "elva x {out}"}),
+        r"arms\.x\.role is control, but what a command leaves is a reference",
+    ),
     "recipe and command": (put("arms.more.command", "elva x {out}"), r"arms\.more has a recipe and a command"),
     "two defaults": (
         lambda row: [arm.update(default=True) for arm in row["arms"].values()],

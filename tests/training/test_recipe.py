@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +19,7 @@ from elva.training.recipe import (
     Optimizer,
     Recipe,
     changed_settings,
+    chosen_settings,
     dump_recipe,
     load_recipe,
     recipe_hash,
@@ -267,6 +270,17 @@ def test_the_hash_sees_what_is_learned_and_nothing_else(tmp_path: Path) -> None:
     assert recipe_hash(first) == recipe_hash(renamed) != recipe_hash(faster)
     assert changed_settings(dump_recipe(first), renamed) == []
     assert changed_settings(dump_recipe(first), faster) == ["optimizer.lr: 0.0001 -> 0.0002"]
+
+
+def test_a_setting_that_an_older_recipe_lacks_changes_nothing_at_its_default(tmp_path: Path) -> None:
+    now = load_recipe(write(tmp_path / "r.yaml"))
+    older = yaml.safe_load(dump_recipe(now))
+    del older["bottleneck"], older["reinforce"]["order"]
+    assert changed_settings(yaml.safe_dump(older), now) == []
+    assert changed_settings(yaml.safe_dump(older), replace(now, bottleneck="words")) == [
+        "bottleneck: 'none' -> 'words'"
+    ]
+    assert not [key for key in chosen_settings(now) if key.startswith(("bottleneck", "reinforce"))]
 
 
 def test_bounds_are_described_as_they_are_checked() -> None:

@@ -76,8 +76,10 @@ def _arm(plan: Plan, name: str, arm: Arm) -> Iterator[str]:
         yield f"{key} has a recipe and a command; it is trained or it is a command: leave one out"
     if arm.role is None:
         yield f"{key}.role is missing: baseline, control, candidate or reference"
-    if (arm.role == "reference") != (arm.command is not None):
-        yield f"{key}.role is {arm.role}: a reference is a command, and a command is a reference"
+    if arm.command is not None and arm.role not in (None, "reference"):
+        yield f"{key}.role is {arm.role}, but what a command leaves is a reference; set the role to reference"
+    if arm.role == "reference" and arm.command is None and not arm.trains:
+        yield f"{key}.role is reference, but there is nothing to run; give a command, or a recipe"
     if arm.role == "baseline" and arm.trains:
         yield f"{key} is trained, so it is no baseline; make it a control or a candidate, or leave recipe out"
     if arm.role in ("control", "candidate") and not arm.trains and not arm.read:

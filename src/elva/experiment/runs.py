@@ -24,7 +24,7 @@ from elva.experiment.plan_checks import of_budget
 from elva.experiment.reading import read_otherwise
 from elva.jobs import Job, Runner
 from elva.model.embedder import checkpoint_folder
-from elva.training.recipe import Recipe, dump_recipe, load_recipe
+from elva.training.recipe import Recipe, chosen_settings, dump_recipe, load_recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +231,7 @@ class Runs:
         for name, arm in self.arms.items():
             if arm.trains:
                 recipe = self._resolved(name, self.plan.seeds[0], self.start(self.plan.seeds[0]))
-                told = f"{__version__} {dict(self.where.inputs)} {dump_recipe(recipe)} {self.read(name)}"
+                told = f"{__version__} {dict(self.where.inputs)} {chosen_settings(recipe)} {self.read(name)}"
                 digests[name] = hashlib.sha256(told.encode()).hexdigest()[:16]
         return digests
 

@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from elva.errors import RecipeError
-from elva.strict import Place, build, merge, read_layer, typed_layer
+from elva.strict import Place, build, every_setting, merge, read_layer, typed_layer
 from elva.training.recipe_checks import contradictions
 from elva.training.settings import (
     Budget,
@@ -62,6 +62,7 @@ __all__ = [
     "Weights",
     "changed_settings",
     "check_recipe",
+    "chosen_settings",
     "dump_recipe",
     "find_recipe",
     "launch_lines",
@@ -122,8 +123,16 @@ def dump_recipe(recipe: Recipe) -> str:
     return yaml.safe_dump(_plain(asdict(recipe)), sort_keys=False, allow_unicode=True)
 
 
+def chosen_settings(recipe: Recipe) -> dict[str, Any]:
+    """Dotted key -> value of all that is not at its default: a setting that a later version adds changes nothing."""
+    return dict(_chosen(asdict(recipe)))
+
+
 def recipe_hash(recipe: Recipe) -> str:
-    """SHA-256 of all settings that change what is learned: not the name, checkpoints, logs, or how memory is saved."""
+    """SHA-256 of all settings that change what is learned: not the name, checkpoints, logs, or how memory is saved.
+
+    Those at their defaults are left out, so that a setting which a later version adds refuses no older run.
+    """
     lines = sorted(f"{key}={value!r}" for key, value in _learning_settings(asdict(recipe)))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -133,7 +142,8 @@ def changed_settings(before: str, recipe: Recipe) -> list[str]:
     old = dict(_learning_settings(yaml.safe_load(before)))
     new = dict(_learning_settings(asdict(recipe)))
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-    return [f"{key}: {old.get(key)!r} -> {new.get(key)!r}" for key in keys]
+    default = _defaults()
+    return [f"{key}: {old.get(key, default.get(key))!r} -> {new.get(key, default.get(key))!r}" for key in keys]
 
 
 def find_recipe(name: str | Path) -> Path:
@@ -207,7 +217,18 @@ def _plain(value: Any) -> Any:
 
 
 def _learning_settings(recipe: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    return ((key, value) for key, value in _flat(_plain(recipe)) if not key.startswith(NOT_LEARNED))
+    return ((key, value) for key, value in _chosen(recipe) if not key.startswith(NOT_LEARNED))
+
+
+def _chosen(recipe: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Settings that are not at their defaults."""
+    default = _defaults()
+    return ((key, value) for key, value in _flat(_plain(recipe)) if value != default.get(key))
+
+
+def _defaults() -> dict[str, Any]:
+    """Those of plain settings. A section that may be null has none here: it is null."""
+    return {key: _plain(setting.default) for key, setting in every_setting(Recipe)}
 
 
 def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
