@@ -1,7 +1,7 @@
 """Constant vectors of all candidates: what the queries of stage 3 rank where they alone learn (`reinforce.index`).
 
-Few candidates that learn with their queries leave a sharp target hardly anybody to tell apart. A pool of thousands can't
-be read in every step, but it need not be: its vectors stay, and a step costs what its queries cost, and one product.
+Few candidates that learn with their queries leave a sharp target hardly anybody to tell apart. Thousands can't
+be read in every step, but need not be: their vectors stay, and a step costs what its queries cost, and one product.
 The vectors are as `elva evaluate` reads them; what is trained answers to an index that is already there.
 """
 

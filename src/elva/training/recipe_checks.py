@@ -187,7 +187,7 @@ def _index(recipe: Recipe) -> Iterator[str]:
     if stage.shared_negatives:
         yield "reinforce.index ranks the whole pool: there is nothing to share, set reinforce.shared_negatives to false"
     if stage.lm_candidates:
-        yield f"reinforce.lm_candidates is {stage.lm_candidates}, but reinforce.index reads no candidate; set it to null"
+        yield f"reinforce.lm_candidates is {stage.lm_candidates}, but reinforce.index reads no candidate; set it to 0"
 
 
 def _captions(recipe: Recipe) -> Iterator[str]:

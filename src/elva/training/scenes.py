@@ -32,7 +32,7 @@ class Scene:
         ignore: (Q, C) bool: right answers of the query, the positive among them: they are no negatives.
         items: what `keys` stand for.
         tasks: the task of each query.
-        vectors: (C, D) unit vectors of the candidates, where they are constants (`PoolIndex`); None where they are read.
+        vectors: (C, D) unit vectors of the candidates where they are constants (`PoolIndex`); None: they are read.
         elsewhere: (Q, C) bool, beside these: candidates that are not of the query's pool, which it doesn't rank.
     """
 
