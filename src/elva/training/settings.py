@@ -279,7 +279,10 @@ class Index:
     """Constant vectors of every candidate: queries alone learn, and each ranks its whole pool."""
 
     refresh_every: Annotated[
-        int | None, "updates after which the policy, as it is then, makes the vectors anew; null: never", AT_LEAST_ONE
+        int | None,
+        "with reinforce.index={}, which gives all candidates constant vectors and lets queries alone learn: updates "
+        "after which the policy makes the vectors anew; null: never",
+        AT_LEAST_ONE,
     ] = None
 
 
