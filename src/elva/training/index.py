@@ -2,7 +2,8 @@
 
 Few candidates that learn with their queries leave a sharp target hardly anybody to tell apart. Thousands can't
 be read in every step, but need not be: their vectors stay, and a step costs what its queries cost, and one product.
-The vectors are as `elva evaluate` reads them; what is trained answers to an index that is already there.
+The vectors are as `elva evaluate` reads them by the model that makes them. Queries and candidates share weights:
+what is trained answers to these vectors, and reads candidates otherwise; `refresh_every` follows it.
 """
 
 from __future__ import annotations
