@@ -76,3 +76,24 @@ def test_a_row_that_knows_nothing_is_0():
         assert loss.item() == 0.0
         (gradient,) = torch.autograd.grad(loss.sum(), cosine)
         assert (gradient == 0).all()
+
+
+def test_the_infinitely_far_are_rivals_that_nothing_is_asked_of():
+    similarity = torch.tensor([[0.2, 0.1, 0.3]], requires_grad=True)
+    h = torch.tensor([[0.0, 1.0, torch.inf]])
+    listwise = listwise_reward(similarity, h, 1.0, 0.1)
+    target = [1 / (1 + exp(-1)), exp(-1) / (1 + exp(-1))]
+    total = exp(2) + exp(1) + exp(3)  # with the third, which has no weight in the target
+    expected = sum(p * (log(p) - log(e / total)) for p, e in zip(target, [exp(2), exp(1)], strict=True))
+    assert listwise.item() == pytest.approx(-expected, abs=1e-5)
+    listwise.sum().backward()
+    assert similarity.grad.isfinite().all() and similarity.grad[0, 2] < 0
+    # nearest first: the first against both others, the second against the third
+    chosen = log(1 + (exp(1) + exp(3)) / exp(2)), log(1 + exp(3) / exp(1))
+    assert list_mle(similarity, h, 0.1).item() == pytest.approx(sum(chosen) / 2, abs=1e-5)
+    wrong = exp(-1) + exp(1) + exp(2)
+    assert cosent(similarity, h, 0.1).item() == pytest.approx(log(1 + wrong), abs=1e-5)
+    alone = regression_loss(similarity[:, :2], h[:, :2], 0.5)
+    assert regression_loss(similarity, h, 0.5).item() == pytest.approx(alone.item(), abs=1e-6)
+    nothing = torch.tensor([[torch.inf, torch.nan, torch.inf]])
+    assert listwise_reward(similarity, nothing).item() == 0.0

@@ -99,11 +99,18 @@ def test_every_form_of_stage_3_runs_and_logs_what_it_promises(chain: Chain, name
     assert vectors.shape == (1, 32)
 
 
+INDEX = ["reinforce.index={}", "reinforce.rollouts.of=queries", "reinforce.order.anchors=queries"]
 FORMS = {
     "full gradient": ("elva_paper", ["reinforce.weights.path=1"], {"kl"}),
     "path on captions": ("elva_no_rollouts", ["reinforce.weights={order: 0, path: 1}"], {"lm_loss"}),
     "frozen order": ("elva", ["reinforce.order={source: reference, loss: cosent}"], {"order"}),
     "true order": ("elva", ["reinforce.order={source: annotations, loss: approx_ndcg}"], {"order"}),
+    "index captions": ("elva", [*INDEX, "reinforce.rollouts.group_size=0", "bottleneck=words"], {"order", "infonce"}),
+    "index policy": (
+        "elva_paper",
+        [*INDEX, "reinforce.order.source=reference", "reinforce.policy.reward=order", "reinforce.weights.path=1"],
+        {"kl", "reward_std"},
+    ),
 }
 
 

@@ -29,3 +29,11 @@ def test_differences_are_grains_below_the_best_and_right_answers_have_none() -> 
     # the best is 2:2; 2:4 was not scored and counts as 2:3, the least probable; nothing of 1:2 was scored
     nan = torch.nan
     torch.testing.assert_close(found, torch.tensor([[0, 1.0, 5.0, 5.0], [nan, nan, nan, 0]]), equal_nan=True)
+
+
+def test_in_a_whole_pool_a_pair_that_was_not_scored_is_infinitely_far() -> None:
+    order = LikelihoodOrder({"1:1": {"2:1": -3.0, "2:2": -1.0}}, nats=2.0, other_offset=1.0, whole_pool=True)
+    right = torch.tensor([[True, False, False], [False, False, True]])
+    found = order.differences(["1:1", "1:2"], ["2:1", "2:2", "2:3"], right)
+    nan = torch.nan
+    torch.testing.assert_close(found, torch.tensor([[0, 1.0, torch.inf], [nan, nan, 0]]), equal_nan=True)

@@ -142,6 +142,7 @@ def test_what_is_no_recipe_is_refused_by_file(tmp_path: Path, text: str) -> None
 
 
 REINFORCE = "stage: reinforce\nbudget: {steps: 1}\noptimizer: {lr: 1}\ndata: {negatives: negatives.jsonl}\n"
+INDEX = ["reinforce.index={}", "reinforce.rollouts.of=queries", "reinforce.order.anchors=queries"]
 
 
 @pytest.mark.parametrize(
@@ -193,6 +194,19 @@ REINFORCE = "stage: reinforce\nbudget: {steps: 1}\noptimizer: {lr: 1}\ndata: {ne
             ["reinforce.shared_negatives=true", "reinforce.queries_per_step=1"],
             "no other queries to share with",
         ),
+        (REINFORCE, ["reinforce.index={}"], "constant vectors of candidates: set reinforce.rollouts.of to queries"),
+        (REINFORCE, [*INDEX, "reinforce.order.anchors=all"], "lets queries alone rank: set reinforce.order.anchors"),
+        (REINFORCE, [*INDEX, "reinforce.shared_negatives=true"], "there is nothing to share"),
+        (
+            REINFORCE,
+            [*INDEX, "reinforce.lm_candidates=4"],
+            "lm_candidates is 4, but reinforce.index reads no candidate",
+        ),
+        (
+            REINFORCE,
+            [*INDEX, "reinforce.weights.order=1", "reinforce.order={source: reference, loss: lambda_rank}"],
+            "lambda_rank compares all pairs of candidates",
+        ),
         (REINFORCE, ["reinforce.weights.lm=1"], "needs reinforce.rollouts.own_caption"),
         (REINFORCE, ["reinforce.rollouts={group_size: 0}"], "nothing to read"),
         (
@@ -212,6 +226,7 @@ def test_the_sound_neighbours_of_those_contradictions_load(tmp_path: Path) -> No
     load_recipe(path, ["reinforce.rollouts.group_size=1", "reinforce.weights={policy: 0, infonce: 1}"])
     load_recipe(path, ["reinforce.weights.order=1", "data.captions=captions.jsonl"])
     load_recipe(path, ["reinforce.weights.order=1", "reinforce.order.source=reference"])
+    load_recipe(path, INDEX)  # without captions: nothing but queries is read
     load_recipe(write(tmp_path / "s.yaml"), ["extraction=one_word"])
     load_recipe(write(tmp_path / "s.yaml"), ["contrast.lm_weight=0.1"])
 

@@ -1,7 +1,8 @@
 """Ranking objectives on the embedding itself: gradients flow through the cosine, not through sampled tokens.
 
 The target order comes from h, a count of grains on which two items differ (`elva.training.order` says who
-counts). Small h means near. NaN means unknown: such a pair is left out. A row without any known pair is 0.
+counts). Small h means near. NaN means unknown: such a pair is left out. Infinite means farther than all that can be
+counted: such a candidate is a rival of those nearer, and nothing is asked of it. A row without any finite h is 0.
 
 `listwise_reward` and `regression_loss` also ask how far apart candidates lie, `list_mle` and `cosent` only which is
 nearer; so do those of `elva.objectives.ndcg`, which weigh the top more.
@@ -21,18 +22,19 @@ def listwise_reward(
 
     Args:
         similarity: (A, C) cosines of anchors and candidates.
-        differences: (A, C) h, in grains; NaN pairs are left out of both distributions.
+        differences: (A, C) h, in grains; NaN pairs are left out of both distributions, infinite ones have no weight in
+            the target and keep theirs in the model's.
         grain_temperature: in grains; a candidate one grain off has exp(-1 / grain_temperature) the target's weight.
         temperature: of the cosines.
     """
-    unknown = differences.isnan()
-    empty = unknown.all(-1, keepdim=True)
-    left_out = unknown & ~empty  # a row without any known pair would make softmax NaN: computed, then dropped
-    target = (-differences / grain_temperature).nan_to_num(0.0).masked_fill(left_out, float("-inf"))
+    aimed = differences.isfinite()
+    empty = ~aimed.any(-1, keepdim=True)  # such a row would make softmax NaN: computed, then dropped
+    left_out = differences.isnan() & ~empty
+    target = (-differences / grain_temperature).masked_fill(~aimed, float("-inf")).masked_fill(empty, 0.0)
     model = (similarity / temperature).masked_fill(left_out, float("-inf"))
-    log_target = F.log_softmax(target, -1).masked_fill(left_out, 0.0)
-    log_model = F.log_softmax(model, -1).masked_fill(left_out, 0.0)
-    weight = log_target.exp().masked_fill(unknown, 0.0)
+    log_target = F.log_softmax(target, -1).masked_fill(~aimed, 0.0)
+    log_model = F.log_softmax(model, -1).masked_fill(~aimed, 0.0)
+    weight = log_target.exp().masked_fill(~aimed, 0.0)
     return -(weight * (log_target - log_model)).sum(-1)
 
 
@@ -41,11 +43,11 @@ def regression_loss(similarity: Tensor, differences: Tensor, slope: float = 0.1)
 
     Args:
         similarity: (A, C) cosines.
-        differences: (A, C) h, in grains; NaN pairs are left out.
+        differences: (A, C) h, in grains; NaN and infinite pairs are left out.
         slope: cosine lost per grain.
     """
-    known = ~differences.isnan()
-    h = differences.nan_to_num(0.0)
+    known = differences.isfinite()
+    h = differences.masked_fill(~known, 0.0)
     weight = known.to(similarity.dtype) / (1.0 + h) ** 2
     error = (similarity - (1.0 - slope * h)) ** 2
     return (weight * error).sum() / weight.sum().clamp_min(torch.finfo(similarity.dtype).tiny)
@@ -55,18 +57,19 @@ def list_mle(similarity: Tensor, differences: Tensor, temperature: float = 0.05)
     """ListMLE (Xia et al., 2008): -log likelihood of choosing the candidates nearest first, in (..., A), at least 0.
 
     Every choice is a softmax of cos / temperature over a candidate and those that are farther. Candidates of one h are
-    not ordered among each other: neither stands among the other's rivals. The mean over the known candidates where the
-    paper has the sum, so that long rows weigh no more than short ones.
+    not ordered among each other: neither stands among the other's rivals. The mean over the choices where the paper has
+    the sum, so that long rows weigh no more than short ones.
 
     Args:
         similarity: (..., A, C) cosines of anchors and candidates.
-        differences: (..., A, C) h, in grains; NaN pairs are neither chosen nor rivals.
+        differences: (..., A, C) h, in grains; NaN pairs are neither chosen nor rivals, infinite ones rivals
+            alone.
         temperature: of the cosines.
     """
     scores = similarity / temperature
-    known = ~differences.isnan()
-    surprise = F.softplus(_farther(scores, differences) - scores).masked_fill(~known, 0.0)
-    return surprise.sum(-1) / known.sum(-1).clamp_min(1)
+    chosen = differences.isfinite()
+    surprise = F.softplus(_farther(scores, differences) - scores).masked_fill(~chosen, 0.0)
+    return surprise.sum(-1) / chosen.sum(-1).clamp_min(1)
 
 
 def cosent(similarity: Tensor, differences: Tensor, temperature: float = 0.05) -> Tensor:

@@ -42,7 +42,8 @@ def judge(
     Args:
         recipe: weights and settings of the objectives.
         scene: Q queries and C candidates.
-        read: (Q + C, G', ...) rollouts with gradient; the last of G' is the own caption where the recipe adds it.
+        read: (Q + C, G', ...) rollouts with gradient; the last of G' is the own caption where the recipe adds it. Here
+            and below those of the queries alone, (Q, ...), where the scene has the candidates' vectors.
         first: the same at their first reading, before any update on them, without gradient: what they are rewarded
             by and their ratio is taken against, so that both are the same in every update.
         reference: (Q + C, G', T) log-probabilities under the frozen reference, or None.
@@ -52,9 +53,9 @@ def judge(
         speaking: (Q + C,) bool: whose own captions the language-model loss counts; None for all.
     """
     stage, weights, device = recipe.reinforce, recipe.reinforce.weights, read.embeddings.device
-    sets, ignore = scene.sets.to(device), scene.ignore.to(device)
+    sets = scene.sets.to(device)
     asked = len(scene.queries)
-    queries, candidates = read.embeddings[:asked], read.embeddings[asked:]
+    queries, candidates = read.embeddings[:asked], _candidates(scene, read)
     groups = stage.rollouts.group_size
     own = _own_cosines(recipe, scene, first)
     reward = reward_total(own, **_reward_settings(recipe))
@@ -90,6 +91,7 @@ def judge(
         loss = loss + weights.order * ordering
         metrics["order"] = ordering.item()
     if weights.infonce:
+        ignore = (scene.ignore if scene.elsewhere is None else scene.ignore | scene.elsewhere).to(device)
         contrast = torch.stack(
             [
                 info_nce(q, c, sets[:, 0], stage.infonce_temperature, ignore=ignore)
@@ -167,7 +169,7 @@ def _exchanged(recipe: Recipe, crossed: Tensor) -> Tensor:
 
 def _order_loss(recipe: Recipe, scene: Scene, read: Rollouts, order: Order) -> Tensor:
     """How far the cosines of each rollout are from the order of the candidates, in ()."""
-    settings, candidates = recipe.reinforce.order, read.embeddings[len(scene.queries) :]
+    settings, candidates = recipe.reinforce.order, _candidates(scene, read)
     h = _differences(scene, order)
     similarity = _cosines(scene, read)
     if settings.anchors == "all" and isinstance(order, GrainOrder):
@@ -191,11 +193,12 @@ def _order_loss(recipe: Recipe, scene: Scene, read: Rollouts, order: Order) -> T
 
 
 def _differences(scene: Scene, order: Order) -> Tensor:
-    """(Q, C) h between queries and candidates."""
+    """(Q, C) h between queries and candidates; NaN where one is of another pool than the query's."""
     if isinstance(order, LikelihoodOrder):
-        return order.differences([query.qid for query in scene.queries], scene.dids, scene.ignore)
-    positives = [scene.dids[int(own_set[0])] for own_set in scene.sets]
-    return order.queries(positives, scene.dids, scene.ignore)
+        h = order.differences([query.qid for query in scene.queries], scene.dids, scene.ignore)
+    else:
+        h = order.queries([scene.dids[int(own_set[0])] for own_set in scene.sets], scene.dids, scene.ignore)
+    return h if scene.elsewhere is None else h.masked_fill(scene.elsewhere, torch.nan)
 
 
 def _own_cosines(recipe: Recipe, scene: Scene, rollouts: Rollouts) -> Tensor:
@@ -206,8 +209,15 @@ def _own_cosines(recipe: Recipe, scene: Scene, rollouts: Rollouts) -> Tensor:
 
 def _cosines(scene: Scene, rollouts: Rollouts) -> Tensor:
     """(G', Q, C) of all queries and candidates, inside each rollout."""
-    asked = len(scene.queries)
-    return torch.einsum("qgd,cgd->gqc", rollouts.embeddings[:asked], rollouts.embeddings[asked:])
+    queries = rollouts.embeddings[: len(scene.queries)]
+    return torch.einsum("qgd,cgd->gqc", queries, _candidates(scene, rollouts))
+
+
+def _candidates(scene: Scene, rollouts: Rollouts) -> Tensor:
+    """(C, G', D) of the candidates: read, or the constants that stand beside every rollout of the queries."""
+    if scene.vectors is None:
+        return rollouts.embeddings[len(scene.queries) :]
+    return scene.vectors[:, None].expand(-1, rollouts.embeddings.shape[1], -1)
 
 
 def _reward_settings(recipe: Recipe) -> dict[str, Any]:

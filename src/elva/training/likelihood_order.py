@@ -19,15 +19,23 @@ class LikelihoodOrder:
         scores: qid -> did -> log-likelihood, such as `elva.data.scores.Scores` of what `elva likelihood` wrote.
         nats: log-likelihood that one grain costs: the unit of `differences`.
         other_offset: grains added for every candidate but a query's right answers: what the query's label knows.
+        whole_pool: the candidates are a whole pool, of which a shortlist was scored.
     """
 
-    def __init__(self, scores: Mapping[str, Mapping[str, float]], nats: float = 1.0, other_offset: float = 0.0) -> None:
-        self._scores, self._nats, self._offset = scores, nats, other_offset
+    def __init__(
+        self,
+        scores: Mapping[str, Mapping[str, float]],
+        nats: float = 1.0,
+        other_offset: float = 0.0,
+        whole_pool: bool = False,
+    ) -> None:
+        self._scores, self._nats, self._offset, self._whole_pool = scores, nats, other_offset, whole_pool
 
     def differences(self, qids: Sequence[str], dids: Sequence[str], right: Tensor) -> Tensor:
         """(Q, C) h in grains: how much less probable a query is behind a candidate than behind its best one.
 
-        A pair that was not scored counts as the least probable of its query: the shortlist had nearer ones. NaN where
+        A pair that was not scored counts as the least probable of its query: the shortlist had nearer ones. In a whole
+        pool it is infinitely far: thousands of the least probable would share most of what a softmax aims at. NaN where
         nothing of a query was scored.
 
         Args:
@@ -37,7 +45,8 @@ class LikelihoodOrder:
         """
         scores = self.queries(qids, dids)
         worst = scores.nan_to_num(torch.inf).amin(-1, keepdim=True)
-        scores = scores.where(~scores.isnan(), worst.masked_fill(worst.isinf(), torch.nan))
+        unscored = torch.full_like(worst, -torch.inf) if self._whole_pool else worst
+        scores = scores.where(~scores.isnan(), unscored.masked_fill(worst.isinf(), torch.nan))
         h = (scores.amax(-1, keepdim=True) - scores) / self._nats + self._offset
         return h.masked_fill(right, 0.0)
 

@@ -124,6 +124,7 @@ def _reinforce(recipe: Recipe) -> Iterator[str]:
     yield from _policy(recipe)
     yield from _of_queries(recipe)
     yield from _wrong_share(recipe)
+    yield from _index(recipe)
     yield from _likelihood(recipe)
     yield from _captions(recipe)
 
@@ -169,12 +170,31 @@ def _of_queries(recipe: Recipe) -> Iterator[str]:
     stage = recipe.reinforce
     if stage.rollouts.of == "all":
         return
-    if recipe.data.captions is None:
+    if recipe.data.captions is None and stage.index is None:
         yield "reinforce.rollouts.of queries reads captions of candidates: give data.captions, made by `elva caption`"
     if stage.policy.pairings != "diagonal":
         yield "reinforce.policy.pairings pays candidates too, but rollouts.of queries samples none; set it to diagonal"
     if stage.policy.gradient_negatives is not None:
         yield "reinforce.policy.gradient_negatives is for sampled candidates; with rollouts.of queries set it to null"
+
+
+def _index(recipe: Recipe) -> Iterator[str]:
+    stage = recipe.reinforce
+    if stage.index is None:
+        return
+    if stage.rollouts.of == "all":
+        yield "reinforce.index has constant vectors of candidates: set reinforce.rollouts.of to queries"
+    if stage.order.anchors == "all":
+        yield "reinforce.index lets queries alone rank: set reinforce.order.anchors to queries"
+    if stage.weights.order and stage.order.loss in ("approx_ndcg", "lambda_rank"):
+        yield (
+            f"reinforce.order.loss {stage.order.loss} compares all pairs of candidates, too many in a whole pool: with "
+            "reinforce.index set it to listwise, regression, listmle or cosent"
+        )
+    if stage.shared_negatives:
+        yield "reinforce.index ranks the whole pool: there is nothing to share, set reinforce.shared_negatives to false"
+    if stage.lm_candidates:
+        yield f"reinforce.lm_candidates is {stage.lm_candidates}, but reinforce.index reads no candidate; set it to 0"
 
 
 def _captions(recipe: Recipe) -> Iterator[str]:

@@ -29,7 +29,8 @@ Where it differs from the paper, and why:
    about as long as sampling many. The ratio is then against the policy that wrote.
 8. Off by default: a gradient through the nearest negatives alone (`reinforce.policy.gradient_negatives`), other
    pairings of rollouts (`reinforce.policy.pairings`), negatives that the queries of a step share
-   (`reinforce.shared_negatives`). docs/performance.md has what each costs in bias and saves in variance and time.
+   (`reinforce.shared_negatives`); queries alone that learn, each ranking its whole pool by constant vectors
+   (`reinforce.index`, `PoolIndex`). docs/performance.md has what each costs in bias and saves in variance and time.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from elva.data.scores import Scores
 from elva.grains import Lexicon
 from elva.model.backbone import Backbone
 from elva.model.rollout import Rollouts, read_words, replay, sample
+from elva.training.index import PoolIndex
 from elva.training.judge import Order, judge, learning, summaries
 from elva.training.likelihood_order import LikelihoodOrder
 from elva.training.order import GrainOrder
@@ -75,10 +77,12 @@ def train_reinforce(session: Session) -> Iterator[int]:
     order = _order(session, data, library, root.lexicon(), captions) if ranks_by_order else None
     if stage.weights.policy > 0:
         session.say(EXPLANATION)
+    index = PoolIndex(session, library, data) if stage.index is not None else None
     lesson = Lesson(session, library, order)
     together = stage.rollouts.scenes_at_once
     for step in session.steps(data.scenes_per_epoch // together or 1, together * stage.policy.updates_per_rollout):
-        for metrics in lesson.gradients(data.scenes(step), step):
+        scenes = data.scenes(step) if index is None else index.scenes(step)
+        for metrics in lesson.gradients(scenes, step):
             session.update(metrics)
         yield step.updates
 
@@ -141,7 +145,8 @@ class Lesson:
                 frozen_logprobs = Rollouts.stack([written, before]).logprobs[rows]
         first: Rollouts | None = None
         # What was sampled was read on the way, but for captions, and but for what the weights have changed since.
-        is_known = not (stage.rollouts.own_caption or stage.rollouts.of == "queries" or stale)
+        has_captions = stage.rollouts.own_caption or (stage.rollouts.of == "queries" and scene.vectors is None)
+        is_known = not (has_captions or stale)
         for update in range(count):
             reader = Reader(backbone, session, library, again, texts, chosen, is_known=is_known and update == 0)
             read = Rollouts.stack([written, reader.rollouts]).rows(rows)
@@ -277,7 +282,8 @@ def _order(
     settings = session.recipe.reinforce.order
     if settings.source == "likelihood":
         scores = Scores(session.recipe.data.file("likelihoods"))
-        return LikelihoodOrder(scores, settings.nats, settings.other_offset)
+        whole_pool = session.recipe.reinforce.index is not None
+        return LikelihoodOrder(scores, settings.nats, settings.other_offset, whole_pool)
     if settings.source == "annotations":
         return GrainOrder.by_annotations(data.candidates.values(), lexicon, settings.other_offset)
     if settings.source == "captions":
@@ -305,8 +311,9 @@ def _needed(keys: Sequence[str], scene: Scene, counted: Tensor) -> list[str]:
 
 
 def _speaking(recipe: Recipe, scene: Scene, step: Step) -> Tensor:
-    """(Q + C,) bool: whose own captions `weights.lm` counts."""
-    most, asked, shown = recipe.reinforce.lm_candidates, len(scene.queries), len(scene.dids)
+    """(Q + C,) bool, or (Q,) where no candidate is read: whose own captions `weights.lm` counts."""
+    most, asked = recipe.reinforce.lm_candidates, len(scene.queries)
+    shown = len(scene.keys) - asked
     speaking = torch.ones(asked + shown, dtype=torch.bool)
     if most is not None and most < shown:
         speaking[asked:] = False

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from elva.data.mbeir import Candidate, MBeir, Query, TaskName
-from elva.data.stored import Joined, Lookup, Stored, once
+from elva.data.stored import Joined, Lookup, Numbers, Stored, distinct, once
 from elva.errors import RecipeError
 from elva.items import Item
 from elva.training.negatives import Balanced, RightAnswers, read_negatives, where
@@ -31,6 +31,9 @@ class Scene:
             them those of the others where the recipe shares them.
         ignore: (Q, C) bool: right answers of the query, the positive among them: they are no negatives.
         items: what `keys` stand for.
+        tasks: the task of each query.
+        vectors: (C, D) unit vectors of the candidates where they are constants (`PoolIndex`); None: they are read.
+        elsewhere: (Q, C) bool, beside these: candidates that are not of the query's pool, which it doesn't rank.
     """
 
     queries: list[Query]
@@ -38,11 +41,14 @@ class Scene:
     sets: Tensor
     ignore: Tensor
     items: Mapping[str, Item] = field(default_factory=dict)
+    tasks: Sequence[TaskName] = ()
+    vectors: Tensor | None = None
+    elsewhere: Tensor | None = None
 
     @property
     def keys(self) -> list[str]:
-        """PreparedItems keys of queries, then candidates."""
-        return self.query_keys + [candidate_key(did) for did in self.dids]
+        """PreparedItems keys of what is read: queries, then candidates without constant vectors."""
+        return self.query_keys + [candidate_key(did) for did in (self.dids if self.vectors is None else ())]
 
     @property
     def query_keys(self) -> list[str]:
@@ -67,7 +73,7 @@ class SceneSource:
                 "mine this data and split with `elva mine`"
             )
         self._asked = asked.only(drawn(len(asked), recipe.data.max_queries, recipe.seed))
-        pools = {name: data.pool(name) for name in names}
+        self._pools = pools = {name: data.pool(name) for name in names}
         self.candidates: Mapping[str, Candidate] = Lookup([*pools.values()])
         self._once = once([*pools.values()])  # pools may share candidates
         self._right = RightAnswers(self._once)
@@ -88,6 +94,14 @@ class SceneSource:
     def dids(self) -> list[str]:
         """Of every candidate."""
         return [c.did for c in self._once]
+
+    def places(self) -> dict[TaskName, Numbers]:
+        """Of each task's pool: the places of its candidates in `dids`."""
+        return dict(zip(self._pools, distinct([*self._pools.values()])[1], strict=True))
+
+    def right(self, query: Query) -> frozenset[str]:
+        """The dids that are no negatives of a query."""
+        return self._right.of(query)
 
     def _check_mined(self, mined: Mapping[str, Sequence[str]], pools: Mapping[TaskName, Stored[Candidate]]) -> None:
         """Every mined candidate must be there: the file may be of older data."""
@@ -133,7 +147,7 @@ class SceneSource:
         size = self._recipe.reinforce.queries_per_step
         order = np.random.default_rng([self._recipe.seed, epoch]).permutation(len(self._asked))
         asked = [self._asked[i] for i in order[place * size : (place + 1) * size]]
-        right = [self._right.of(query) for _, query in asked]
+        right = [self.right(query) for _, query in asked]
         sets = [
             [self._positive(query, rng), *self._negatives.draw(name, query, own, rng)]
             for (name, query), own in zip(asked, right, strict=True)
@@ -150,6 +164,7 @@ class SceneSource:
             torch.tensor([[place_of[did] for did in own_set] for own_set in sets]),
             torch.from_numpy(where(right, dids)),
             items,
+            [name for name, _ in asked],
         )
 
     def _positive(self, query: Query, rng: np.random.Generator) -> str:

@@ -19,7 +19,7 @@ from typing import TextIO
 import numpy as np
 import torch
 from rich.console import Console
-from torch import nn
+from torch import Tensor, nn
 
 from elva.data.mbeir import MBeir, TaskName
 from elva.data.opening import open_tasks
@@ -92,6 +92,7 @@ class Session:
         self._out, self._inputs = out, inputs
         self._trained: dict[str, nn.Parameter] = embedder.backbone.trainable_parameters()
         self._common: list[nn.Parameter] = []
+        self._kept: dict[str, Tensor] = {}
         self._library: PreparedItems | None = None
         own = sys.stderr if self.team.leads else open(os.devnull, "w")  # noqa: SIM115  # for the whole run
         self._voice = voice or own
@@ -120,6 +121,22 @@ class Session:
         self._common.append(parameter)
         return parameter
 
+    def keep(self, name: str, tensor: Tensor) -> bool:
+        """A tensor that is no weight, and that a resumed run needs as it was: checkpoints hold it; before `steps`.
+
+        All processes of a team have the same. Gives whether `steps` will fill it, from the checkpoint.
+        """
+        self._kept[name] = tensor
+        return self._checkpoint is not None
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Work before `steps` that is a part of the training: its seconds count as the run's."""
+        started, worked = time.perf_counter(), time.process_time()
+        yield
+        self.seconds = self.team.largest(self.seconds + time.perf_counter() - started)
+        self.processor_seconds += time.process_time() - worked
+
     @property
     def _checkpoints(self) -> Path:
         return self._out / "checkpoints"
@@ -145,14 +162,15 @@ class Session:
             self._log = MetricsLog(self._out / "metrics.jsonl", self.steps_done, every, trackers, line)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        if other := checkpoint.tensors.keys() ^ self._trained.keys():
+        held: dict[str, Tensor] = {**self._trained, **self._kept}
+        if other := checkpoint.tensors.keys() ^ held.keys():
             raise CheckpointError(
                 f"{self._checkpoints}: the newest checkpoint and this model differ in which weights train, e.g. "
                 f"{sorted(other)[0]}; go on with the versions it was written with, or start a new run in another folder"
             )
         with torch.no_grad():
-            for name, parameter in self._trained.items():
-                parameter.copy_(spread_like(checkpoint.tensors[name], parameter))
+            for name, tensor in held.items():
+                tensor.copy_(spread_like(checkpoint.tensors[name], tensor))
         ordered = [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
         state = {
             number: {name: spread_like(each, ordered[number]) if each.ndim else each for name, each in entries.items()}
@@ -295,7 +313,7 @@ class Session:
 
     def _save(self) -> None:
         state = self._optimizer.state_dict()
-        tensors = gathered(self._trained, self.team)
+        tensors = gathered({**self._trained, **self._kept}, self.team)
         moments = {number: gathered(entries, self.team) for number, entries in state["state"].items()}
         self.embedder.features.save()
         if self._log is None:  # one process writes

@@ -278,6 +278,18 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """Constant vectors of every candidate: queries alone learn, and each ranks its whole pool."""
+
+    refresh_every: Annotated[
+        int | None,
+        "with reinforce.index={}, which gives all candidates constant vectors and lets queries alone learn: updates "
+        "after which the policy makes the vectors anew; null: never",
+        AT_LEAST_ONE,
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reinforce:
     """Stage 3: ranking-driven reinforcement learning (paper sections 3 to 5)."""
 
@@ -292,13 +304,18 @@ class Reinforce:
     reward: Reward = Reward()
     policy: Policy = Policy()
     order: Order = Order()
+    index: Annotated[
+        Index | None,
+        "null: a step ranks its own candidates, which learn too; else queries alone learn, and weights.order and "
+        "weights.infonce rank the whole pool by vectors made before the first step",
+    ] = None
     items_per_forward: Annotated[int | None, "items read at once, for memory; null: what is fastest", AT_LEAST_ONE] = (
         None
     )
     infonce_temperature: Annotated[float, "temperature of weights.infonce", POSITIVE] = 0.05
     lm_candidates: Annotated[
         int | None,
-        "candidates of a step whose captions weights.lm counts, beside all queries; null: all",
+        "candidates of a step whose captions weights.lm counts, beside all queries; null: all that are read",
         AT_LEAST_ZERO,
     ] = None
 
