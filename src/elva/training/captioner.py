@@ -188,8 +188,8 @@ def _asked(session: Session) -> AskedSet:
     data, _ = session.open(settings.asked_split, settings.asked_datasets)
     asked = AskedSet(data, settings.asked_split, settings.asked_datasets, settings.asked_instruction)
     if asked.left_out:
-        told = f"{asked.left_out:,} {settings.asked_split} queries are not text alone: no model can write them."
-        session.say(f"{told} It learns to ask for what the other {len(asked.queries):,} want.")
+        told = f"{asked.left_out:,} {settings.asked_split} queries are not text alone, which can't be written"
+        session.say(f"{told}; the other {len(asked.queries):,} are learned.")
     _say_cut(session, "queries", {query.text for query in asked.queries if query.text})
     return asked
 
