@@ -292,6 +292,9 @@ def test_likelihoods_of_captions_are_judged_as_scores(
     refused = CliRunner().invoke(app, [*map(str, arguments), "--negatives", "n", "--evaluation", "e"])
     assert refused.exit_code == 2
     assert "not both" in refused.output
+    wordless = CliRunner().invoke(app, ["likelihood", str(root), "--out", str(scores)])
+    assert wordless.exit_code == 2
+    assert "--own-words" in wordless.output
     run("evaluate", "mbeir", root, "--model", "m", "--out", evaluation, "--depth", 12)
     assert len((evaluation / "runs/mrbench_task0_test.trec").read_text().splitlines()) == 32 * 12
     shown = run(*arguments, "--evaluation", evaluation, "--top", 3, "--task", 0).stdout

@@ -228,6 +228,16 @@ def test_a_folder_without_settings_gets_those_of_the_paper(tmp_path: Path) -> No
     assert RET in Settings().prompts.generative
 
 
+def test_what_a_model_asks_behind_is_written_where_it_was_taught(tmp_path: Path) -> None:
+    Settings().save(tmp_path)
+    assert "asked" not in (tmp_path / "elva.json").read_text()
+    Settings(asked_instruction="What for?").save(tmp_path)
+    assert Settings.load(tmp_path).asked_instruction == "What for?"
+    (tmp_path / "elva.json").write_text((tmp_path / "elva.json").read_text().replace('"What for?"', "7"))
+    with pytest.raises(CheckpointError, match=r"elva\.json.*asked_instruction 7, not a text"):
+        Settings.load(tmp_path)
+
+
 def test_a_bottleneck_is_written_where_there_is_one(tmp_path: Path) -> None:
     Settings().save(tmp_path)
     assert "bottleneck" not in (tmp_path / "elva.json").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from PIL import Image
 
 from elva.data.mbeir import Candidate, MBeir, Query, TaskName, write_instructions, write_pool, write_queries
 from elva.errors import ElvaError, InputError
+from elva.items import Item
+from elva.model.embedder import Embedder
+from elva.training.asked import AskedSet
 from elva.training.captioner import CaptionSet, augmented, create_embedder
 from elva.training.recipe import Caption, Recipe, load_recipe
 from elva.training.run import train
@@ -111,6 +115,58 @@ def test_captions_that_are_cut_are_counted_and_said_once(
     long = "model.create.max_summary=40"
     train(recipe(root, CREATE, long, "budget.steps=1", "caption.batch_size=2"), tmp_path / "whole")
     assert "captions were cut" not in capsys.readouterr().err
+
+
+# -- what one would ask for --------------------------------------------------------------------------------------
+
+
+ASKED = ("caption.asked_share=0.5", "caption.asked_datasets=[world]", "caption.asked_instruction=What for, zyxwv?")
+
+
+def test_the_words_of_what_is_asked_are_few_tokens(world: Path) -> None:
+    def length(*settings: str) -> int:
+        return len(create_embedder(recipe(world, *settings)).processor.tokenizer("zyxwv")["input_ids"])
+
+    large = "model.create.vocabulary=2000"
+    assert length(large, *ASKED) < length(large), "its instruction"
+    without_share = [create_embedder(recipe(world, *settings)).fingerprint for settings in (ASKED[1:], ())]
+    assert without_share[0] == without_share[1], "nothing is read where nothing is asked"
+
+
+def test_a_model_that_was_taught_to_ask_keeps_the_instruction(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = (CREATE, "budget.steps=2", "caption.batch_size=4")
+    asked = Embedder.load(train(recipe(world, *ASKED, *short), tmp_path / "asked").model)
+    assert asked.processor.settings.asked_instruction == "What for, zyxwv?"
+    told = capsys.readouterr().err
+    assert re.search(r"\d+ train queries are not text alone.* the other \d+ are learned", told)
+    assert re.search(r"\d+ of \d+ queries were cut to 6 tokens", told)
+    plain = train(recipe(world, *short), tmp_path / "plain").model
+    assert Embedder.load(plain).processor.settings.asked_instruction is None
+    assert "text alone" not in capsys.readouterr().err
+    start = (f"model.path={tmp_path / 'asked/model'}", "model.create=null", "budget.steps=1", "caption.batch_size=4")
+    later = train(load_recipe("tiny/base", [f"data.root={world}", *start]), tmp_path / "later").model
+    assert Embedder.load(later).processor.settings.asked_instruction == "What for, zyxwv?"
+
+
+def test_the_share_of_what_is_asked_is_that_of_the_recipe(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = list[int]()
+    draw = AskedSet.draw
+
+    def listening(self: AskedSet, rng: np.random.Generator, count: int) -> list[tuple[Item, str]]:
+        counts.append(count)
+        return draw(self, rng, count)
+
+    monkeypatch.setattr(AskedSet, "draw", listening)
+    train(recipe(world, *ASKED, CREATE, "budget.steps=20", "caption.batch_size=8"), tmp_path / "run")
+    assert sum(counts) / (20 * 8) == pytest.approx(0.5, abs=0.1)
+    assert len(set(counts)) > 1
+
+
+# -- what is drawn -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("text_share", "instruction_share"), [(0.0, 0.0), (0.25, 0.5), (1.0, 1.0)])

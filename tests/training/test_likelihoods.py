@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,39 @@ def test_queries_of_text_may_speak_for_themselves(root: Path, embedder: Embedder
     assert scores["100:0"]["100:1"] == pytest.approx(plain(embedder, "red square", "ask 100:0"), abs=1e-4)
     with pytest.raises(InputError, match="3 queries have no caption, 100:0 for one; caption this data"):
         scored(root, embedder)
+
+
+def test_words_are_scored_as_what_one_would_ask_for(root: Path, embedder: Embedder) -> None:
+    processor = embedder.processor
+    with pytest.raises(InputError, match=r"random was not taught to say what one would ask for.*caption\.asked_share"):
+        scored(root, embedder, asked=True)
+    processor.settings = replace(processor.settings, asked_instruction="find the picture")
+    score = scored(root, embedder, asked=True)["100:0"]["100:1"]
+    words = Words.of(processor, ["red circle"])
+    shown = Item(text="red square", instruction="find the picture")
+    assert score == pytest.approx(Likelihood(embedder).scores([shown], words, [[0]])[0][0], abs=1e-4)
+    assert score != pytest.approx(plain(embedder, "red square", "red circle"), abs=1e-3)
+
+
+def test_unfinished_scores_are_not_mixed_with_those_of_what_is_asked(
+    root: Path, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(likelihoods, "PAIRS", 5)
+    embedder.processor.settings = replace(embedder.processor.settings, asked_instruction="find the picture")
+    left = [Likelihood.scores]  # for the first query; the second one finds none
+    monkeypatch.setattr(Likelihood, "scores", lambda *arguments: left.pop()(*arguments))
+    with pytest.raises(IndexError):
+        scored(root, embedder)
+    with pytest.raises(InputError, match="unfinished work with another asked: give the same command"):
+        scored(root, embedder, asked=True)
+
+
+def test_no_captions_are_needed_where_queries_speak_for_themselves(root: Path, embedder: Embedder) -> None:
+    own = scored(root, embedder, own_words=True)
+    write_likelihoods(root, embedder, None, root / "none.jsonl", own_words=True)
+    assert {qid: dict(row) for qid, row in Scores(root / "none.jsonl").items()} == own
+    with pytest.raises(InputError, match="3 queries have no caption"):
+        write_likelihoods(root, embedder, None, root / "other.jsonl")
 
 
 def test_queries_are_drawn_as_for_mining(root: Path, embedder: Embedder) -> None:

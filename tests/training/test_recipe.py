@@ -159,6 +159,11 @@ INDEX = ["reinforce.index={}", "reinforce.rollouts.of=queries", "reinforce.order
         (SPARSE, ["stage=base", "summaries=8"], "summaries is 8, but stage base"),
         (SPARSE, ["summary_temperature=0.5"], "summary_temperature is 0.5, but summaries is 1"),
         (SPARSE, ["stage=reinforce"], "stage reinforce needs data.negatives"),
+        (
+            SPARSE,
+            ["stage=base", "caption.asked_share=0.2", "caption.asked_instruction="],
+            "asked_instruction is empty",
+        ),
         (SPARSE, ["model.create={}"], "only stage base"),
         (SPARSE, ["stage=base", "model.create={}"], "set model.trainable to all"),
         (SPARSE, ["model.trainable=all"], "freezes the vision tower"),

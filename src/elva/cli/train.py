@@ -228,9 +228,11 @@ def mine(
 
 def likelihood(
     root: Root,
-    captions: Annotated[Path, typer.Option(help="Captions of the queries: captions.jsonl.", show_default=False)],
     out: Annotated[Path, typer.Option(help="File to write (JSONL).", show_default=False)],
     model: ModelName = "tiny-base",
+    captions: Annotated[
+        Path | None, typer.Option(help="Captions of the queries: captions.jsonl.", show_default=False)
+    ] = None,
     negatives: Annotated[
         Path | None,
         typer.Option(
@@ -247,6 +249,9 @@ def likelihood(
     ] = None,
     own_words: Annotated[
         bool, typer.Option("--own-words", help="Score queries that are text alone by their words, not their captions.")
+    ] = False,
+    asked: Annotated[
+        bool, typer.Option("--asked", help="As what one would ask for, by a model that caption.asked_share taught it.")
     ] = False,
     split: Split = "train",
     datasets: Datasets = None,
@@ -270,7 +275,10 @@ def likelihood(
         elva likelihood demo/world --captions c.jsonl --split val --dataset mrbench --out val.jsonl
         elva likelihood demo/world --captions c.jsonl --negatives demo/world/negatives.jsonl --out order.jsonl
         elva likelihood demo/world --captions c.jsonl --split test --evaluation runs/stage2/eval --out top.jsonl
+        elva likelihood fashion --model runs/fashion/base_finish/model --asked --own-words --split val --out val.jsonl
     """
+    if captions is None and not own_words:
+        raise typer.BadParameter("give --captions, or --own-words where the queries are text alone")
     if negatives is not None and evaluation is not None:
         raise typer.BadParameter("give --negatives or --evaluation, not both")
     chosen = kept_tasks(tasks or (), exclude_tasks or ())
@@ -285,6 +293,7 @@ def likelihood(
             out,
             shortlist=Shortlist(negatives, evaluation, top),
             own_words=own_words,
+            asked=asked,
             split=split,
             datasets=datasets or (),
             task_ids=chosen,

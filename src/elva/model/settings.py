@@ -34,6 +34,8 @@ class Settings:
             no item; so equal summaries have equal embeddings.
         summaries: how many summaries a vector is the mean of (`averaging`): a greedy one, and all others sampled.
         summary_temperature: temperature of those that are sampled.
+        asked_instruction: what an item is shown with where the model is to say what one would ask for to find it; None
+            where it was not taught to.
     """
 
     extraction: Extraction = "generative"
@@ -45,6 +47,7 @@ class Settings:
     bottleneck: Bottleneck = "none"
     summaries: int = 1
     summary_temperature: float = 1.0
+    asked_instruction: str | None = None
 
     @classmethod
     def load(cls, folder: Path) -> Settings:
@@ -69,6 +72,8 @@ class Settings:
             raise ValueError(f"summaries {settings.summaries!r}, not a whole number of at least 1")
         if not 0 < settings.summary_temperature < math.inf:
             raise ValueError(f"summary_temperature {settings.summary_temperature!r}, not a number above 0")
+        if not isinstance(settings.asked_instruction, str | None):
+            raise ValueError(f"asked_instruction {settings.asked_instruction!r}, not a text")
         if settings.summaries > 1 and settings.extraction == "one_word":
             raise ValueError(f"summaries {settings.summaries} and extraction one_word, which writes none")
         if settings.summaries == 1 and settings.summary_temperature != 1:
@@ -92,6 +97,8 @@ class Settings:
             del row["bottleneck"]
         if self.summaries == 1:
             del row["summaries"], row["summary_temperature"]
+        if self.asked_instruction is None:
+            del row["asked_instruction"]
         if not self.prompts.sentences:
             del row["prompts"]["sentences"]
         return row

@@ -8,13 +8,15 @@ the vision tower included. Stages 1 to 3 freeze the tower.
    -> caption of both; each target is the text of the query's positive.
 2. Instructions: queries carry one at evaluation and candidates none, so a share of the items gets an instruction
    drawn from those of its modality.
-3. Loss: mean cross-entropy per caption token, through the same packed forward that stage 3 learns with.
+3. Queries: a share of the items may be answers of queries, each with an instruction of its own, and what is written
+   is the query (`asked`).
+4. Loss: mean cross-entropy per caption token, through the same packed forward that stage 3 learns with.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 
@@ -31,6 +33,7 @@ from elva.model.processor import Processor
 from elva.model.rollout import given, replay
 from elva.model.tiny import TinySize, make_model, make_processor, make_tokenizer
 from elva.prompts import Prompts
+from elva.training.asked import AskedSet
 from elva.training.prepared import some
 from elva.training.recipe import Caption, Create, Recipe
 from elva.training.session import Session
@@ -44,6 +47,8 @@ def create_embedder(recipe: Recipe) -> Embedder:
     prompts = _prompts(create)
     texts = [
         *_texts(data, recipe.data.split),
+        *_instructions(data),
+        *_asked_texts(data, recipe.caption),
         prompts.generative,
         prompts.one_word,
         "sentence image and sentence",
@@ -62,11 +67,20 @@ def _prompts(create: Create) -> Prompts:
     )
 
 
-def _texts(data: MBeir, split: str) -> Iterable[str]:
-    for name in data.tasks(split):
+def _texts(data: MBeir, split: str, datasets: Sequence[str] = ()) -> Iterator[str]:
+    for name in data.tasks(split, datasets):
         yield from (query.text for query in data.queries(name) if query.text)
         yield from (candidate.text for candidate in data.pool(name) if candidate.text)
-    yield from (_instructions_of(data, "text") + _instructions_of(data, "image") + _instructions_of(data, "image,text"))
+
+
+def _asked_texts(data: MBeir, settings: Caption) -> Iterator[str]:
+    if settings.asked_share:
+        yield from _texts(data, settings.asked_split, settings.asked_datasets)
+        yield settings.asked_instruction
+
+
+def _instructions(data: MBeir) -> list[str]:
+    return _instructions_of(data, "text") + _instructions_of(data, "image") + _instructions_of(data, "image,text")
 
 
 def _instructions_of(data: MBeir, modality: Modality) -> list[str]:
@@ -147,22 +161,17 @@ def _part(picture: Image.Image, width: float, height: float, left: float, top: f
 def train_captioner(session: Session) -> Iterator[int]:
     """Run the loop until the budget is spent; gives the updates of each step, one, when it is done."""
     recipe, embedder = session.recipe, session.embedder
-    backbone, processor = embedder.backbone, embedder.processor
+    backbone, processor, settings = embedder.backbone, embedder.processor, recipe.caption
     captions = CaptionSet(recipe, session.data()[0])
-    cut = sum(map(processor.cuts, captions.distinct))
-    if cut:
-        longest = processor.settings.max_summary
-        session.say(f"{cut} of {len(captions.distinct)} captions were cut to {longest} tokens (max_summary).")
+    asked = _asked(session) if settings.asked_share else None
+    _say_cut(session, "captions", captions.distinct)
     inputs = Inputs(backbone, processor, embedder.features)
-    for step in session.steps(sum(map(len, captions.items.values())) // recipe.caption.batch_size):
-        pairs = captions.draw(
-            step.rng,
-            recipe.caption.batch_size,
-            recipe.caption.text_share,
-            recipe.caption.instruction_share,
-        )
+    for step in session.steps(sum(map(len, captions.items.values())) // settings.batch_size):
+        count = step.rng.binomial(settings.batch_size, settings.asked_share) if asked else 0
+        pairs = captions.draw(step.rng, settings.batch_size - count, settings.text_share, settings.instruction_share)
+        pairs += asked.draw(step.rng, count) if asked else []
         batch = inputs.prepare_live(
-            [item for item, _ in pairs], "generative", partial(augmented, settings=recipe.caption, rng=step.rng)
+            [item for item, _ in pairs], "generative", partial(augmented, settings=settings, rng=step.rng)
         )
         targets = given([processor.summary_ids(text) for _, text in pairs], backbone.dimension, backbone.device)
         read = replay(backbone, processor, inputs.collate(batch), targets)
@@ -171,3 +180,22 @@ def train_captioner(session: Session) -> Iterator[int]:
         loss.backward()  # type: ignore[no-untyped-call]
         session.update({"loss": loss.item(), "caption_tokens": tokens.item() / len(pairs)})
         yield 1
+
+
+def _asked(session: Session) -> AskedSet:
+    """The queries of `caption.asked_split`; says what of them is left out or cut."""
+    settings = session.recipe.caption
+    data, _ = session.open(settings.asked_split, settings.asked_datasets)
+    asked = AskedSet(data, settings.asked_split, settings.asked_datasets, settings.asked_instruction)
+    if asked.left_out:
+        told = f"{asked.left_out:,} {settings.asked_split} queries are not text alone, which can't be written"
+        session.say(f"{told}; the other {len(asked.queries):,} are learned.")
+    _say_cut(session, "queries", {query.text for query in asked.queries if query.text})
+    return asked
+
+
+def _say_cut(session: Session, what: str, texts: Collection[str]) -> None:
+    processor = session.embedder.processor
+    if cut := sum(map(processor.cuts, texts)):
+        longest = processor.settings.max_summary
+        session.say(f"{cut} of {len(texts)} {what} were cut to {longest} tokens (max_summary).")

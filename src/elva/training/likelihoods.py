@@ -4,7 +4,8 @@ The base knows grains that a trained embedding is blind to (`elva.model.likeliho
 any training, and order them for stage 3 without labels.
 
 A query's words are the caption that a model wrote about it. Its own words can be taken where it is text alone, but a
-small captioner knows one way to say a thing, and finds every other way improbable.
+small captioner knows one way to say a thing, and finds every other way improbable. A base that was taught to ask
+(`asked`) knows how queries are worded: it is shown the candidates with the instruction that it was taught behind.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -113,11 +114,12 @@ class LikelihoodReport:
 def write_likelihoods(
     root: Path,
     embedder: Embedder,
-    captions: Path,
+    captions: Path | None,
     out: Path,
     *,
     shortlist: Shortlist | None = None,
     own_words: bool = False,
+    asked: bool = False,
     split: str = "train",
     datasets: Sequence[str] = (),
     task_ids: Sequence[int] = (),
@@ -133,10 +135,12 @@ def write_likelihoods(
     Args:
         root: data in M-BEIR layout.
         embedder: who is shown the candidates, usually the base model.
-        captions: what `elva caption` wrote about the queries.
+        captions: what `elva caption` wrote about the queries; None where all speak for themselves.
         out: the file.
         shortlist: which candidates; the whole pool of a query's task when None.
         own_words: score queries that are text alone by their own words.
+        asked: how probable it is that one asks with these words for a candidate, where the model was taught to say
+            that (`caption.asked_share`), instead of how probable they are as its caption.
         split: which queries.
         datasets: only these; all when empty.
         task_ids: only these tasks; all when empty.
@@ -146,18 +150,20 @@ def write_likelihoods(
         progress: called with (pairs done now, total).
 
     Raises:
-        InputError: no task fits the choice, queries have no caption, a shortlist holds unknown candidates, `out` holds
-            anything but scores, or unfinished work of another command lies beside it.
+        InputError: the model was not taught to ask, no task fits the choice, queries have no caption, a shortlist holds
+            unknown candidates, `out` holds anything but scores, or unfinished work of another command lies beside it.
         DataErrors: every bad row, unless they are to be left out.
         DataError: `captions` or the shortlist hold other rows.
     """
     require_rowfile(out, KEYS)
+    instruction = _asked_instruction(embedder) if asked else None
     data, names, skipped = open_tasks(root, split, datasets, task_ids, by_task=True, skip_bad_rows=skip_bad_rows)
     shortlist = shortlist or Shortlist()
     everyone = Joined([data.queries(name) for name in names])
     chosen = everyone.only(drawn(len(everyone), queries, seed))
-    texts = _Texts(read_captions(captions), own_words)
-    tasks = [_Task(data, name, part, shortlist) for name, part in zip(names, chosen.parts, strict=True) if len(part)]
+    texts = _Texts(read_captions(captions) if captions else {}, own_words)
+    named = zip(names, chosen.parts, strict=True)
+    tasks = [_Task(data, name, part, shortlist, instruction) for name, part in named if len(part)]
     texts.require(query for task in tasks for query in task.queries)
     cut = Words.of(embedder.processor, [*{texts.of(query) for task in tasks for query in task.queries}]).cut
     total = sum(int(task.lengths.sum()) for task in tasks)
@@ -165,8 +171,9 @@ def write_likelihoods(
     command = {
         "model": ModelIdentity.of(embedder).to_row(),
         "data": data.fingerprint(),
-        "captions": _digest(captions),
+        "captions": _digest(captions) if captions else None,
         "own_words": own_words,
+        "asked": instruction,
         **shortlist.command(names),
         "tasks": [str(task.name) for task in tasks],
         "queries": [queries, seed],
@@ -183,6 +190,16 @@ def write_likelihoods(
         work.finish(work.lines())
     scored, unlisted = sum(len(task.lengths) for task in tasks), sum(task.unlisted for task in tasks)
     return LikelihoodReport(scored, total, unlisted, cut, skipped)
+
+
+def _asked_instruction(embedder: Embedder) -> str:
+    instruction = embedder.processor.settings.asked_instruction
+    if instruction is None:
+        raise InputError(
+            f"{embedder.name} was not taught to say what one would ask for: train a base with caption.asked_share, or "
+            "score the words as captions, without --asked"
+        )
+    return instruction
 
 
 class _Texts:
@@ -212,7 +229,7 @@ class _Texts:
 
 
 class _Task:
-    """The queries of one task, each with the candidates that it is scored with.
+    """The queries of one task, each with the candidates that it is scored with; these are shown with the instruction.
 
     Attributes:
         queries: those that the shortlist has.
@@ -220,9 +237,12 @@ class _Task:
         unlisted: how many queries the shortlist lacks.
     """
 
-    def __init__(self, data: MBeir, name: TaskName, queries: Stored[Query], shortlist: Shortlist) -> None:
+    def __init__(
+        self, data: MBeir, name: TaskName, queries: Stored[Query], shortlist: Shortlist, instruction: str | None
+    ) -> None:
         pool = data.pool(name)
         self.name, self._data, self._pool = name, data, Lookup([pool])
+        self._instruction = instruction
         self._lists = shortlist.lists(name, pool)
         found = [self._lists(query) for query in queries]
         self.queries = queries.only([place for place, dids in enumerate(found) if dids is not None])
@@ -236,6 +256,9 @@ class _Task:
 
     def dids(self, query: Query) -> Sequence[str]:
         return self._lists(query) or ()
+
+    def _item(self, did: str) -> Item:
+        return replace(self._data.candidate_item(self._pool[did]), instruction=self._instruction)
 
     def blocks(self) -> Iterator[list[Query]]:
         """Runs of queries of about `PAIRS` pairs."""
@@ -255,7 +278,7 @@ class _Task:
         for _, text, dids in rows:
             for did in dids:
                 if did not in places:
-                    places[did] = items.setdefault(self._data.candidate_item(self._pool[did]), len(items))
+                    places[did] = items.setdefault(self._item(did), len(items))
                     asked += [{} for _ in range(len(items) - len(asked))]
                 asked[places[did]][text] = None
         tokens = Words.of(likelihood.processor, [*words])

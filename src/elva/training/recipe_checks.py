@@ -21,6 +21,8 @@ def contradictions(recipe: Recipe) -> list[str]:
     ]
     if recipe.model.create is not None:
         found += _shape(recipe.model.create)
+    if recipe.stage == "base":
+        found += _base(recipe)
     if recipe.stage == "contrast":
         found += _contrast(recipe)
     if recipe.stage == "reinforce":
@@ -89,6 +91,14 @@ def _tasks(recipe: Recipe) -> Iterator[str]:
         recipe.data.kept_tasks()
     except InputError as error:
         yield f"data.exclude_tasks: {error}"
+
+
+def _base(recipe: Recipe) -> Iterator[str]:
+    if recipe.caption.asked_share and not recipe.caption.asked_instruction.strip():
+        yield (
+            "caption.asked_instruction is empty: nothing would tell what is to be asked for from what is to be "
+            "described; write one, or set caption.asked_share to 0"
+        )
 
 
 def _contrast(recipe: Recipe) -> Iterator[str]:

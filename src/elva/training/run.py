@@ -250,7 +250,9 @@ def _open_training(recipe: Recipe, embedder: Embedder) -> None:
 def _finish(embedder: Embedder, recipe: Recipe) -> Embedder:
     """Fold the adapter in and note in the settings what was trained."""
     embedder.backbone.merge_adapter()
-    settings = embedder.processor.settings
+    settings, caption = embedder.processor.settings, recipe.caption
+    if recipe.stage == "base" and caption.asked_share:
+        settings = replace(settings, asked_instruction=caption.asked_instruction)
     trained = (*settings.trained, recipe.name or recipe.stage)
     embedder.processor.settings = replace(settings, extraction=recipe.extraction, trained=trained)
     return embedder

@@ -10,7 +10,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -287,12 +287,17 @@ class Session:
             InputError: no task fits.
         """
         data = self.recipe.data
+        return self.open(data.split, data.datasets, data.kept_tasks())
+
+    def open(self, split: str, datasets: Sequence[str], tasks: Sequence[int] = ()) -> tuple[MBeir, list[TaskName]]:
+        """As `data`, of another split of the recipe's data root; all data sets and tasks where none are named."""
+        data = self.recipe.data
         with self.progress("checking rows and pictures", None) as tick:
             opened, names, skipped = open_tasks(
                 data.folder(),
-                data.split,
-                data.datasets,
-                data.kept_tasks(),
+                split,
+                datasets,
+                tasks,
                 skip_bad_rows=data.skip_bad_rows,
                 check_images=data.check_images,
                 watch=lambda *_: tick,

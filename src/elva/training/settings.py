@@ -159,6 +159,14 @@ class Caption:
     instruction_share: Annotated[float, "share of items that carry an instruction", SHARE] = 0.5
     crop: Annotated[float, "largest share of a picture's side that is cut away at random", SHARE] = 0.0
     mirror: Annotated[float, "share of pictures mirrored; only where left and right mean nothing", SHARE] = 0.0
+    asked_share: Annotated[
+        float, "share of items that show an answer of a query, whose words are written instead of a caption", SHARE
+    ] = 0.0
+    asked_split: Annotated[str, "split of those queries"] = "train"
+    asked_datasets: Annotated[tuple[str, ...], "only queries of these data sets; empty: all"] = ()
+    asked_instruction: Annotated[
+        str, "what such an item is shown with; stays with the model, for `elva likelihood --asked`"
+    ] = "What would one ask for to find this?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
