@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from elva.errors import InputError
+from elva.errors import CheckpointError, InputError
 from elva.jobs import Job, Runner, start_elva
+from elva.training.running import RunLock
 
 
 def ran(out: Path, first: str) -> list[str]:
@@ -136,3 +137,9 @@ def test_a_job_s_processor_time_is_kept_and_adds_up_over_its_beginnings(tmp_path
     again = runner(tmp_path)
     again.run(jobs)
     assert 1000 < again.cpu_seconds("one") < 1030
+
+
+def test_a_folder_has_one_runner_at_a_time(tmp_path: Path) -> None:
+    with RunLock(tmp_path / "logs"), pytest.raises(CheckpointError, match="in use by process"):
+        runner(tmp_path).run([])
+    assert runner(tmp_path).run([]) == {}

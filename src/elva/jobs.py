@@ -28,6 +28,7 @@ from rich.table import Table
 from elva.data.writing import write_lines
 from elva.errors import ElvaError, InputError
 from elva.training.recipe import chosen_settings, load_recipe
+from elva.training.running import RunLock
 
 AT_ONCE = 2
 SHOWN = 30
@@ -134,9 +135,18 @@ class Runner:
 
         Raises:
             InputError: jobs failed; names their logs, and shows how these end.
+            CheckpointError: another process runs jobs of this folder.
         """
         waiting = {job.name: job for job in jobs}
         self._total = len(jobs)
+        with RunLock(self._logs):
+            self._run(waiting)
+        if self._failed:
+            raise InputError(self._failures(len(waiting)))
+        return self._seconds
+
+    def _run(self, waiting: dict[str, Job]) -> None:
+        """All that can be run of them; those are left that need what failed."""
         try:
             with Live(console=self._console, refresh_per_second=2, transient=False) as live:
                 while waiting or self._running:
@@ -148,9 +158,6 @@ class Runner:
                     live.update(self._screen())
         finally:
             self._stop()
-        if self._failed:
-            raise InputError(self._failures(len(waiting)))
-        return self._seconds
 
     def cpu_seconds(self, name: str) -> float:
         """What a job that is done took of a processor's time, loading included, over all its beginnings."""
