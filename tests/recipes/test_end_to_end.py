@@ -105,7 +105,11 @@ FORMS = {
     "path on captions": ("elva_no_rollouts", ["reinforce.weights={order: 0, path: 1}"], {"lm_loss"}),
     "frozen order": ("elva", ["reinforce.order={source: reference, loss: cosent}"], {"order"}),
     "true order": ("elva", ["reinforce.order={source: annotations, loss: approx_ndcg}"], {"order"}),
-    "index captions": ("elva", [*INDEX, "reinforce.rollouts.group_size=0", "bottleneck=words"], {"order", "infonce"}),
+    "index captions": (
+        "elva_no_rollouts",
+        [*INDEX, "reinforce.lm_candidates=0", "reinforce.weights.infonce=1"],
+        {"order", "infonce"},
+    ),
     "index policy": (
         "elva_paper",
         [*INDEX, "reinforce.order.source=reference", "reinforce.policy.reward=order", "reinforce.weights.path=1"],
@@ -252,14 +256,15 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int, number: int = signal
     monkeypatch.setattr(Session, "update", interrupted)
 
 
+ONE = "reinforce.rollouts.scenes_at_once=1"  # a run stops between steps, and a step of tiny/elva is eight updates
 RESUMED = {
     "base": (CREATE, "caption.batch_size=8"),
     "stage1": ("MODEL base",),
     "stage2": ("MODEL stage1", "CAPTIONS"),
     "stage2-own": ("MODEL stage1",),
     "stage2-lora": ("MODEL base", "CAPTIONS", "model.trainable=lora", "model.lora.rank=4", "model.lora.dropout=0.1"),
-    "elva": ("MODEL stage2", "CAPTIONS", "NEGATIVES", *STAGE3),
-    "elva-reference": ("MODEL stage2", "CAPTIONS", "NEGATIVES", *STAGE3, "reinforce.order.source=reference"),
+    "elva": ("MODEL stage2", "CAPTIONS", "NEGATIVES", *STAGE3, ONE),
+    "elva-reference": ("MODEL stage2", "CAPTIONS", "NEGATIVES", *STAGE3, ONE, "reinforce.order.source=reference"),
     "elva_paper": ("MODEL stage2", "NEGATIVES", *STAGE3),
     "elva_paper-words": ("MODEL stage2", "NEGATIVES", *STAGE3, "bottleneck=words"),
     "elva_paper-lora": ("MODEL stage2", "NEGATIVES", *STAGE3, "model.trainable=lora", "model.lora.rank=4"),

@@ -79,7 +79,7 @@ def make(chain: Chain, tmp_path: Path) -> Made:
 
     def made(*more: str) -> tuple[Session, SceneSource, PoolIndex]:
         given = chain.settings(chain.model("stage2"), chain.captions, chain.negatives, *STAGE3, *INDEX, *more)
-        recipe = load_recipe("tiny/elva", given)
+        recipe = load_recipe("ablations/order_in_sight", given)
         embedder = Embedder.load(recipe.model.path)
         embedder.backbone.open_training("language_model")
         session = Session(recipe, embedder, tmp_path, {}, resume=False)

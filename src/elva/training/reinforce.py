@@ -4,12 +4,12 @@ One loop serves every form; a recipe chooses among them by the weights of its ob
 
     elva_paper                 policy          GRPO on R_margin and R_rank as printed
     ablations/full_gradient    policy + path   the same rewards, with both parts of their gradient
-    elva                       order           the order of all candidates, verified by the base's captions,
-                               + infonce       and the labelled one before all others
-    elva_no_rollouts           order           the same order as distances, without sampling
+    elva                       order           the order of all candidates, verified by the base's captions, on sampled
+                                               queries, behind a bottleneck of words
+    elva_no_rollouts           order           the same order without sampling
     control_infonce_rollouts   infonce         the control: InfoNCE on the very same rollouts
 
-`order` is one of six losses (`reinforce.order.loss`) on an order that one of three gives (`reinforce.order.source`).
+`order` is one of six losses (`reinforce.order.loss`) on an order that one of four gives (`reinforce.order.source`).
 
 Where it differs from the paper, and why:
 
