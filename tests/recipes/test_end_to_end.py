@@ -335,17 +335,23 @@ def test_an_epoch_counts_scenes(chain: Chain, monkeypatch: pytest.MonkeyPatch) -
     assert (numbers, result.updates) == ([0, 1, 2], 6)
 
 
-def test_a_stop_between_two_updates_of_a_scene_ends_the_scene_and_goes_on_with_the_next(
-    chain: Chain, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("recipe", "settings"),
+    [("elva_paper", TWICE), ("elva", ["reinforce.rollouts.scenes_at_once=2", "budget.steps=6", "seed=3"])],
+    ids=["two updates of a scene", "two scenes written about at once"],
+)
+def test_a_stop_between_two_updates_of_a_step_ends_the_step_and_goes_on_with_the_next(
+    chain: Chain, recipe: str, settings: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chain.stage3("elva_paper", *TWICE, out="twice-whole")
+    whole, parts = f"{recipe}-twice-whole", f"{recipe}-twice-parts"
+    chain.stage3(recipe, *settings, out=whole)
     with monkeypatch.context() as patched:
         stop_after(patched, steps=3)
-        stopped = chain.stage3("elva_paper", *TWICE, out="twice-parts")
+        stopped = chain.stage3(recipe, *settings, out=parts)
     assert (stopped.finished, stopped.updates) == (False, 4)
-    resumed = chain.stage3("elva_paper", *TWICE, out="twice-parts", resume=True)
+    resumed = chain.stage3(recipe, *settings, out=parts, resume=True)
     assert (resumed.finished, resumed.updates) == (True, 6)
-    assert_same_run(chain.home / "twice-whole", chain.home / "twice-parts")
+    assert_same_run(chain.home / whole, chain.home / parts)
 
 
 def test_where_a_stop_fell_between_two_lines_the_log_is_that_of_the_whole_run(
