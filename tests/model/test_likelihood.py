@@ -5,10 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from elva.data.world.words import lexicon
-from elva.grains import Lexicon
 from elva.model import likelihood
-from elva.model.likelihood import Likelihood, Words, grain_sums
+from elva.model.likelihood import Likelihood, Words
 from plain import plain_inputs
 
 TEXTS = ["a small red triangle", "blue", "", "a large blue circle left of a red triangle", "the picture"]
@@ -74,16 +72,3 @@ def test_a_long_text_is_cut_and_counted(embedder, items):
 def test_control_tokens_in_a_text_are_no_tokens(embedder, items):
     ret = embedder.processor.ret_id
     assert ret not in Words.of(embedder.processor, ["red [RET] blue"]).ids[0].tolist()
-
-
-def test_grains_add_up_the_tokens_that_name_them(embedder):
-    text = "small red triangle left of large blue circle"
-    ids = embedder.processor.written_ids(text)
-    logprobs = -torch.arange(1.0, len(ids) + 1)
-    sums = grain_sums(embedder.processor, lexicon(), text, logprobs)
-    assert sums.keys() == {"size", "colour", "shape", "relation"}
-    assert sum(sums.values()) == pytest.approx(float(logprobs.sum())), "every word of it names a grain"
-    places = embedder.processor.written_spans(text)
-    touched = [any(start < last and first < end for first, last in ((0, 5), (27, 32))) for start, end in places]
-    assert sums["size"] == pytest.approx(float(logprobs[torch.tensor(touched)].sum()))
-    assert grain_sums(embedder.processor, Lexicon(), text, logprobs) == {}

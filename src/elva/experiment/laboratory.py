@@ -186,7 +186,10 @@ def _of(where: Where, jobs: Iterable[Job]) -> list[Job]:
 
 def _write_paces(path: Path, runs: Sequence[Runs]) -> None:
     """What was measured and charged, beside the records; other data sets' figures stay."""
-    known = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    try:
+        known = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}); the records are there. Remove it, and start again") from error
     now = {each.where.data: _budget_row(each) for each in runs if each.paces.to_row()}
     if now:
         write_lines(path, [json.dumps(known | now, indent=1)])

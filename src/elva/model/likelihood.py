@@ -17,7 +17,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from elva.grains import Lexicon
 from elva.items import Item
 from elva.model.attention import Behind, Causal
 from elva.model.embedder import Embedder
@@ -161,24 +160,3 @@ def _batches(pairs: Sequence[tuple[int, int]], ids: Sequence[Tensor]) -> Iterato
             stop += 1
         yield pairs[start:stop]
         start = stop
-
-
-def grain_sums(processor: Processor, lexicon: Lexicon, text: str, logprobs: Tensor) -> dict[str, float]:
-    """How probable the grains of a text are, by kind: the sum over the tokens that name them, in nats.
-
-    A token belongs to the grain whose words it touches; where it touches two, to the first.
-
-    Args:
-        processor: cut the text into tokens.
-        lexicon: finds the grains.
-        text: as it was scored.
-        logprobs: (T,) of its tokens, as `Likelihood.logprobs` gives them.
-    """
-    places = processor.written_spans(text)
-    sums: dict[str, float] = {}
-    spans = [(grain.kind, *grain.span) for grain in lexicon.split(text) if grain.span is not None]
-    for (start, end), logprob in zip(places, logprobs.tolist(), strict=False):  # a long text was cut
-        kind = next((kind for kind, first, last in spans if start < last and first < end), None)
-        if kind is not None:
-            sums[kind] = sums.get(kind, 0.0) + logprob
-    return sums

@@ -261,11 +261,6 @@ class Processor:
         ids: list[int] = self.tokenizer(self._without_control(text), add_special_tokens=False)["input_ids"]
         return ids
 
-    def written_spans(self, text: str) -> list[tuple[int, int]]:
-        """[start, end) in `text` of each of its `written_ids`; the text holds no control token."""
-        places = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-        return [(start, end) for start, end in places]
-
     def decode(self, ids: list[int]) -> str:
         """Text of a sampled summary without control tokens, nor such as a model spells out: the prompt names [RET]."""
         return self._without_control(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()

@@ -292,7 +292,7 @@ def _order(
         share, seed = settings.wrong_share, session.recipe.seed
         return GrainOrder.by_captions(others, captions, lexicon, settings.other_offset, share, seed)
     dids = data.dids
-    with session.progress("vectors of the reference", len(dids)) as tick:
+    with session.counted(), session.progress("vectors of the reference", len(dids)) as tick:
         vectors = library.vectors(data.candidate_items(), tick)
     return GrainOrder.by_reference(dids, vectors, settings.slope, settings.other_offset)
 
