@@ -18,8 +18,9 @@ from smallest import CREATE
 
 STEPS = 8
 EVERY = ["checkpoint.every_steps=2", "log.every_steps=3", f"budget.steps={STEPS}", "seed=7"]
+ONE = "reinforce.rollouts.scenes_at_once=1"  # a step of tiny/elva is eight updates
 LORA = ["model.trainable=lora", "model.lora.rank=4"]
-INDEX = ["reinforce.index={}", "reinforce.rollouts.of=queries", "reinforce.order.anchors=queries"]
+INDEX = ["reinforce.index={}", "reinforce.order.anchors=queries", "reinforce.lm_candidates=0", ONE]
 CASES: dict[str, tuple[str, Callable[[Chain], list[str]]]] = {
     "base": ("base", lambda c: [CREATE, "caption.batch_size=8"]),
     "stage 1": ("stage1", lambda c: [c.model("base")]),
@@ -34,7 +35,7 @@ CASES: dict[str, tuple[str, Callable[[Chain], list[str]]]] = {
         "elva_paper",
         lambda c: [c.model("stage2"), c.negatives, *STAGE3, *LORA, "reinforce.policy.updates_per_rollout=2"],
     ),
-    "stage 3, listwise": ("elva", lambda c: [c.model("stage2"), c.captions, c.negatives, *STAGE3]),
+    "stage 3, sampled queries": ("elva", lambda c: [c.model("stage2"), c.captions, c.negatives, *STAGE3, ONE]),
     "stage 3, an index": ("elva", lambda c: [c.model("stage2"), c.captions, c.negatives, *STAGE3, *INDEX]),
     "stage 3, an index made anew": (
         "elva",
