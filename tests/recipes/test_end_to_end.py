@@ -103,7 +103,8 @@ INDEX = ["reinforce.index={}", "reinforce.rollouts.of=queries", "reinforce.order
 FORMS = {
     "full gradient": ("elva_paper", ["reinforce.weights.path=1"], {"kl"}),
     "path on captions": ("elva_no_rollouts", ["reinforce.weights={order: 0, path: 1}"], {"lm_loss"}),
-    "pictures": ("elva", ["bottleneck=pictures", "reinforce.weights.policy=0.1"], {"order", "kl"}),
+    "pictures": ("elva", ["bottleneck=pictures"], {"order", "lm_loss"}),
+    "pictures, policy": ("elva_paper", ["bottleneck=pictures", "reinforce.weights.path=1"], {"kl"}),
     "pictures, captions": ("elva_no_rollouts", ["bottleneck=pictures"], {"order", "lm_loss"}),
     "frozen order": ("elva", ["reinforce.order={source: reference, loss: cosent}"], {"order"}),
     "true order": ("elva", ["reinforce.order={source: annotations, loss: approx_ndcg}"], {"order"}),

@@ -23,7 +23,7 @@ Where it differs from the paper, and why:
    further updates on the same rollouts, need a reading before it.
 5. Where a scene gets several updates (`reinforce.policy.updates_per_rollout`), its rollouts are rewarded once, by
    what was read first: the reward belongs to what was sampled, not to the weights that have moved since.
-6. `bottleneck` (off by default) keeps the item from [RET], so that more hangs on what is written.
+6. `bottleneck` (off by default) keeps the item, or what it shows, from [RET], so that more hangs on what is written.
 7. Candidates may be read behind their own captions, and queries alone be sampled (`reinforce.rollouts.of`); the queries
    of several steps may be written about in one go (`reinforce.rollouts.scenes_at_once`): sampling a few items takes
    about as long as sampling many. The ratio is then against the policy that wrote.
