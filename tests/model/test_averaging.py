@@ -19,7 +19,7 @@ from elva.model.inputs import Inputs, Prefix
 from elva.model.rollout import Rollouts, given, replay, sample
 from elva.model.settings import Settings
 
-EACH = pytest.mark.parametrize("bottleneck", ["none", "states", "words"])
+EACH = pytest.mark.parametrize("bottleneck", ["none", "states", "words", "pictures"])
 
 
 def averaged(embedder: Embedder, summaries: int = 5, bottleneck: str = "none") -> Embedder:

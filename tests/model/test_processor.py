@@ -244,7 +244,8 @@ def test_a_bottleneck_is_written_where_there_is_one(tmp_path: Path) -> None:
     Settings(bottleneck="words").save(tmp_path)
     assert Settings.load(tmp_path).bottleneck == "words"
     (tmp_path / "elva.json").write_text((tmp_path / "elva.json").read_text().replace('"words"', '"word"'))
-    with pytest.raises(CheckpointError, match=r"elva\.json.*bottleneck 'word', not one of none, states, words"):
+    told = r"elva\.json.*bottleneck 'word', not one of none, states, words, pictures"
+    with pytest.raises(CheckpointError, match=told):
         Settings.load(tmp_path)
 
 

@@ -103,6 +103,9 @@ INDEX = ["reinforce.index={}", "reinforce.rollouts.of=queries", "reinforce.order
 FORMS = {
     "full gradient": ("elva_paper", ["reinforce.weights.path=1"], {"kl"}),
     "path on captions": ("elva_no_rollouts", ["reinforce.weights={order: 0, path: 1}"], {"lm_loss"}),
+    "pictures": ("elva", ["bottleneck=pictures"], {"order", "lm_loss"}),
+    "pictures, policy": ("elva_paper", ["bottleneck=pictures", "reinforce.weights.path=1"], {"kl"}),
+    "pictures, captions": ("elva_no_rollouts", ["bottleneck=pictures"], {"order", "lm_loss"}),
     "frozen order": ("elva", ["reinforce.order={source: reference, loss: cosent}"], {"order"}),
     "true order": ("elva", ["reinforce.order={source: annotations, loss: approx_ndcg}"], {"order"}),
     "index captions": (
@@ -121,12 +124,12 @@ FORMS = {
 @pytest.mark.parametrize("name", FORMS)
 def test_forms_that_settings_make_run_too(chain: Chain, name: str) -> None:
     recipe, settings, logged = FORMS[name]
-    out = name.replace(" ", "-")
+    out = name.replace(", ", "-").replace(" ", "-")
     assert_complete(chain.stage3(recipe, *settings, out=out), chain.home / out)
     assert all(logged <= row.keys() for row in metrics(chain.home / out))
 
 
-@pytest.mark.parametrize("bottleneck", ["states", "words"])
+@pytest.mark.parametrize("bottleneck", ["states", "words", "pictures"])
 def test_a_bottleneck_stays_with_the_model_and_its_end_is_told(
     chain: Chain, bottleneck: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -267,6 +270,7 @@ RESUMED = {
     "elva-reference": ("MODEL stage2", "CAPTIONS", "NEGATIVES", *STAGE3, ONE, "reinforce.order.source=reference"),
     "elva_paper": ("MODEL stage2", "NEGATIVES", *STAGE3),
     "elva_paper-words": ("MODEL stage2", "NEGATIVES", *STAGE3, "bottleneck=words"),
+    "elva_paper-pictures": ("MODEL stage2", "NEGATIVES", *STAGE3, "bottleneck=pictures"),
     "elva_paper-lora": ("MODEL stage2", "NEGATIVES", *STAGE3, "model.trainable=lora", "model.lora.rank=4"),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,17 @@ def test_a_prefix_holds_the_items_in_the_order_of_the_keys(embedder: Embedder) -
     both = library.prefix(["b", "candidate 1:1"])
     alone = library.prefix(["candidate 1:1"])
     assert torch.equal(both.inputs[1, both.mask[1]], alone.inputs[0])
+
+
+def test_own_words_are_those_of_the_prefix_and_need_no_look(
+    embedder: Embedder, shown: dict[str, Item], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedder.processor.settings = replace(embedder.processor.settings, bottleneck="pictures")
+    library, keys = taken(embedder, ITEMS | shown), ["b", *shown, "query 1:1"]
+    expected = library.prefix(keys).own
+    assert (expected >= 0).any(1).tolist() == [True, *[False] * len(shown), True]
+    monkeypatch.setattr(embedder.backbone, "see", None)
+    assert torch.equal(library.own_words(keys), expected)
 
 
 def test_captions_are_read_as_written_with_ret_at_the_end(embedder: Embedder) -> None:

@@ -154,6 +154,7 @@ INDEX = ["reinforce.index={}", "reinforce.rollouts.of=queries", "reinforce.order
         (SPARSE, ["contrast.hard_negatives=4"], "needs data.negatives"),
         (SPARSE, ["extraction=one_word", "contrast.lm_weight=0.1"], "lm_weight is 0.1, but extraction one_word"),
         (SPARSE, ["extraction=one_word", "bottleneck=words"], "bottleneck is words, but extraction one_word"),
+        (SPARSE, ["extraction=one_word", "bottleneck=pictures"], "bottleneck is pictures, but extraction one_word"),
         (SPARSE, ["stage=base", "bottleneck=states"], "bottleneck is states, but stage base"),
         (SPARSE, ["extraction=one_word", "summaries=8"], "summaries is 8, but extraction one_word"),
         (SPARSE, ["stage=base", "summaries=8"], "summaries is 8, but stage base"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from elva.items import Item
 from elva.model.embedder import Embedder
@@ -129,6 +131,24 @@ def test_the_own_caption_is_read_at_temperature_1_and_the_samples_at_theirs(
     assert torch.equal(read.logprobs[:, -1], plain.logprobs[:, -1])
     assert torch.equal(read.logprobs[:, :-1], tempered.logprobs[:, :-1])
     assert not torch.equal(plain.logprobs, tempered.logprobs)
+
+
+@pytest.mark.parametrize("bottleneck", ["words", "pictures"])
+def test_where_ret_reads_words_apart_a_reader_reads_what_a_replay_does(
+    embedder: Embedder, world: Path, tmp_path: Path, bottleneck: str
+) -> None:
+    embedder.processor.settings = replace(embedder.processor.settings, bottleneck=bottleneck)
+    keys = scene().keys
+    picture = Image.new("RGB", (64, 64), "red")
+    items = {key: Item("a red circle" * place or None, picture) for place, key in enumerate(keys)}
+    library = PreparedItems(embedder, "generative", dict.fromkeys(keys, "red circle"))
+    library.take(items)
+    session = Session(recipe(world, "path"), embedder, tmp_path, {}, resume=False)
+    written = Sampled(session, library, [scene()], step()).written(keys)
+    expected = replay(embedder.backbone, embedder.processor, library.prefix(keys), written, 1.0)
+    found = Reader(embedder.backbone, session, library, keys, written).rollouts
+    torch.testing.assert_close(found.embeddings, expected.embeddings, atol=1e-6, rtol=0)
+    torch.testing.assert_close(found.embeddings, written.embeddings, atol=1e-5, rtol=0)
 
 
 def test_a_frozen_copy_stays_where_the_policy_began(embedder: Embedder) -> None:

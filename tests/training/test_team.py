@@ -28,7 +28,7 @@ from smallest import smallest_embedder
 LORA = ["model.trainable=lora", "model.lora.rank=4", "model.lora.targets=[q_proj, v_proj]"]
 FORMS = {
     "stage2": ["data.datasets=[world]", "contrast.batch_size=5", "contrast.items_per_forward=2"],
-    "elva_no_rollouts": ["data.datasets=[world]", "reinforce.queries_per_step=3"],
+    "elva_no_rollouts": ["data.datasets=[world]", "reinforce.queries_per_step=3", "bottleneck=pictures"],
     "elva": ["data.datasets=[world]", "reinforce.queries_per_step=3"],
     "elva_paper": ["data.datasets=[world]", "reinforce.queries_per_step=3", "reinforce.items_per_forward=3"],
 }

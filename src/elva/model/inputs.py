@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from elva.encoding import Extraction
 from elva.items import Item
@@ -28,6 +29,7 @@ class Prepared:
         shown: its picture or clip, or None.
         visual: (n, W) visual tokens of what is shown as `Backbone.see` gives them; None where it wasn't looked at yet.
         truncated: whether its text was cut.
+        own: (W,) ids of its own words, where [RET] reads them apart (`Processor.own_words`).
     """
 
     ids: Tensor
@@ -36,6 +38,7 @@ class Prepared:
     shown: Visual | None
     visual: Tensor | None
     truncated: bool
+    own: Tensor
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -50,6 +53,7 @@ class Prefix:
         positions: (3, B, P).
         mask: (B, P) bool, False on padding.
         next_position: (B,) int64.
+        own: (B, W) int64, the items' own words, where [RET] reads them apart; -1 on padding.
         deep: what the tower adds behind the first layers, for families that do so.
     """
 
@@ -57,6 +61,7 @@ class Prefix:
     positions: Tensor
     mask: Tensor
     next_position: Tensor
+    own: Tensor
     deep: Deep | None = None
 
     def __len__(self) -> int:
@@ -121,10 +126,10 @@ class Inputs:
         looks = [next(seen) if item.shown is not None else (None, None) for item in items]
         grids = [grid for _, grid in looks]
         turns = self.processor.all_tokens(items, extraction, grids, self.backbone.times_clips)
-        rows = zip(items, turns, looks, strict=True)
+        rows = zip(items, turns, looks, self.processor.own_words(items), strict=True)
         return [
-            Prepared(turn.ids, *self._positions(turn.ids, grid), item.shown, visual, turn.truncated)
-            for item, turn, (visual, grid) in rows
+            Prepared(turn.ids, *self._positions(turn.ids, grid), item.shown, visual, turn.truncated, own)
+            for item, turn, (visual, grid), own in rows
         ]
 
     def _positions(self, ids: Tensor, grid: Tensor | None) -> tuple[Tensor, int]:
@@ -164,4 +169,8 @@ class Inputs:
             inputs = inputs.masked_scatter(places.unsqueeze(-1), seen[:, : self.backbone.dimension])
             deep = self.backbone.deep(places, seen)
         following = torch.tensor([one.next_position for one in batch], device=device)
-        return Prefix(inputs, positions.to(device), mask.to(device), following, deep)
+        return Prefix(inputs, positions.to(device), mask.to(device), following, self.own_words(batch), deep)
+
+    def own_words(self, batch: Sequence[Prepared]) -> Tensor:
+        """(B, W) int64, as in `Prefix.own`."""
+        return pad_sequence([one.own for one in batch], True, -1).to(self.backbone.device)

@@ -256,6 +256,22 @@ class Processor:
         """Whether `summary_ids` must cut this text."""
         return len(self.written_ids(summary)) >= self.settings.max_summary
 
+    def own_words(self, items: Sequence[Item]) -> list[Tensor]:
+        """(W,) int64 ids of each item's own text, cut to `max_text`, and of a line break, for [RET] to read.
+
+        W is 0 where an item has no text, and for all items where the bottleneck is not "pictures".
+        """
+        if self.settings.bottleneck != "pictures" or not items:
+            return [torch.zeros(0, dtype=torch.long)] * len(items)
+        texts = [self._without_control(item.text or "") for item in items]
+        rows = self.tokenizer(texts, add_special_tokens=False, return_attention_mask=False)["input_ids"]
+        # "red" before "circle" is not "red circle": a break tells what was given from what was written. A line break is
+        # one token in every byte-level vocabulary, Qwen's among them, and models know it from between the lines of a
+        # turn. It is read alone, not behind the text: a tokenizer may make one token of a full stop and a break.
+        end, longest = self.written_ids("\n"), self.settings.max_text
+        words = ([*ids[:longest], *end] if text.strip() else [] for text, ids in zip(texts, rows, strict=True))
+        return [torch.tensor(ids, dtype=torch.long) for ids in words]
+
     def written_ids(self, text: str) -> list[int]:
         """Token ids of a text as the model would have written it, without an end."""
         ids: list[int] = self.tokenizer(self._without_control(text), add_special_tokens=False)["input_ids"]

@@ -3,7 +3,8 @@
 `sample` lets the model write them token by token, `replay` reads written ones in one forward with gradient. In both
 the G rollouts of an item share its prefix, which is computed once (`attention`), and the states agree to rounding.
 
-What [RET] sees is the checkpoint's (`Settings.bottleneck`): all of it, the summary alone, or its bare words.
+What [RET] sees is the checkpoint's (`Settings.bottleneck`): all of it, the summary alone, its bare words, or those
+behind the item's own.
 """
 
 from __future__ import annotations
@@ -119,7 +120,8 @@ def sample(
         generator: makes the sampling repeatable.
         draws: (G, T) float64, uniform in [0, 1): the same for every item, in place of the generator's.
     """
-    limit, bottleneck = max_tokens or processor.settings.max_summary, processor.settings.bottleneck
+    settings = processor.settings
+    limit = max_tokens or settings.max_summary
     batch, groups, device = len(prefix), group_size, backbone.device
     heat = _heat(temperature, groups, device)
     banned = torch.tensor(processor.banned_ids(), device=device)
@@ -151,7 +153,7 @@ def sample(
         tokens[rows, :, step] = chosen.where(live, processor.pad_id)
         logprobs[rows, :, step] = logprob.where(live, 0.0)
         writing.step = step
-        if bottleneck == "states":
+        if settings.bottleneck == "states":
             writing.set_apart(chosen == processor.ret_id)
         where = (prefix.next_position[rows] + step)[None, :, None].expand(3, -1, groups)
         state = backbone.language(backbone.embed(chosen), where, writing)
@@ -167,7 +169,9 @@ def sample(
             writing.keep(busy)
     longest = step + 1
     tokens, mask = tokens[..., :longest], torch.arange(longest, device=device) < lengths.unsqueeze(-1)
-    ends = read_words(backbone, tokens, mask) if bottleneck == "words" else F.normalize(embeddings, dim=-1)
+    ends = F.normalize(embeddings, dim=-1)
+    if settings.reads_apart:
+        ends = read_words(backbone, tokens, mask, prefix.own)
     return Rollouts(tokens, mask, lengths == limit, logprobs[..., :longest], ends)
 
 
@@ -191,13 +195,13 @@ def replay(
     """
     batch, groups, steps = rollouts.tokens.shape
     width, device = prefix.mask.shape[1], rollouts.tokens.device
-    bottleneck = processor.settings.bottleneck
-    reads_ret = embed and bottleneck != "words"
+    settings = processor.settings
+    reads_ret = embed and not settings.reads_apart
     fed = rollouts.tokens if reads_ret else rollouts.tokens[..., :-1]
     written = fed.shape[-1]
     where = prefix.next_position[:, None] + torch.arange(written, device=device).repeat(groups)
-    if groups > 1 or bottleneck == "states":
-        apart = fed == processor.ret_id if bottleneck == "states" else None
+    if groups > 1 or settings.bottleneck == "states":
+        apart = fed == processor.ret_id if settings.bottleneck == "states" else None
         sight: Sight = Reading(prefix.mask, groups, written, apart)
     else:
         sight = Causal(F.pad(prefix.mask, (0, written), value=True))
@@ -225,7 +229,7 @@ def replay(
     if reads_ret:
         ends = F.normalize(states[len(needed[0]) :].float(), dim=-1).view(batch, groups, -1)
     elif embed:
-        ends = read_words(backbone, rollouts.tokens, rollouts.mask)
+        ends = read_words(backbone, rollouts.tokens, rollouts.mask, prefix.own)
     return replace(rollouts, logprobs=logprobs, embeddings=ends)
 
 
@@ -258,21 +262,26 @@ def read_one_word(backbone: Backbone, prefix: Prefix) -> Tensor:
     return F.normalize(hidden[:, -1].float(), dim=-1)
 
 
-def read_words(backbone: Backbone, tokens: Tensor, mask: Tensor) -> Tensor:
-    """Unit vectors (B, G, D) of the states at [RET] behind the words of a summary, without the item they are about.
+def read_words(backbone: Backbone, tokens: Tensor, mask: Tensor, own: Tensor) -> Tensor:
+    """Unit vectors (B, G, D) of the states at [RET] behind bare words, without what they are about.
 
-    What `bottleneck: words` reads: the item is needed for writing alone.
+    What `bottleneck: words` and `pictures` read: what an item shows is needed for writing alone.
 
     Args:
         backbone: the policy.
         tokens: (B, G, T) summaries, [RET] last.
         mask: (B, G, T) bool, True on tokens.
+        own: (B, W) int64, the items' own words, which are read before each of the G summaries; -1 on padding.
     """
-    # Equal summaries are read once: a policy that is sure of itself writes the same words again and again.
-    rows = (tokens + 1).where(mask, 0).flatten(0, 1)
+    before = (own + 1).unsqueeze(1).expand(-1, tokens.shape[1], -1)
+    rows = torch.cat([before, (tokens + 1).where(mask, 0)], -1).flatten(0, 1)
+    # What is read closes up, and what pads goes behind it: so positions are a plain line.
+    rows = rows.gather(1, (rows == 0).int().argsort(dim=1, stable=True))
+    # Equal words are read once: a policy that is sure of itself writes the same ones again and again.
     different, which = torch.unique(rows, dim=0, return_inverse=True)
+    different = different[:, : int((different > 0).sum(1).max())]
     live = different > 0
-    places = torch.arange(tokens.shape[-1], device=tokens.device).expand(3, len(different), -1)
+    places = torch.arange(live.shape[1], device=tokens.device).expand(3, len(different), -1)
     hidden = backbone.language(backbone.embed((different - 1).clamp_min(0)), places, Causal(live))
     last = (live.sum(-1) - 1)[:, None, None].expand(-1, -1, hidden.shape[-1])
     ends = hidden.gather(1, last).squeeze(1).float()

@@ -14,7 +14,7 @@ from elva.prompts import Prompts
 
 SETTINGS_FILE = "elva.json"
 Positions = Literal["grid", "line"]
-Bottleneck = Literal["none", "states", "words"]
+Bottleneck = Literal["none", "states", "words", "pictures"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,8 @@ class Settings:
             one behind the other on a "line", as words do, where the model was trained so.
         bottleneck: what [RET] sees. "none": the item and its summary. "states": the summary alone, in every layer; its
             tokens have seen the item, and their states tell of it. "words": the summary alone, read as if there were
-            no item; so equal summaries have equal embeddings.
+            no item; so equal summaries have equal embeddings. "pictures": as "words", behind the item's own words: of
+            an item only what it shows is hidden.
         summaries: how many summaries a vector is the mean of (`averaging`): a greedy one, and all others sampled.
         summary_temperature: temperature of those that are sampled.
         asked_instruction: what an item is shown with where the model is to say what one would ask for to find it; None
@@ -48,6 +49,11 @@ class Settings:
     summaries: int = 1
     summary_temperature: float = 1.0
     asked_instruction: str | None = None
+
+    @property
+    def reads_apart(self) -> bool:
+        """Whether [RET] is read in a forward of its own, behind bare words."""
+        return self.bottleneck in ("words", "pictures")
 
     @classmethod
     def load(cls, folder: Path) -> Settings:

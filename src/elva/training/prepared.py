@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from torch import Tensor
 
 from elva.data.records import RowProblem
 from elva.data.rows import Rows, parse_object
@@ -180,6 +181,10 @@ class PreparedItems:
     def prefix(self, keys: Sequence[str], reader: Backbone | None = None) -> Prefix:
         """The batch that the language model, or another `reader`, reads before it writes."""
         return self._inputs.collate([self._prepared[key] for key in keys], reader)
+
+    def own_words(self, keys: Sequence[str]) -> Tensor:
+        """(n, W) int64 as in `Prefix.own`, where nothing else of a prefix is read: nothing is looked at."""
+        return self._inputs.own_words([self._prepared[key] for key in keys])
 
     def captions(self, keys: Sequence[str]) -> Rollouts:
         """The captions of these items as given rollouts (G = 1)."""

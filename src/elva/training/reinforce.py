@@ -23,7 +23,7 @@ Where it differs from the paper, and why:
    further updates on the same rollouts, need a reading before it.
 5. Where a scene gets several updates (`reinforce.policy.updates_per_rollout`), its rollouts are rewarded once, by
    what was read first: the reward belongs to what was sampled, not to the weights that have moved since.
-6. `bottleneck` (off by default) keeps the item from [RET], so that more hangs on what is written.
+6. `bottleneck` (off by default) keeps the item, or what it shows, from [RET], so that more hangs on what is written.
 7. Candidates may be read behind their own captions, and queries alone be sampled (`reinforce.rollouts.of`); the queries
    of several steps may be written about in one go (`reinforce.rollouts.scenes_at_once`): sampling a few items takes
    about as long as sampling many. The ratio is then against the policy that wrote.
@@ -213,8 +213,8 @@ class Reader(PartwiseForward):
         library: gives the items.
         keys: which ones, those of one length side by side: together they waste no padding.
         written: what was written about them.
-        chosen: (n, G') bool, the summaries whose log-probabilities are needed; None for all. Behind a strict bottleneck
-            only these are read with their items.
+        chosen: (n, G') bool, the summaries whose log-probabilities are needed; None for all. Where [RET] reads bare
+            words only these are read with their items.
         learns: whether a gradient is wanted.
         is_known: `written` holds what the policy, as it is, reads: it was sampled with these weights. Then a part is
             read once, with its gradient, and parts of any size cost the same.
@@ -242,7 +242,7 @@ class Reader(PartwiseForward):
             temperatures[-1] = 1.0  # it was not sampled, and its loss is that of an ordinary language model
 
         processor = session.embedder.processor
-        apart = processor.settings.bottleneck == "words"
+        apart = processor.settings.reads_apart
         needed = torch.ones_like(written.forced) if chosen is None else chosen
 
         def read(part: slice) -> tuple[Tensor, Tensor]:
@@ -250,7 +250,9 @@ class Reader(PartwiseForward):
             if not apart:
                 fresh = replay(backbone, processor, library.prefix(keys[part], backbone), own, temperatures, embed)
                 return fresh.embeddings, fresh.widened(longest).logprobs
-            embeddings = read_words(backbone, own.tokens, own.mask) if embed else own.embeddings
+            embeddings = own.embeddings
+            if embed:
+                embeddings = read_words(backbone, own.tokens, own.mask, library.own_words(keys[part]))
             return embeddings, logprobs_of(part, own).widened(longest).logprobs
 
         def logprobs_of(part: slice, own: Rollouts) -> Rollouts:

@@ -359,8 +359,9 @@ class Recipe:
         "generative"
     )
     bottleneck: Annotated[
-        Literal["none", "states", "words"],
-        "what [RET] sees: item and summary; the summary alone, whose states have seen the item; or its words alone",
+        Literal["none", "states", "words", "pictures"],
+        "what [RET] sees: item and summary; the summary alone, whose states have seen the item; its words alone; or "
+        "the item's own words and those of the summary, so that only pictures and clips are hidden",
     ] = "none"
     summaries: Annotated[
         int,
