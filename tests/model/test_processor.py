@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -228,24 +229,23 @@ def test_a_folder_without_settings_gets_those_of_the_paper(tmp_path: Path) -> No
     assert RET in Settings().prompts.generative
 
 
-def test_what_a_model_asks_behind_is_written_where_it_was_taught(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "value", "wrong", "told"),
+    [
+        ("asked_instruction", "What for?", 7, "asked_instruction 7, not a text"),
+        ("bottleneck", "words", "word", "bottleneck 'word', not one of none, states, words, pictures"),
+    ],
+)
+def test_what_only_some_models_have_is_written_where_it_is_and_checked_where_it_is_read(
+    tmp_path: Path, name: str, value: str, wrong: object, told: str
+) -> None:
+    file = tmp_path / "elva.json"
     Settings().save(tmp_path)
-    assert "asked" not in (tmp_path / "elva.json").read_text()
-    Settings(asked_instruction="What for?").save(tmp_path)
-    assert Settings.load(tmp_path).asked_instruction == "What for?"
-    (tmp_path / "elva.json").write_text((tmp_path / "elva.json").read_text().replace('"What for?"', "7"))
-    with pytest.raises(CheckpointError, match=r"elva\.json.*asked_instruction 7, not a text"):
-        Settings.load(tmp_path)
-
-
-def test_a_bottleneck_is_written_where_there_is_one(tmp_path: Path) -> None:
-    Settings().save(tmp_path)
-    assert "bottleneck" not in (tmp_path / "elva.json").read_text()
-    Settings(bottleneck="words").save(tmp_path)
-    assert Settings.load(tmp_path).bottleneck == "words"
-    (tmp_path / "elva.json").write_text((tmp_path / "elva.json").read_text().replace('"words"', '"word"'))
-    told = r"elva\.json.*bottleneck 'word', not one of none, states, words, pictures"
-    with pytest.raises(CheckpointError, match=told):
+    assert name not in file.read_text()
+    Settings(**{name: value}).save(tmp_path)
+    assert getattr(Settings.load(tmp_path), name) == value
+    file.write_text(json.dumps(json.loads(file.read_text()) | {name: wrong}))
+    with pytest.raises(CheckpointError, match=rf"elva\.json.*{told}"):
         Settings.load(tmp_path)
 
 
