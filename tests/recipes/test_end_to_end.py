@@ -217,7 +217,7 @@ def test_more_stage_2_is_limited_by_seconds(chain: Chain) -> None:
     result = chain.run("more_stage2", *settings)
     assert result.finished
     assert result.updates >= 1
-    assert result.train_seconds == pytest.approx(0.3, abs=0.5)
+    assert result.train_seconds >= 0.3  # it ends with the first step that passes the limit, however long that takes
 
 
 def test_the_same_seed_gives_the_same_model_and_another_one_another(chain: Chain) -> None:
