@@ -20,6 +20,7 @@ class Entry:
         image: path of its image relative to the index's `root`, if any.
         summary: what the model wrote about it.
         metadata: anything else that should come back with a hit; JSON values.
+        content: hash of what was embedded, "" where that is not known.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Entry:
     image: str | None = None
     summary: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    content: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,225 @@
+"""The one place that answers a query, for the command line and the service alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from elva.encoding import Encoder, Vectors
+from elva.errors import InputError
+from elva.index.protocol import Entry, Hit, Stats
+from elva.items import Item
+from elva.search.directions import mean_direction, without
+from elva.search.folding import fold
+from elva.search.query import Answer, Query, Result
+
+SPARE = 2
+"""So many times as many hits are fetched as results are wanted, so that folding seldom asks again."""
+
+MOST = 64
+"""A query whose results are nearly all duplicates is given up at so many hits per wanted result."""
+
+
+class Searchable(Protocol):
+    """What a searcher asks of an index."""
+
+    @property
+    def root(self) -> Path | None:
+        """The folder that image paths are relative to."""
+
+    def search(
+        self, queries: Vectors, k: int = 10, where: Any | None = None, match: str | None = None
+    ) -> list[list[Hit]]:
+        """The k nearest of each query [n, d] that meet the conditions, best first."""
+
+    def get(self, ids: Sequence[str]) -> Mapping[str, Entry]:
+        """The entries of those ids that are there."""
+
+    def vectors(self, ids: Sequence[str]) -> Vectors:
+        """The vectors [n, d] of ids that are there, in their order."""
+
+    def contents(self) -> Mapping[str, str]:
+        """Every id with the hash of what was embedded."""
+
+    def thumbnail(self, id: str) -> bytes | None:
+        """A small picture of an item, encoded, or None."""
+
+    def image_path(self, entry: Entry) -> Path | None:
+        """Where an entry's image lies."""
+
+    def stats(self) -> Stats:
+        """Size and model."""
+
+
+class Reranks(Protocol):
+    """What puts candidates in order by more than a cosine."""
+
+    def scores(self, query: Item, summary: str, candidates: Sequence[Item]) -> Sequence[float]:
+        """How well each candidate fits the query, whose summary the model wrote; higher is better."""
+
+
+class UnknownItem(InputError):
+    """No item of that id is in the index."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """One query on its way: what is to be embedded for it, and what is known already."""
+
+    query: Query
+    items: list[Item] = field(default_factory=list)
+    stored: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Count what is done inside as this step."""
+        start = time.perf_counter()
+        yield
+        self.seconds[step] = time.perf_counter() - start
+
+
+class Searcher:
+    """Answers queries over one index with the model that made it."""
+
+    def __init__(self, encoder: Encoder, index: Searchable, reranker: Reranks | None = None) -> None:
+        """Take a model and an index of its vectors; `reranker` serves queries that ask for reranking."""
+        self.encoder, self.index, self.reranker = encoder, index, reranker
+
+    def search(self, queries: Sequence[Query]) -> list[Answer]:
+        """Answer queries; everything that is to be embedded for all of them goes through the model at once.
+
+        Raises:
+            UnknownItem: an id that the index doesn't hold.
+            InputError: parts of a query that leave nothing, or reranking where no reranker is loaded.
+            MediaError: an image that can't be used.
+        """
+        asked = [self._asked(each) for each in queries]
+        items = [item for each in asked for item in (*each.items, *each.query.minus)]
+        start = time.perf_counter()
+        encoding = self.encoder.embed(items) if items else None
+        took = time.perf_counter() - start
+        answers, first = [], 0
+        for each in asked:
+            each.seconds["embed"] = took
+            own, minus = len(each.items), len(each.query.minus)
+            vectors = encoding.vectors[first : first + own + minus] if encoding else np.empty((0, 0), np.float32)
+            summary = encoding.summaries[first] if encoding and own else ""
+            answers.append(self._answer(each, summary, self._vector(each, vectors[:own], vectors[own:])))
+            first += own + minus
+        return answers
+
+    # -- the query's vector --------------------------------------------------------------------------------------
+
+    def _asked(self, query: Query) -> _Asked:
+        if query.rerank and self.reranker is None:
+            raise InputError("no reranker is loaded; leave rerank out, or start with --rerank")
+        entries = self.entries((*query.like, *query.unlike))
+        asked = _Asked(query)
+        if query.item and query.item.text and query.item.shown is None and len(query.like) == 1:
+            self._compose(asked, query.item, entries[query.like[0]])
+        else:
+            asked.items = [query.item] if query.item else []
+            asked.stored = list(query.like)
+        return asked
+
+    def _compose(self, asked: _Asked, words: Item, entry: Entry) -> None:
+        """Words beside an indexed picture are read by the model as one item, as it was trained to."""
+        picture, note = self.picture(entry)
+        if picture is not None:
+            asked.items = [replace(words, image=picture)]
+        else:
+            asked.items, asked.stored = [words], [entry.id]
+            note = note or f"{entry.id} is a text: its vector and that of the words were averaged"
+        asked.notes += [note] if note else []
+
+    def picture(self, entry: Entry) -> tuple[Path | bytes | None, str | None]:
+        """An entry's picture for the model, or its thumbnail where the file is gone, with a sentence that says so."""
+        path = self.index.image_path(entry)
+        if path is None or path.is_file():
+            return path, None
+        thumbnail = self.index.thumbnail(entry.id)
+        if thumbnail is not None:
+            return thumbnail, f"the picture of {entry.id} is gone: its thumbnail was read instead"
+        return None, f"the picture of {entry.id} is gone: its stored vector and that of the words were averaged"
+
+    def _vector(self, asked: _Asked, items: Vectors, minus: Vectors) -> Vectors:
+        parts = [items, self.index.vectors(asked.stored)] if asked.stored else [items]
+        vector = mean_direction(np.concatenate([each for each in parts if len(each)]))
+        parts = [minus, self.index.vectors(asked.query.unlike)] if asked.query.unlike else [minus]
+        parts = [each for each in parts if len(each)]
+        return without(vector, np.concatenate(parts)) if parts else vector
+
+    # -- the results ---------------------------------------------------------------------------------------------
+
+    def entries(self, ids: Sequence[str]) -> Mapping[str, Entry]:
+        """The entries of ids.
+
+        Raises:
+            UnknownItem: one of them isn't there.
+        """
+        entries = self.index.get(ids) if ids else {}
+        for each in ids:
+            if each not in entries:
+                raise UnknownItem(f"no item {each!r} in the index; look at its ids, or leave this one out")
+        return entries
+
+    def _answer(self, asked: _Asked, summary: str, vector: Vectors) -> Answer:
+        query = asked.query
+        with asked.timed("search"):
+            found = self._distinct(asked, vector, max(query.top, query.rerank or 0))
+        results = [Result(hits[0], same=tuple(hits[1:])) for hits in found]
+        if query.rerank:
+            with asked.timed("rerank"):
+                results = self._reranked(asked, summary, results)
+        ranked = (
+            replace(each, hit=replace(each.hit, rank=rank)) for rank, each in enumerate(results[: query.top], start=1)
+        )
+        return Answer(summary, tuple(ranked), vector, tuple(asked.notes), asked.seconds)
+
+    def _distinct(self, asked: _Asked, vector: Vectors, top: int) -> list[list[Hit]]:
+        """The nearest `top` hits, each followed by its near-duplicates."""
+        query = asked.query
+        known = {*query.like, *query.unlike}  # what is searched from is no result
+        wanted = top * SPARE if query.fold else top
+        while True:
+            fetched = self.index.search(vector[None], wanted + len(known), query.where, query.match)[0]
+            hits = [hit for hit in fetched if hit.entry.id not in known]
+            if not query.fold:
+                return [[hit] for hit in hits[:top]]
+            vectors = self.index.vectors([hit.entry.id for hit in hits]) if hits else np.empty((0, 1), np.float32)
+            groups = fold(hits, vectors, [hit.entry.content for hit in hits], top)
+            if len(groups) < top and len(fetched) == wanted + len(known):
+                if wanted < top * MOST:
+                    wanted *= 4
+                    continue
+                asked.notes.append(f"the {wanted:,} nearest items are near-duplicates of these {len(groups)}")
+            return [[hits[position] for position in group] for group in groups]
+
+    def _reranked(self, asked: _Asked, summary: str, results: list[Result]) -> list[Result]:
+        """The first `rerank` results in the order of their scores, ties by id; those behind follow as they were."""
+        assert self.reranker is not None and asked.query.item is not None and asked.query.rerank is not None
+        head, tail = results[: asked.query.rerank], results[asked.query.rerank :]
+        candidates = [self._candidate(asked, each.hit.entry) for each in head]
+        usable = [(each, item) for each, item in zip(head, candidates, strict=True) if item is not None]
+        unusable = [each for each, item in zip(head, candidates, strict=True) if item is None]
+        scores = self.reranker.scores(asked.query.item, summary, [item for _, item in usable])
+        scored = [replace(each, likelihood=float(score)) for (each, _), score in zip(usable, scores, strict=True)]
+        scored.sort(key=lambda each: (-(each.likelihood or 0.0), each.hit.entry.id))
+        return scored + unusable + tail
+
+    def _candidate(self, asked: _Asked, entry: Entry) -> Item | None:
+        """An entry as the model reads a candidate; None where nothing of it is left to read."""
+        picture, note = self.picture(entry)
+        asked.notes += [note] if note and picture is not None else []
+        if picture is None and not entry.text:
+            asked.notes.append(f"the picture of {entry.id} is gone: it stands behind what was reranked")
+            return None
+        return Item(text=entry.text, image=picture)
