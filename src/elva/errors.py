@@ -15,6 +15,7 @@
     ├── RecipeError             a recipe that can't be trained
     ├── CheckpointError         a folder that is no usable model
     ├── TrainingError           a training that can't go on
+    ├── FolderInUse             a folder that another process writes to
     ├── IndexMismatch           an index and a model that don't belong together
     └── MissingExtra            an optional package that isn't installed
 
@@ -116,6 +117,10 @@ class CheckpointError(ElvaError):
 
 class TrainingError(ElvaError):
     """A training can't go on, though recipe and data were in order."""
+
+
+class FolderInUse(ElvaError):
+    """Another process writes to this folder."""
 
 
 class IndexMismatch(ElvaError):
