@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from elva.encoding import ModelIdentity, Vectors
+from elva.index.condition import Condition
 from elva.index.gallery import Gallery
-from elva.index.protocol import Entry, Hit, Stats
+from elva.index.protocol import Entry, Hit, Origin, Stats, UnknownItem
 from elva.items import Item
 from judging import THINGS, FakeEncoder, draw
 
 
 class Remembered:
-    """All that a searcher asks of an index; `where` is a function of metadata, `match` words in text and summary."""
+    """All that a searcher asks of an index."""
 
     def __init__(self, encoder: FakeEncoder, root: Path) -> None:
-        self.model, self.root = ModelIdentity.of(encoder), root
+        self.model, self.origin = ModelIdentity.of(encoder), Origin(root)
         self._entries: dict[str, Entry] = {}
         self._vectors: dict[str, Vectors] = {}
         self.asked: list[int] = []
@@ -33,11 +33,11 @@ class Remembered:
         self,
         queries: Vectors,
         k: int = 10,
-        where: Callable[[Mapping[str, Any]], bool] | None = None,
+        where: Condition | None = None,
         match: str | None = None,
     ) -> list[list[Hit]]:
         self.asked.append(k)
-        kept = [each for each in self._entries.values() if where is None or where(each.metadata)]
+        kept = [each for each in self._entries.values() if where is None or where.holds(each.metadata)]
         words = (match or "").lower().split()
         kept = [each for each in kept if all(word in f"{each.text} {each.summary}".lower() for word in words)]
         if not kept:
@@ -52,8 +52,11 @@ class Remembered:
             for row in zip(ranked.columns.tolist(), ranked.scores.tolist(), strict=True)
         ]
 
-    def get(self, ids: Sequence[str]) -> dict[str, Entry]:
-        return {each: self._entries[each] for each in ids if each in self._entries}
+    def get(self, ids: Sequence[str]) -> list[Entry]:
+        for each in ids:
+            if each not in self._entries:
+                raise UnknownItem(f"no item {each!r} in the index")
+        return [self._entries[each] for each in ids]
 
     def vectors(self, ids: Sequence[str]) -> Vectors:
         return np.stack([self._vectors[each] for each in ids])
@@ -61,19 +64,26 @@ class Remembered:
     def contents(self) -> dict[str, str]:
         return {each.id: each.content for each in self._entries.values()}
 
-    def thumbnail(self, id: str) -> bytes | None:
-        entry = self._entries[id]
+    def thumbnail(self, item: str) -> bytes | None:
+        (entry,) = self.get([item])
         if entry.image is None:
             return None
         buffer = io.BytesIO()
         draw(tuple(Path(entry.image).stem.split("-")), 32).save(buffer, "PNG")  # type: ignore[arg-type]
         return buffer.getvalue()
 
-    def image_path(self, entry: Entry) -> Path | None:
-        return self.root / entry.image if entry.image else None
+    def fields(self) -> tuple[str, ...]:
+        return tuple(sorted({name for each in self._entries.values() for name in each.metadata}))
 
     def stats(self) -> Stats:
-        return Stats(len(self._entries), sum(each.image is not None for each in self._entries.values()), 0, self.model)
+        return Stats(
+            len(self._entries),
+            sum(each.image is not None for each in self._entries.values()),
+            0,
+            self.model,
+            "exact",
+            1,
+        )
 
 
 def shapes(root: Path, encoder: FakeEncoder) -> Remembered:

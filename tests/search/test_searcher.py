@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from elva.errors import InputError
-from elva.index.protocol import Entry
+from elva.index.condition import parse
+from elva.index.protocol import Entry, UnknownItem
 from elva.items import Item
 from elva.search.query import Answer, Query
-from elva.search.searcher import Searcher, UnknownItem
+from elva.search.searcher import Searcher
 from judging import FakeEncoder
 from remembered import Remembered, shapes
 
@@ -91,7 +92,7 @@ def test_a_result_and_words_are_read_by_the_model_as_one(searcher: Searcher) -> 
 def test_where_the_picture_is_gone_its_thumbnail_is_read_and_that_is_said(
     searcher: Searcher, index: Remembered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (index.root / "circle-blue-small.png").unlink()
+    (index.origin.root / "circle-blue-small.png").unlink()
     read: list[Item] = []
     embed = searcher.encoder.embed
     monkeypatch.setattr(searcher.encoder, "embed", lambda items: read.extend(items) or embed([Item("circle large")]))
@@ -99,7 +100,7 @@ def test_where_the_picture_is_gone_its_thumbnail_is_read_and_that_is_said(
     (answer,) = searcher.search([query])
     assert read == [Item("large", index.thumbnail("circle-blue-small.png"))]
     assert answer.notes == ("the picture of circle-blue-small.png is gone: its thumbnail was read instead",)
-    monkeypatch.setattr(index, "thumbnail", lambda id: None)
+    monkeypatch.setattr(index, "thumbnail", lambda item: None)
     (answer,) = searcher.search([query])
     assert "averaged" in answer.notes[0]
 
@@ -110,9 +111,7 @@ def test_a_text_and_words_are_averaged_and_that_is_said(searcher: Searcher) -> N
 
 
 def test_conditions_reach_the_index(searcher: Searcher) -> None:
-    (answer,) = searcher.search(
-        [Query(Item("small"), where=lambda m: m.get("colour") == "green", match="circle small")]
-    )
+    (answer,) = searcher.search([Query(Item("small"), where=parse("colour = green"), match="circle small")])
     assert ids(answer) == ["circle-green-small.png"]
 
 
@@ -185,6 +184,6 @@ def test_queries_that_can_not_be_answered_are_refused(searcher: Searcher) -> Non
 
 
 def add_copies(index: Remembered, id: str, count: int) -> None:
-    entry, vector = index.get([id])[id], index.vectors([id])
+    entry, vector = index.get([id])[0], index.vectors([id])
     copies = [replace(entry, id=f"{number:03}-{entry.id}") for number in range(count)]
     index.add(copies, np.repeat(vector, count, axis=0))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from elva.encoding import Vectors
 from elva.errors import InputError
+from elva.index.condition import Condition
 from elva.index.protocol import Hit
 from elva.items import Item
 
@@ -21,7 +21,7 @@ class Query:
         minus: what results should not be like: "without stripes".
         like: ids of indexed items that are part of the query.
         unlike: ids of indexed items that results should not be like.
-        where: a condition on metadata, as the index takes it, or None.
+        where: what the metadata of results must satisfy, or None.
         match: words that must occur in a result's text or summary, or None.
         top: how many results are wanted, duplicates folded.
         rerank: how many of the nearest are put in order by likelihood, or None.
@@ -35,7 +35,7 @@ class Query:
     minus: tuple[Item, ...] = ()
     like: tuple[str, ...] = ()
     unlike: tuple[str, ...] = ()
-    where: Any | None = None
+    where: Condition | None = None
     match: str | None = None
     top: int = 10
     rerank: int | None = None

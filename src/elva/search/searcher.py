@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from elva.encoding import Encoder, Vectors
 from elva.errors import InputError
-from elva.index.protocol import Entry, Hit, Stats
+from elva.index.protocol import Entry, Hit, Index, image_path
 from elva.items import Item
 from elva.search.directions import mean_direction, without
 from elva.search.folding import fold
@@ -26,46 +26,11 @@ MOST = 64
 """A query whose results are nearly all duplicates is given up at so many hits per wanted result."""
 
 
-class Searchable(Protocol):
-    """What a searcher asks of an index."""
-
-    @property
-    def root(self) -> Path | None:
-        """The folder that image paths are relative to."""
-
-    def search(
-        self, queries: Vectors, k: int = 10, where: Any | None = None, match: str | None = None
-    ) -> list[list[Hit]]:
-        """The k nearest of each query [n, d] that meet the conditions, best first."""
-
-    def get(self, ids: Sequence[str]) -> Mapping[str, Entry]:
-        """The entries of those ids that are there."""
-
-    def vectors(self, ids: Sequence[str]) -> Vectors:
-        """The vectors [n, d] of ids that are there, in their order."""
-
-    def contents(self) -> Mapping[str, str]:
-        """Every id with the hash of what was embedded."""
-
-    def thumbnail(self, id: str) -> bytes | None:
-        """A small picture of an item, encoded, or None."""
-
-    def image_path(self, entry: Entry) -> Path | None:
-        """Where an entry's image lies."""
-
-    def stats(self) -> Stats:
-        """Size and model."""
-
-
 class Reranks(Protocol):
     """What puts candidates in order by more than a cosine."""
 
     def scores(self, query: Item, summary: str, candidates: Sequence[Item]) -> Sequence[float]:
         """How well each candidate fits the query, whose summary the model wrote; higher is better."""
-
-
-class UnknownItem(InputError):
-    """No item of that id is in the index."""
 
 
 @dataclass(slots=True)
@@ -89,7 +54,7 @@ class _Asked:
 class Searcher:
     """Answers queries over one index with the model that made it."""
 
-    def __init__(self, encoder: Encoder, index: Searchable, reranker: Reranks | None = None) -> None:
+    def __init__(self, encoder: Encoder, index: Index, reranker: Reranks | None = None) -> None:
         """Take a model and an index of its vectors; `reranker` serves queries that ask for reranking."""
         self.encoder, self.index, self.reranker = encoder, index, reranker
 
@@ -121,10 +86,10 @@ class Searcher:
     def _asked(self, query: Query) -> _Asked:
         if query.rerank and self.reranker is None:
             raise InputError("no reranker is loaded; leave rerank out, or start with --rerank")
-        entries = self.entries((*query.like, *query.unlike))
+        entries = self.index.get([*query.like, *query.unlike])
         asked = _Asked(query)
         if query.item and query.item.text and query.item.shown is None and len(query.like) == 1:
-            self._compose(asked, query.item, entries[query.like[0]])
+            self._compose(asked, query.item, entries[0])
         else:
             asked.items = [query.item] if query.item else []
             asked.stored = list(query.like)
@@ -142,7 +107,7 @@ class Searcher:
 
     def picture(self, entry: Entry) -> tuple[Path | bytes | None, str | None]:
         """An entry's picture for the model, or its thumbnail where the file is gone, with a sentence that says so."""
-        path = self.index.image_path(entry)
+        path = image_path(self.index, entry)
         if path is None or path.is_file():
             return path, None
         thumbnail = self.index.thumbnail(entry.id)
@@ -158,18 +123,6 @@ class Searcher:
         return without(vector, np.concatenate(parts)) if parts else vector
 
     # -- the results ---------------------------------------------------------------------------------------------
-
-    def entries(self, ids: Sequence[str]) -> Mapping[str, Entry]:
-        """The entries of ids.
-
-        Raises:
-            UnknownItem: one of them isn't there.
-        """
-        entries = self.index.get(ids) if ids else {}
-        for each in ids:
-            if each not in entries:
-                raise UnknownItem(f"no item {each!r} in the index; look at its ids, or leave this one out")
-        return entries
 
     def _answer(self, asked: _Asked, summary: str, vector: Vectors) -> Answer:
         query = asked.query
