@@ -129,12 +129,12 @@ def search(
     from elva.index.folder import INDEX, read_meta
 
     read_meta(index, INDEX)  # so is a folder that is no index
-    embedder = load_embedder(model or _model_of(index), threads, device, None, precision)
+    embedder = load_embedder(model or model_of(index), threads, device, None, precision)
 
     opened = ExactIndex.open(index, ModelIdentity.of(embedder))
     encoding = embedder.embed([query])
     hits = opened.search(encoding.vectors, top)[0]
-    _print_hits(query.label(), encoding.summaries[0], hits)
+    print_hits(query.label(), encoding.summaries[0], hits)
     from elva.analysis.sheet import contact_sheet, save_sheet, tiles
 
     picture = contact_sheet(query, encoding.summaries[0], tiles(hits, opened))
@@ -142,7 +142,7 @@ def search(
     typer.echo(f"Contact sheet: {sheet or index / 'last-search.png'}")
 
 
-def _model_of(index: Path) -> str:
+def model_of(index: Path) -> str:
     """The path of the model that `elva index` noted down."""
     try:
         path = str(json.loads((index / MODEL_FILE).read_text(encoding="utf-8"))["path"])
@@ -163,7 +163,8 @@ def _check_sheet(sheet: Path | None) -> None:
         raise InputError(f"--sheet {sheet} is a folder; give a file")
 
 
-def _print_hits(query: str, summary: str, hits: list[Hit]) -> None:
+def print_hits(query: str, summary: str, hits: list[Hit]) -> None:
+    """Print a query with its summary, and a table of what was found."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

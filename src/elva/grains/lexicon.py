@@ -76,6 +76,13 @@ class Lexicon:
         kind, value = self._forms.get(_squeeze(grain.text), ("", ""))
         return value if kind == grain.kind else grain.text
 
+    def ways(self, grain: Grain) -> tuple[str, ...]:
+        """All words for the value of a grain, the canonical ones first; none where the lexicon lacks it."""
+        value = self.value(grain)
+        if grain.kind == RELATION:
+            return tuple(self.relations[value]["forms"]) if value in self.relations else ()
+        return tuple(self.kinds.get(grain.kind, {}).get(value, ()))
+
     @property
     def entity_kinds(self) -> tuple[str, ...]:
         """The kinds an entity may carry, without those of the whole scene."""
