@@ -23,7 +23,7 @@ SIDE = 256
 
 SAMPLES = 6
 EXAMPLES = 4
-WORDS = 8
+WORDS = 16
 """Words of an example query."""
 
 JOINING = re.compile(

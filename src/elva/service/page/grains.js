@@ -1,0 +1,107 @@
+/** The grain inspector: the query's words, and under each how far the embedding moves without it. */
+
+import { element } from "./dom.js";
+
+/**
+ * @typedef {Object} Grain
+ * @property {string} kind
+ * @property {string} text
+ * @property {[number, number] | null} span in characters of the explained text
+ * @property {string | null} masked_txt
+ * @property {number} distance
+ * @property {number | null} ratio over that of other words for the same
+ * @property {boolean | null} ignored
+ * @property {number | null} overlap share of the first results that stay
+ *
+ * @typedef {{text: string, picture_cosine: number | null, paraphrase_distance: number | null, rewordings: unknown[], grains: Grain[], grains_not_tried: number}} Explanation
+ */
+
+/** Pixels of the longest bar. */
+const LONGEST = 52;
+
+/** @param {Grain} grain how a state names it */
+export function maskOf(grain) {
+  return grain.span ? grain.span.join("-") : grain.kind;
+}
+
+/**
+ * @param {Explanation} explained
+ * @param {string} masked the grain that is left out, or ""
+ * @param {(mask: string) => void} choose
+ * @returns {HTMLElement[]}
+ */
+export function inspector(explained, masked, choose) {
+  const usual = explained.paraphrase_distance;
+  const longest = Math.max(...explained.grains.map((each) => each.distance), usual ?? 0, 1e-6);
+  const scale = (/** @type {number} */ distance) => Math.round((LONGEST * Math.max(0, distance)) / longest);
+  const line = element("p.hearing");
+  line.style.setProperty("--longest", `${LONGEST}px`);
+  line.style.setProperty("--usual", `${usual === null ? -10 : scale(usual)}px`);
+  // Positions count characters; strings of JavaScript count halves of some.
+  const letters = [...explained.text];
+  let at = 0;
+  for (const grain of explained.grains) {
+    if (grain.span) {
+      words(line, letters.slice(at, grain.span[0]).join(""));
+      at = grain.span[1];
+    }
+    line.append(column(grain, grain.span ? letters.slice(...grain.span).join("") : grain.text, scale, masked, choose));
+    if (!grain.span) line.append(" ");
+  }
+  words(line, letters.slice(at).join(""));
+  return [line, element("p.legend", {}, ...legend(explained, masked))];
+}
+
+/** @param {HTMLElement} line @param {string} between words that are no grain */
+function words(line, between) {
+  for (const word of between.split(/\s+/).filter(Boolean)) line.append(element("span.still", {}, word));
+}
+
+/** @param {Grain} grain @param {string} text @param {(distance: number) => number} scale @param {string} masked @param {(mask: string) => void} choose */
+function column(grain, text, scale, masked, choose) {
+  const bar = element("i.length");
+  bar.style.blockSize = `${Math.max(2, scale(grain.distance))}px`;
+  const mask = maskOf(grain);
+  const says = `${text}: ${sentence(grain)}`;
+  const made = element(
+    "button.grain",
+    {
+      type: "button",
+      title: says,
+      "aria-label": says,
+      "aria-pressed": String(mask === masked),
+      onclick: () => choose(mask === masked ? "" : mask),
+    },
+    element("span.word", {}, text),
+    element("span.depth", {}, bar),
+    grain.ignored ? element("small", {}, "ignored") : null,
+  );
+  if (grain.ignored) made.classList.add("ignored");
+  return made;
+}
+
+/** @param {Grain} grain */
+function sentence(grain) {
+  const far = `leaving it out moves the query by ${grain.distance.toFixed(3)}`;
+  const beside =
+    grain.ratio === null ? "" : `, ${grain.ratio < 10 ? grain.ratio.toFixed(1) : Math.round(grain.ratio)} times what other words for the same do`;
+  const change = grain.overlap === null ? "" : `; ${Math.round(100 * (1 - grain.overlap))} % of the first results change`;
+  return `${far}${beside}${change}${grain.ignored ? ". The model ignores it" : ""}`;
+}
+
+/** @param {Explanation} explained @param {string} masked */
+function legend(explained, masked) {
+  const grain = explained.grains.find((each) => maskOf(each) === masked);
+  if (grain) return [element("b", {}, grain.text), ` is left out: ${sentence(grain)}.`];
+  const ignored = explained.grains.filter((each) => each.ignored).length;
+  const parts = ["Bars: how far the query moves without the word. "];
+  if (explained.paraphrase_distance === null) parts.push("It could not be said in other words, to compare with. ");
+  else {
+    parts.push("Dashes: how far it moves when said in other words. ");
+    parts.push(ignored ? `${ignored} ignored. ` : "All are heard. ");
+  }
+  if (explained.grains_not_tried) parts.push(`${explained.grains_not_tried} more were not tried. `);
+  if (explained.picture_cosine !== null) parts.push("These are the model's own words for the picture. ");
+  parts.push("Click a word to leave it out.");
+  return parts;
+}
