@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from elva import __version__
-from elva.cli import data, demo, experiment, exporting, importing, judge, report, search, train
+from elva.cli import data, demo, experiment, exporting, importing, indexing, judge, report, search, train
 from elva.errors import ElvaError
 
 USER_ERROR = 2
@@ -81,7 +81,7 @@ def options(
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-for module in (data, importing, train, judge, report, search, exporting, demo, experiment):
+for module in (data, importing, train, judge, report, indexing, search, exporting, demo, experiment):
     module.add_to(app)
 
 
