@@ -156,7 +156,7 @@ def _search_jobs(out: Path, model: str) -> list[Job]:
     # The pictures alone: with the texts beside them, words would mostly find words.
     pictures = [str(out / "world"), "--dataset", "mrbench", "--task", "0"]
     build = ["index", *pictures, "--model", model, "--image-cache", str(out / "cache")]
-    jobs = [Job("index", lambda: [*build, "--out", str(index)], ("elva",), index / "meta.json")]
+    jobs = [Job("index", lambda: [*build, "--out", str(index)], ("elva",), index / "meta.json", index)]
     for number, text in enumerate(SEARCHES, 1):
         sheet = out / "searches" / f"{number}.png"
         search = ["search", str(index), text, "--instruction", "Find the matching picture.", "--sheet", str(sheet)]

@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from data.published import SUB_TASKS, published
-from elva.cli import judge, report, search, train
+from elva.cli import indexing, judge, report, search, train
 from elva.cli.app import app
 from elva.data import published_counts
 from experiments import cure, write_records
@@ -39,7 +39,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(model)
         return FakeEncoder(model)
 
-    for module in (judge, report, search, train):
+    for module in (indexing, judge, report, search, train):
         monkeypatch.setattr(module, "load_embedder", load)
     return names
 
@@ -190,14 +190,43 @@ def test_search_by_image_into_a_sheet_of_its_own(root: Path, tmp_path: Path) -> 
 
 def test_index_lists_what_it_leaves_out(root: Path, tmp_path: Path) -> None:
     (root / "mbeir_images/square-blue-large.png").unlink()
-    result = run("index", root, "-m", "m", "--skip-bad-rows", "--out", tmp_path / "index")
+    result = run("index", root, "-m", "m", "--out", tmp_path / "index")
+    assert "left out: " in result.stderr
     assert "square-blue-large.png" in result.stderr
-    assert "1 left out" in result.stdout
+    assert "63 new, 0 changed, 0 unchanged, 0 gone, 1 left out" in result.stdout
+
+
+def test_index_stops_before_any_work_when_it_is_strict(root: Path, tmp_path: Path) -> None:
+    (root / "mbeir_images/square-blue-large.png").unlink()
+    (root / "mbeir_images/circle-blue-large.png").write_bytes(b"no picture")
+    arguments = ["index", str(root), "-m", "m", "--strict", "--out", str(tmp_path / "index")]
+    refused = CliRunner().invoke(app, arguments)
+    assert refused.exit_code == 2
+    assert refused.stderr.count("cand_pool.jsonl:") == 2, "every bad row is named"
+    assert not (tmp_path / "index").exists()
+
+
+@pytest.mark.parametrize("store", ["lance", "exact"])
+def test_a_table_is_indexed_twice_and_searched_with_conditions(tmp_path: Path, loaded: list[str], store: str) -> None:
+    out, rows = tmp_path / "index", tmp_path / "shoes.csv"
+    rows.write_text("sku,name,price\nx1,crimson shoe,30\nx2,green shoe,50\nx3,green hat,20\n")
+    columns = ["--text-column", "name", "--id-column", "sku", "--store", store]
+    shown = run("index", rows, "-m", "m", "--out", out, *columns).stdout
+    assert "shoes.csv: a table" in shown
+    assert f"store {store}" in shown
+    rows.write_text("sku,name,price\nx1,crimson shoe,35\nx2,green shoe,50\nx4,blue hat,20\n")
+    shown = run("index", rows, "-m", "m", "--out", out, *columns).stdout
+    assert "1 new, 1 changed, 1 unchanged, 1 gone, 0 left out; 1 embedded" in shown
+    found = run("search", out, "green", "--where", "price > 30", "--match", "shoe").stdout
+    assert "x1" in found and "x2" in found and "x4" not in found
+    refused = CliRunner().invoke(app, ["search", str(out), "green", "--where", "prize > 30"])
+    assert refused.exit_code == 2
+    assert "column 1: no entry has a field 'prize'; did you mean 'price'?" in refused.stderr
 
 
 @pytest.mark.parametrize(
     "command",
-    ["evaluate mbeir ROOT --task 0", "embed ROOT --task 0", "index ROOT", "caption ROOT --split test",
+    ["evaluate mbeir ROOT --task 0", "embed ROOT --task 0", "caption ROOT --split test",
      "mine ROOT --split test"],
 )  # fmt: skip
 def test_bad_rows_stop_a_command_before_any_work_unless_skipped(

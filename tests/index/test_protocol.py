@@ -226,7 +226,9 @@ LITERALS = st.one_of(
     st.sampled_from(["5", "1e3", "red", "true", "1180591620717411303424"]),
 )
 COMPARISONS = st.tuples(
-    st.sampled_from(["a", "b", '"it\'s a"', "a.x", "gone"]), st.sampled_from("= != < <= > >=".split()), LITERALS
+    st.sampled_from(["a", "b", '"it\'s a"', "a.x", "gone"]),
+    st.sampled_from(["=", "!=", "<", "<=", ">", ">="]),
+    LITERALS,
 ).map(" ".join)
 CONDITIONS = st.recursive(
     COMPARISONS,

@@ -10,7 +10,20 @@ import typer
 from typer.core import TyperGroup
 
 from elva import __version__
-from elva.cli import data, demo, experiment, explain, exporting, importing, judge, report, search, serve, train
+from elva.cli import (
+    data,
+    demo,
+    experiment,
+    explain,
+    exporting,
+    importing,
+    indexing,
+    judge,
+    report,
+    search,
+    serve,
+    train,
+)
 from elva.errors import ElvaError
 
 USER_ERROR = 2
@@ -83,7 +96,20 @@ def options(
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-for module in (data, importing, train, judge, report, search, explain, serve, exporting, demo, experiment):
+from elva.cli import (
+    data,
+    demo,
+    experiment,
+    explain,
+    exporting,
+    importing,
+    indexing,
+    judge,
+    report,
+    search,
+    serve,
+    train,
+)
     module.add_to(app)
 
 

@@ -1,29 +1,14 @@
-"""`elva index` and `elva search`: using a retriever."""
+"""`elva search`: asking an index."""
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from elva.cli.options import (
-    Datasets,
-    Device,
-    ImageCache,
-    ModelName,
-    Precision,
-    PrecisionOption,
-    Root,
-    SkipBadRows,
-    Split,
-    Tasks,
-    Threads,
-    Watching,
-    load_embedder,
-)
+from elva.cli.options import Device, Precision, PrecisionOption, Threads, load_embedder
 from elva.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,62 +16,11 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 160
 SHEETS = (".png", ".jpg", ".jpeg")
-MODEL_FILE = "model.json"
-"""Where an index keeps the path of its model, so that a search need not name it again."""
 
 
 def add_to(app: typer.Typer) -> None:
-    """Register the commands."""
-    app.command()(index)
+    """Register the command."""
     app.command()(search)
-
-
-def index(
-    root: Root,
-    model: ModelName,
-    out: Annotated[Path, typer.Option(help="Index folder to write.", show_default=False)],
-    split: Split = "test",
-    datasets: Datasets = None,
-    tasks: Tasks = None,
-    skip_bad_rows: SkipBadRows = False,
-    image_cache: ImageCache = None,
-    device: Device = "auto",
-    precision: PrecisionOption = Precision.auto,
-    threads: Threads = None,
-) -> None:
-    """Index the candidates of a data folder for searching.
-
-    Every row and image is looked at first; one that can't be used, such as a missing image, stops the
-    command, or is left out and listed with --skip-bad-rows.
-
-    Example:
-
-        elva index demo/world --dataset mrbench --model runs/elva/model --out runs/elva/index
-    """
-    embedder = load_embedder(model, threads, device, image_cache, precision)
-    from elva.index.build import build_index
-
-    with Watching() as watch:
-        report = build_index(
-            root,
-            embedder,
-            out,
-            split=split,
-            datasets=datasets or (),
-            tasks=tasks or (),
-            skip_bad_rows=skip_bad_rows,
-            watch=watch,
-        )
-    path = str(Path(model).resolve()) if Path(model).is_dir() else model
-    (out / MODEL_FILE).write_text(json.dumps({"path": path}), encoding="utf-8")
-    for error in report.skipped:
-        typer.echo(f"left out: {error}", err=True)
-    typer.echo(
-        f"{out}: {report.stats.items:,} items, {report.stats.images:,} of them with an image; "
-        f"{len(report.skipped):,} left out, {report.forced_ret:,} summaries without [RET] "
-        f"of their own, {report.truncated:,} texts cut"
-    )
-    typer.echo(f'Search it with: elva search {out} "..."')
 
 
 def search(
@@ -94,6 +28,14 @@ def search(
     text: Annotated[str | None, typer.Argument(help="What to look for.", show_default=False)] = None,
     image: Annotated[Path | None, typer.Option(help="An image to look for, with or without a text.")] = None,
     instruction: Annotated[str | None, typer.Option(help="What kind of thing is wanted, as in training.")] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(help="What metadata must satisfy: 'colour = red and price < 40'.", show_default=False),
+    ] = None,
+    match: Annotated[
+        str | None,
+        typer.Option(help="Words that must all stand in a result's text or summary.", show_default=False),
+    ] = None,
     top: Annotated[int, typer.Option("--top", "-k", help="How many results.", min=1)] = 10,
     sheet: Annotated[
         Path | None,
@@ -116,6 +58,7 @@ def search(
         elva search runs/elva/index "a small red striped triangle above a large cyan house with dots"
         elva search runs/elva/index --image photo.jpg
         elva search runs/elva/index "the same, but green" --image photo.jpg -k 20
+        elva search runs/products "warm shoes" --where "price < 40 and season in (Fall, Winter)" --match leather
     """
     from elva.items import Item
     from elva.media import load_image
@@ -125,34 +68,22 @@ def search(
     if image is not None:
         load_image(image)  # a bad image is told before the seconds that loading a model takes
     from elva.encoding import ModelIdentity
-    from elva.index.exact import ExactIndex
-    from elva.index.folder import INDEX, read_meta
+    from elva.index.condition import parse
+    from elva.index.opening import model_of, open_index
+    from elva.index.pointer import Pointer
 
-    read_meta(index, INDEX)  # so is a folder that is no index
+    known = Pointer.read(index)  # so are a folder that is no index, and a condition that can't be read
+    condition = None if where is None else parse(where, known.fields)
     embedder = load_embedder(model or model_of(index), threads, device, None, precision)
-
-    opened = ExactIndex.open(index, ModelIdentity.of(embedder))
+    opened = open_index(index, ModelIdentity.of(embedder))
     encoding = embedder.embed([query])
-    hits = opened.search(encoding.vectors, top)[0]
+    hits = opened.search(encoding.vectors, top, condition, match)[0]
     print_hits(query.label(), encoding.summaries[0], hits)
     from elva.analysis.sheet import contact_sheet, save_sheet, tiles
 
     picture = contact_sheet(query, encoding.summaries[0], tiles(hits, opened))
     save_sheet(picture, sheet or index / "last-search.png")
     typer.echo(f"Contact sheet: {sheet or index / 'last-search.png'}")
-
-
-def model_of(index: Path) -> str:
-    """The path of the model that `elva index` noted down."""
-    try:
-        path = str(json.loads((index / MODEL_FILE).read_text(encoding="utf-8"))["path"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{index} doesn't say which model made it; make it with `elva index`, or give --model"
-        ) from error
-    if Path(path).is_absolute() and not Path(path).is_dir():
-        raise InputError(f"{index} was made with the model {path}, which is not there any more; give --model")
-    return path
 
 
 def _check_sheet(sheet: Path | None) -> None:

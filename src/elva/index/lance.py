@@ -187,8 +187,8 @@ class LanceIndex:
             asked *= 4
 
     def _near(self, query: Vectors, count: int, clause: str | None) -> tuple[list[dict[str, Any]], Vectors]:
-        asked: Any = self._table.search(query, vector_column_name="vector").distance_type("dot")
-        asked = asked.select([*DISPLAYED, "vector", "_distance"]).limit(count)
+        asked: Any = self._table.search(query, vector_column_name="vector")
+        asked = asked.distance_type("dot").select([*DISPLAYED, "vector", "_distance"]).limit(count)
         asked = asked.minimum_nprobes(PROBES).maximum_nprobes(0)  # 0: as many as it takes to find enough
         with _damage(self._folder):
             found = (asked.where(clause, prefilter=True) if clause else asked).to_arrow()
@@ -225,7 +225,8 @@ class LanceIndex:
         items = len(self)
         with _damage(self._folder):
             images = self._table.count_rows("image IS NOT NULL")
-        return Stats(items, images, items * self.model.dimension * 4, self.model, STORE, self._pointer.version)
+        size, pointer = items * self.model.dimension * 4, self._pointer
+        return Stats(items, images, size, self.model, STORE, pointer.version, pointer.tidy)
 
     def _selected(self, columns: Sequence[str], ids: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
         """Id and row of those of these ids that are there, in any order."""
@@ -245,7 +246,7 @@ class LanceIndex:
                 self._table.optimize()
             sync_all(self._folder / f"{TABLE}.lance")
             announce(self._folder, self._table.version)
-            pointer = self._pointer.next(self.origin, self._table.version, len(self), self._fields)
+            pointer = self._pointer.next(self.origin, self._table.version, len(self), self._fields, tidy=tidy)
             pointer.write(self._folder)
             self._pointer = pointer
             oldest = give_up_unread(self._folder, pointer.table)

@@ -29,6 +29,7 @@ class Pointer:
         table: the store's own number of that version.
         items: how many it holds.
         fields: fields of metadata, in the order in which they were first met.
+        tidy: see `Index.publish`.
     """
 
     store: str
@@ -38,6 +39,7 @@ class Pointer:
     table: int = 0
     items: int = 0
     fields: tuple[str, ...] = ()
+    tidy: bool = True
 
     @classmethod
     def read(cls, folder: Path) -> Pointer:
@@ -53,6 +55,7 @@ class Pointer:
                 table=int(meta["table"]),
                 items=int(meta["items"]),
                 fields=tuple(map(str, meta["fields"])),
+                tidy=bool(meta["tidy"]),
             )
 
     def write(self, folder: Path) -> None:
@@ -67,15 +70,16 @@ class Pointer:
             "table": self.table,
             "items": self.items,
             "fields": self.fields,
+            "tidy": self.tidy,
         }
         with whole_file(folder / INDEX.marker) as file:
             file.write(json.dumps(meta, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
         sync(folder)
 
-    def next(self, origin: Origin, table: int, items: int, fields: tuple[str, ...]) -> Pointer:
+    def next(self, origin: Origin, table: int, items: int, fields: tuple[str, ...], *, tidy: bool = True) -> Pointer:
         """The one that follows."""
         version = self.version + 1
-        return replace(self, origin=origin, version=version, table=table, items=items, fields=fields)
+        return replace(self, origin=origin, version=version, table=table, items=items, fields=fields, tidy=tidy)
 
     def require(self, folder: Path, model: ModelIdentity | None) -> None:
         """Raise IndexMismatch, naming both, where `model` is given and gives other vectors."""

@@ -60,6 +60,7 @@ class Stats:
         model: what made them.
         store: "exact" or "lance".
         version: what was published last; 0 before that.
+        tidy: whether that was a tidy publication, see `Index.publish`.
     """
 
     items: int
@@ -68,6 +69,7 @@ class Stats:
     model: ModelIdentity
     store: str
     version: int
+    tidy: bool = True
 
 
 @dataclass(frozen=True, slots=True)
