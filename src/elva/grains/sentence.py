@@ -147,7 +147,7 @@ def _role(word: str) -> tuple[Role, str]:
         return Role.join, "join"
     if len(word) > 2 and (word[0] + word[-1]) in _QUOTES:
         return Role.quote, "quote"
-    if all(unicodedata.category(character)[0] in "PZC" for character in word):
+    if all(unicodedata.category(each)[0] in "PZCS" and unicodedata.category(each) != "So" for each in word):
         return Role.mark, "mark"
     number = re.match(r"\d+(?:[.,]\d+)*", word)
     if number:
