@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
     from elva.search.inspector import Change, Explanation, Heard
 
-BAR = 28
+BAR = 20
 """Characters of the longest bar."""
+WIDE = 110
+"""Columns of a terminal that has room for the query without each grain."""
 NAMED = 3
 """Results that are named when they come or go."""
 
@@ -124,20 +126,25 @@ def _print_grains(console: Console, explanation: Explanation) -> None:
 
     usual = explanation.paraphrase_distance
     largest = max([each.distance for each in explanation.grains] + ([] if usual is None else [usual]))
-    table = Table("grain", "kind", "how far the query moves without it", "distance", "verdict", "the query without it")
+    table = Table("grain", "kind", "moves the query", "distance", "verdict")
+    table.columns[2].no_wrap = table.columns[3].no_wrap = True
+    wide = console.width >= WIDE
+    if wide:
+        table.add_column("the query without it")
     for each in explanation.grains:
-        table.add_row(
+        row: list[str | Text] = [
             Text(each.grain.text),
             each.grain.kind,
             bar(each.distance, usual, largest),
             f"{each.distance:.4f}",
-            verdict(each),
-            Text(_left(each)),
-        )
+        ]
+        table.add_row(*row, verdict(each), *([Text(_left(each))] if wide else []))
     if usual is not None:
         table.add_section()
-        table.add_row("other words", "", bar(usual, usual, largest), f"{usual:.4f}", "", "")
+        table.add_row("other words", "", bar(usual, usual, largest), f"{usual:.4f}")
     console.print(table)
+    if not wide:
+        console.print(f"From {WIDE} columns on, the query without each grain is shown beside it.")
 
 
 def _left(heard: Heard) -> str:
@@ -160,8 +167,8 @@ def verdict(heard: Heard) -> str:
     """What the distances say, in words."""
     if heard.ignored is None:
         return "not known"
-    times = "" if heard.ratio is None else f", {heard.ratio:.1f} times other words"
-    return f"IGNORED{times}" if heard.ignored else f"heard{times}"
+    word = "IGNORED" if heard.ignored else "heard" if heard.heard else "in doubt"
+    return word if heard.ratio is None else f"{word} ({heard.ratio:.1f} x)"
 
 
 def _print_changes(console: Console, explanation: Explanation) -> None:
@@ -171,7 +178,7 @@ def _print_changes(console: Console, explanation: Explanation) -> None:
     count = len(explanation.hits)
     if not count:
         return
-    table = Table("without", f"of the first {count} stay", "first result", "come in (rank)", "drop out (rank)")
+    table = Table("without", f"stay of {count}", "first result", "come in (rank)", "drop out (rank)")
     for each in explanation.grains:
         change = each.change
         table.add_row(
@@ -207,11 +214,14 @@ def _notes(explanation: Explanation) -> list[str]:
             f"({min(apart):.4f} to {max(apart):.4f}), such as: {others[-1][0]}"
         ]
         deaf = [each.grain.text for each in explanation.grains if each.ignored]
+        doubtful = [each.grain.text for each in explanation.grains if not each.ignored and not each.heard]
         notes.append(f"Ignored: {', '.join(deaf)}." if deaf else "No grain is ignored.")
+        if doubtful:
+            notes.append(f"In doubt, since some other words move the query as far: {', '.join(doubtful)}.")
     if explanation.more:
         notes.append(f"{explanation.more:,} further grains were not tried; choose some with --grain.")
-    if explanation.forced_ret or explanation.truncated:
-        notes.append(
-            f"Of all variants {explanation.forced_ret:,} summaries had to be ended, {explanation.truncated:,} texts cut."
-        )
+    if explanation.forced_ret:
+        notes.append(f"{explanation.forced_ret:,} summaries of all variants did not end by themselves.")
+    if explanation.truncated:
+        notes.append(f"{explanation.truncated:,} texts of all variants were cut to fit.")
     return notes

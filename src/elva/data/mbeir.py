@@ -232,7 +232,7 @@ class MBeir:
 
 
 def read_lexicon(root: Path) -> Lexicon:
-    """The words for grains in a data folder (grains.json), or an empty lexicon; raises DataError on a malformed file."""
+    """The words for grains in a data folder (grains.json), or an empty lexicon; DataError on a malformed file."""
     path = root / LEXICON
     if not path.is_file():
         return Lexicon()

@@ -100,8 +100,7 @@ ROLES: Mapping[Role, tuple[str, ...]] = {
     ),
     Role.negation: _words(
         "without, without any, no, not, not a, never, except, except for, minus, lacking, excluding, remove, instead "
-        "of, rather than, but not, but no, but without, and no, and not, doesn't have, don't have, does not have, with "
-        "no, isn't, is not, are not, aren't, free of"
+        "of, rather than, doesn't have, don't have, does not have, with no, isn't, is not, are not, aren't, free of"
     ),
     Role.filler: _words(
         "find, find me, show, show me, give me, get me, search for, look for, looking for, i am looking for, i'm "

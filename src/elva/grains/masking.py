@@ -50,7 +50,10 @@ def _cut_phrase(sentence: Sentence, phrase: Phrase) -> str:
         first_of_list = before is None or before.lower in POSSESSING
         if tokens[end].text == "/" or (first_of_list and tokens[end + 1].role in (Role.determiner, *_NOMINAL)):
             return _cut(sentence, phrase.start, end + 1)
-    return _cut(sentence, _tie(tokens, phrase.start), end)
+    start = _tie(tokens, phrase.start)
+    if start == 0 and end < len(tokens) and tokens[end].role is Role.link:
+        return _cut(sentence, phrase.start, end, ANYTHING)
+    return _cut(sentence, start, end)
 
 
 def _tie(tokens: tuple[Token, ...], start: int) -> int:

@@ -51,7 +51,7 @@ def _swap_parts(sentence: Sentence, _: Lexicon) -> Iterator[tuple[int, str]]:
         if token.lower not in ("and", "or", "/"):
             continue
         one, other = ends.get(at), starts.get(at + 1)
-        if one and other and _is_whole_list(sentence, one, other):
+        if one and other and (token.text == "/" or _is_whole_list(sentence, one, other)):
             yield from _exchange(sentence, (one.start, one.end), (other.start, other.end))
         elif not one and sentence.phrase_at(at) and tokens[at - 1].role is tokens[at + 1].role is Role.quality:
             yield from _exchange(sentence, (at - 1, at), (at + 1, at + 2))

@@ -147,7 +147,7 @@ def _role(word: str) -> tuple[Role, str]:
         return Role.join, "join"
     if len(word) > 2 and (word[0] + word[-1]) in _QUOTES:
         return Role.quote, "quote"
-    if all(unicodedata.category(character)[0] in "PZC" for character in word):
+    if all(unicodedata.category(each)[0] in "PZCS" and unicodedata.category(each) != "So" for each in word):
         return Role.mark, "mark"
     number = re.match(r"\d+(?:[.,]\d+)*", word)
     if number:
@@ -217,7 +217,9 @@ def _actions(tokens: Sequence[Token]) -> list[Token]:
         participle = token.role is Role.word and token.kind == "attribute" and _is_participle(token.lower)
         if participle and (after_copula or (behind_noun and (token.lower.endswith("ing") or last))):
             found.append(replace(token, role=Role.verb, kind="action"))
-        elif token.role is Role.verb and not behind_noun and not after_copula and _is_before_noun(tokens, at):
+        elif token.role is Role.verb and (
+            _is_noun_here(found, token) or (not behind_noun and not after_copula and _is_before_noun(tokens, at))
+        ):
             found.append(replace(token, role=Role.word, kind="attribute"))
         else:
             found.append(replace(token, kind="action") if token.role is Role.verb else token)
@@ -226,6 +228,12 @@ def _actions(tokens: Sequence[Token]) -> list[Token]:
 
 def _is_participle(word: str) -> bool:
     return len(word) > 4 and word.endswith(("ing", "ed")) and word.removesuffix("s") not in NOT_ACTIONS
+
+
+def _is_noun_here(before: Sequence[Token], token: Token) -> bool:
+    """Whether a word that may be a verb is none, as it follows something that is no plural: "a soft drink"."""
+    bare = FORMS.get(f"{token.lower}s", (None, ""))[0] is Role.verb
+    return bare and bool(before) and before[-1].role in _CONTENT and not before[-1].plural
 
 
 def _is_before_noun(tokens: Sequence[Token], at: int) -> bool:

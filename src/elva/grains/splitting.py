@@ -121,7 +121,8 @@ def _find(text: str, words: str, taken: Sequence[tuple[int, int]]) -> tuple[int,
     pattern = r"\s+".join(re.escape(word) for word in words.split())
     if not pattern:
         raise InputError("a grain without words was given; give some words of the text")
-    whole = rf"(?<!\w){pattern}(?!\w)" if words.isascii() else pattern
+    before, after = (r"(?<![\w-])", r"(?![\w-])") if words.isascii() else ("", "")
+    whole = (before if words.strip()[0].isalnum() else "") + pattern + (after if words.strip()[-1].isalnum() else "")
     found = [match.span() for match in re.finditer(whole, text, re.IGNORECASE)]
     free = [span for span in found if all(span[1] <= start or span[0] >= end for start, end in taken)]
     if free:

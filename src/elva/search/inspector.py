@@ -70,6 +70,8 @@ class Heard:
         distance: how far the query's vector moves, 0 to 2.
         ratio: that over the mean distance of a rewording; None without rewordings, or where they move nothing.
         ignored: whether it moves the query no farther than other words do on average; None without rewordings.
+        heard: whether it moves the query farther than any of the other words do; None without rewordings. A grain that
+            is neither ignored nor heard is in doubt.
         summary: what the model writes about the query without it.
         change: of the first results.
     """
@@ -78,6 +80,7 @@ class Heard:
     distance: float
     ratio: float | None
     ignored: bool | None
+    heard: bool | None
     summary: str
     change: Change
 
@@ -166,10 +169,10 @@ class Inspector:
         All variants are embedded in one call. A picture alone takes one more, before: its summary is explained, as a
         text query. Beside a text the picture is a grain, too.
 
-        A grain counts as ignored when the query moves no farther without it than it does, on average, in other words.
-        That a grain moves the query farther is necessary for its being heard, and no proof: a model may move in a
-        direction that no result lies in, so read it with how the results change. Few rewordings are a coarse measure;
-        they are given with their distances.
+        A grain is ignored when the query moves no farther without it than it does, on average, in other words, and
+        heard when it moves farther than in any of them. The mean alone would be generous: most rewordings change less
+        than a person would. Moving is necessary for a grain's being heard, and no proof: a model may move in a
+        direction that no result lies in, so read it with how the results change.
 
         Args:
             query: text, a picture, or both.
@@ -190,9 +193,8 @@ class Inspector:
         distances = [1 - micro / MICRO for micro in cosines_micro(encoding.vectors[1:], encoding.vectors[0]).tolist()]
         moved, reworded = distances[: len(masked)], distances[len(masked) :]
         before, *without = self.index.search(encoding.vectors[: len(masked) + 1], k)
-        usual = fmean(reworded) if reworded else None
         heard = [
-            _heard(grain, distance, usual, summary, Change.between(before, now))
+            _heard(grain, distance, reworded, summary, Change.between(before, now))
             for grain, distance, summary, now in zip(
                 found.grains, moved, encoding.summaries[1 : len(masked) + 1], without, strict=True
             )
@@ -241,10 +243,12 @@ class Inspector:
         return replace(item, text=grain.masked_txt)
 
 
-def _heard(grain: Grain, distance: float, usual: float | None, summary: str, change: Change) -> Heard:
-    ratio = distance / usual if usual else None
-    ignored = None if usual is None else distance <= usual
-    return Heard(grain, distance, ratio, ignored, summary, change)
+def _heard(grain: Grain, distance: float, reworded: Sequence[float], summary: str, change: Change) -> Heard:
+    if not reworded:
+        return Heard(grain, distance, None, None, None, summary, change)
+    usual = fmean(reworded)
+    ratio = distance / usual if usual > 0 else None
+    return Heard(grain, distance, ratio, distance <= usual, distance > max(usual, *reworded), summary, change)
 
 
 def _cosine(one: Vectors, other: Vectors) -> float:
@@ -258,6 +262,7 @@ def _heard_row(heard: Heard) -> dict[str, Any]:
         "distance": heard.distance,
         "ratio": heard.ratio,
         "ignored": heard.ignored,
+        "heard": heard.heard,
         "summary": heard.summary,
         "overlap": change.overlap,
         "kept": [{"id": each, "before": before, "now": now} for each, before, now in change.kept],
