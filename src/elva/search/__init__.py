@@ -1,0 +1,1 @@
+"""Asking an index: queries, reranking, and what a model listened to."""
