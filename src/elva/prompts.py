@@ -33,7 +33,7 @@ MATCH = (
     f"I will provide you with a query and a candidate. Please evaluate whether the candidate{' ' * 24}meets the "
     "requirements of the query. If it does, respond with 'Yes'; if it doesn't, responed with 'No'."
 )
-"""What LamRA-Rank (Liu et al., 2024) was asked in training, to the letter: its spaces and its slip are what it knows."""
+"""What LamRA-Rank (Liu et al., 2024) was asked in training, to the letter: it knows its spaces and its slip."""
 QUERY, CANDIDATE = "Query:", "Candidate:"
 YES, NO = "Yes", "No"
 """Around query and candidate in that turn, and the two answers."""

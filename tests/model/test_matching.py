@@ -72,7 +72,7 @@ def test_long_texts_are_cut_and_say_so(embedder: Embedder) -> None:
 
 
 def test_videos_are_refused(embedder: Embedder, items: list[Item]) -> None:
-    with pytest.raises(InputError, match="video of 2 frames.*was tried with no video"):
+    with pytest.raises(InputError, match=r"video of 2 frames.*was tried with no video"):
         Matching(embedder).scores([(items[0], items[-1])])
 
 

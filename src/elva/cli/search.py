@@ -16,6 +16,10 @@ from elva.cli.options import (
     ModelName,
     Precision,
     PrecisionOption,
+    Rerank,
+    RerankMode,
+    RerankModel,
+    RerankModeOption,
     Root,
     SkipBadRows,
     Split,
@@ -23,11 +27,13 @@ from elva.cli.options import (
     Threads,
     Watching,
     load_embedder,
+    load_reranker,
 )
 from elva.errors import InputError
 
 if TYPE_CHECKING:
     from elva.index.protocol import Hit
+    from elva.search.hits import Rescored
 
 PIPE_WIDTH = 160
 SHEETS = (".png", ".jpg", ".jpeg")
@@ -103,6 +109,9 @@ def search(
         str | None,
         typer.Option("--model", "-m", help="Default: the model the index was made with."),
     ] = None,
+    rerank: Rerank = None,
+    rerank_model: RerankModel = None,
+    rerank_mode: RerankModeOption = RerankMode.likelihood,
     device: Device = "auto",
     precision: PrecisionOption = Precision.auto,
     threads: Threads = None,
@@ -116,6 +125,7 @@ def search(
         elva search runs/elva/index "a small red striped triangle above a large cyan house with dots"
         elva search runs/elva/index --image photo.jpg
         elva search runs/elva/index "the same, but green" --image photo.jpg -k 20
+        elva search runs/elva/index "a red heart" --rerank 200
     """
     from elva.items import Item
     from elva.media import load_image
@@ -133,8 +143,19 @@ def search(
 
     opened = ExactIndex.open(index, ModelIdentity.of(embedder))
     encoding = embedder.embed([query])
-    hits = opened.search(encoding.vectors, top)[0]
-    _print_hits(query.label(), encoding.summaries[0], hits)
+    hits = opened.search(encoding.vectors, max(top, rerank or 0))[0]
+    scores: list[float | None] | None = None
+    if rerank is not None:
+        from elva.search.hits import rerank as reranked
+
+        scorer = load_reranker(rerank_mode, embedder, rerank_model, device, precision, None)
+        summary = encoding.summaries[0] if rerank_model is None else ""
+        found = reranked(scorer, query, summary, hits[:rerank], opened.image_path)
+        _tell_unscored(found)
+        hits = [*(each.hit for each in found), *hits[rerank:]]
+        scores = [each.score for each in found]
+    hits = hits[:top]
+    _print_hits(query.label(), encoding.summaries[0], hits, scores)
     from elva.analysis.sheet import contact_sheet, save_sheet, tiles
 
     picture = contact_sheet(query, encoding.summaries[0], tiles(hits, opened))
@@ -163,7 +184,14 @@ def _check_sheet(sheet: Path | None) -> None:
         raise InputError(f"--sheet {sheet} is a folder; give a file")
 
 
-def _print_hits(query: str, summary: str, hits: list[Hit]) -> None:
+def _tell_unscored(found: list[Rescored]) -> None:
+    lost = [each.hit.entry.id for each in found if each.score is None]
+    if lost:
+        typer.echo(f"not reranked: {len(lost):,} results whose picture can't be read, {lost[0]} for one", err=True)
+
+
+def _print_hits(query: str, summary: str, hits: list[Hit], scores: list[float | None] | None = None) -> None:
+    """The hits as a table, with the scores of the first of them where there are any."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -173,12 +201,15 @@ def _print_hits(query: str, summary: str, hits: list[Hit]) -> None:
     console.print(Text(f"Query: {query}"))
     if summary:
         console.print(Text(f"The model reads it as: {summary}"))
-    table = Table("#", "cosine", "id", "text or image", "the model's summary")
-    for hit in hits:
+    columns = ["#", "cosine", *(["nats"] if scores is not None else []), "id", "text or image", "the model's summary"]
+    table = Table(*columns)
+    for place, hit in enumerate(hits):
         shown = hit.entry.text or hit.entry.image or ""
+        score = scores[place] if scores is not None and place < len(scores) else None
         table.add_row(
             str(hit.rank),
             f"{hit.score:.3f}",
+            *([] if scores is None else ["-" if score is None else f"{score:.2f}"]),
             Text(hit.entry.id),
             Text(shown),
             Text(hit.entry.summary),

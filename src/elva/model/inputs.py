@@ -123,7 +123,9 @@ class Inputs:
         """
         clip = next((item for pair in pairs for item in pair if item.video is not None), None)
         if clip is not None:
-            raise InputError(f"{clip.label()}: the question whether two items match was tried with no video; leave it out")
+            raise InputError(
+                f"{clip.label()}: the question whether two items match was tried with no video; leave it out"
+            )
         pictures = [[item.shown for item in pair if item.shown is not None] for pair in pairs]
         seen = iter(self.features.look([picture for some in pictures for picture in some]))
         looks = [[next(seen) for _ in some] for some in pictures]

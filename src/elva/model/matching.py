@@ -1,7 +1,7 @@
 """Whether a candidate matches a query, as one who was taught to judge pairs says: "Yes" or "No".
 
 LamRA's pointwise reranking (Liu et al., 2024): one turn shows both and asks. The score is how much more probable "Yes"
-is than "No" as the first word of the answer, in nats; the logistic function of it is the probability of "Yes" among the two.
+is than "No" as the first word of the answer, in nats; its logistic function is the probability of "Yes" among the two.
 A model that was not taught so answers as it likes, and its scores mean little.
 """
 
@@ -40,13 +40,13 @@ class Matching:
         self._inputs = Inputs(embedder.backbone, embedder.processor, embedder.features)
         self._yes, self._no = (embedder.processor.written_ids(answer)[0] for answer in (YES, NO))
         if self._yes == self._no:
-            raise CheckpointError(f"{embedder.name}: {YES} and {NO} begin with one token; take another tokenizer's model")
+            raise CheckpointError(
+                f"{embedder.name}: {YES} and {NO} begin with one token; take another tokenizer's model"
+            )
 
     @torch.inference_mode()
-    def scores(
-        self, pairs: Sequence[tuple[Item, Item]], progress: Callable[[int], None] | None = None
-    ) -> list[float]:
-        """log p(Yes) - log p(No), in nats, of each pair (query, candidate).
+    def scores(self, pairs: Sequence[tuple[Item, Item]], progress: Callable[[int], None] | None = None) -> list[float]:
+        """By how many nats Yes is more probable than No, for each pair (query, candidate).
 
         Args:
             pairs: texts and pictures; a query with its instruction.

@@ -321,6 +321,22 @@ class Processor:
         ids: list[int] = self.tokenizer(self._without_control(text), add_special_tokens=False)["input_ids"]
         return ids
 
+    def places(self, text: str, spans: Sequence[tuple[int, int]]) -> list[list[int]]:
+        """Which of the `written_ids` of a text hold something of each span (start, end) of its characters.
+
+        White space at the ends of a span doesn't count: a token often begins with the space before its word.
+        """
+        plain = self._without_control(text)
+        found = self.tokenizer(plain, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+        places = []
+        for start, end in spans:
+            span = text[start:end]
+            first = start + len(span) - len(span.lstrip())
+            # Control tokens were taken out, so that what follows them has moved.
+            first, last = (len(self._without_control(text[:at])) for at in (first, start + len(span.rstrip())))
+            places.append([place for place, (a, b) in enumerate(found) if a < last and b > first])
+        return places
+
     def decode(self, ids: list[int]) -> str:
         """Text of a sampled summary without control tokens, nor such as a model spells out: the prompt names [RET]."""
         return self._without_control(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
