@@ -19,6 +19,7 @@ from elva.cli.options import (
     Precision,
     PrecisionOption,
     Rerank,
+    RerankCosine,
     RerankMode,
     RerankModel,
     RerankModeOption,
@@ -122,6 +123,7 @@ def evaluate(
     rerank: Rerank = None,
     rerank_model: RerankModel = None,
     rerank_mode: RerankModeOption = RerankMode.likelihood,
+    rerank_cosine: RerankCosine = 20.0,
     image_cache: ImageCache = None,
     device: Device = "auto",
     precision: PrecisionOption = Precision.auto,
@@ -156,7 +158,7 @@ def evaluate(
         from elva.evaluation.reranked import evaluate_reranked
 
         scorer = load_reranker(rerank_mode, embedder, rerank_model, device, precision, image_cache)
-        judge = partial(evaluate_reranked, root, embedder, scorer, top=rerank)
+        judge = partial(evaluate_reranked, root, embedder, scorer, top=rerank, cosine=rerank_cosine)
     elif embedder is not None:
         judge = partial(evaluate_model, root, embedder)
     with Watching() as watch:

@@ -93,6 +93,9 @@ RerankModel = Annotated[
     str | None,
     typer.Option(help="Who scores them. Default: the model that ranks.", show_default=False),
 ]
+RerankCosine = Annotated[
+    float, typer.Option(help="What a cosine of 1 is worth beside the score, in nats; 0: the score alone.", min=0)
+]
 RerankModeOption = Annotated[
     RerankMode,
     typer.Option(

@@ -17,6 +17,7 @@ from elva.cli.options import (
     Precision,
     PrecisionOption,
     Rerank,
+    RerankCosine,
     RerankMode,
     RerankModel,
     RerankModeOption,
@@ -112,6 +113,7 @@ def search(
     rerank: Rerank = None,
     rerank_model: RerankModel = None,
     rerank_mode: RerankModeOption = RerankMode.likelihood,
+    rerank_cosine: RerankCosine = 20.0,
     device: Device = "auto",
     precision: PrecisionOption = Precision.auto,
     threads: Threads = None,
@@ -150,7 +152,7 @@ def search(
 
         scorer = load_reranker(rerank_mode, embedder, rerank_model, device, precision, None)
         summary = encoding.summaries[0] if rerank_model is None else ""
-        found = reranked(scorer, query, summary, hits[:rerank], opened.image_path)
+        found = reranked(scorer, query, summary, hits[:rerank], opened.image_path, rerank_cosine)
         _tell_unscored(found)
         hits = [*(each.hit for each in found), *hits[rerank:]]
         scores = [each.score for each in found]

@@ -25,8 +25,9 @@ from elva.evaluation.scored import ByScores
 from elva.evaluation.store import VectorStore
 from elva.evaluation.trec import Run
 from elva.index.folder import EVALUATION, require_free
+from elva.index.gallery import MICRO
 from elva.items import Item
-from elva.search.scoring import Listed, Scorer
+from elva.search.scoring import COSINE, Listed, Scorer, with_cosines
 
 
 def evaluate_reranked(
@@ -35,6 +36,7 @@ def evaluate_reranked(
     scorer: Scorer,
     *,
     top: int,
+    cosine: float = COSINE,
     out: Path | str,
     split: str = "test",
     datasets: Sequence[str] = (),
@@ -55,6 +57,7 @@ def evaluate_reranked(
         scorer: who scores the first of each list. Where it is the same model, by the summary that was written for the
             vector; else its own model writes one.
         top: how many of each list are scored.
+        cosine: what a cosine of 1 is worth beside the score, in nats.
         out: the folder to write; an older evaluation there is replaced.
         split: see `elva.evaluation.mbeir.evaluate`, as for all that follows.
         datasets: names to keep; all when empty.
@@ -82,7 +85,7 @@ def evaluate_reranked(
     store = store_of(bench, encoder, instruction_choice, vectors)
     embed_tasks(bench, names, encoder, store, watch)
     store.counts.skipped_rows = skipped
-    reranking = Reranking(bench, store, scorer, top, watch)
+    reranking = Reranking(bench, store, scorer, top, cosine, watch)
     tally, judged, before = GrainTally(), list[Judged](), list[Judged]()
     for name in names:
         asked = Asked.of(bench, name)
@@ -122,6 +125,7 @@ class Reranking:
         store: vectors and summaries of the model that ranked.
         scorer: who scores.
         top: how many of each list.
+        cosine: what a cosine of 1 is worth, in nats.
         watch: told of each task.
         pairs: of query and candidate, scored so far.
         left: queries that had no word to score by, and were left as they were.
@@ -132,13 +136,14 @@ class Reranking:
     store: VectorStore
     scorer: Scorer
     top: int
+    cosine: float = COSINE
     watch: Watch | None = None
     pairs: int = 0
     left: int = 0
     seconds: float = 0.0
 
     def scores(self, asked: Asked, run: Run) -> dict[str, dict[str, float]]:
-        """By qid and did, the scores of the candidates in the lists of a run."""
+        """By qid and did, what the candidates in the lists of a run are ordered by."""
         queries = {query.qid: query for query in asked.queries}
         pool, items = Lookup([self.bench.pool(asked.name)]), dict[str, Item]()
         same = self.scorer.model.produces(self.store.model)
@@ -158,9 +163,10 @@ class Reranking:
         )
         progress = self.watch(f"{asked.name}: reranking", sum(map(len, run.dids))) if self.watch else None
         start = time.perf_counter()
+        found = zip(run.qids, run.dids, run.micro, self.scorer.all_scores(lists, progress), strict=True)
         scored = {
-            qid: dict(zip(dids, scores, strict=True))
-            for qid, dids, scores in zip(run.qids, run.dids, self.scorer.all_scores(lists, progress), strict=True)
+            qid: dict(zip(dids, with_cosines(scores, [each / MICRO for each in micro], self.cosine), strict=True))
+            for qid, dids, micro, scores in found
             if scores
         }
         self.seconds += time.perf_counter() - start
@@ -174,6 +180,7 @@ class Reranking:
             "model": self.scorer.model.to_row(),
             "mode": self.scorer.mode,
             "top": self.top,
+            "cosine": self.cosine,
             "pairs": self.pairs,
             "queries_left": self.left,
         }

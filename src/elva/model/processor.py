@@ -334,7 +334,7 @@ class Processor:
             first = start + len(span) - len(span.lstrip())
             # Control tokens were taken out, so that what follows them has moved.
             first, last = (len(self._without_control(text[:at])) for at in (first, start + len(span.rstrip())))
-            places.append([place for place, (a, b) in enumerate(found) if a < last and b > first])
+            places.append([place for place, (a, b) in enumerate(found) if a < last and b > first < last])
         return places
 
     def decode(self, ids: list[int]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from elva.errors import MediaError
 from elva.index.protocol import Entry, Hit
 from elva.items import Item
 from elva.media import load_image
-from elva.search.scoring import Listed, Scorer, best_first
+from elva.search.scoring import COSINE, Listed, Scorer, best_first, with_cosines
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,14 @@ class Rescored:
 
 
 def rerank(
-    scorer: Scorer, query: Item, summary: str, hits: Sequence[Hit], image_path: Callable[[Entry], Path | None]
+    scorer: Scorer,
+    query: Item,
+    summary: str,
+    hits: Sequence[Hit],
+    image_path: Callable[[Entry], Path | None],
+    cosine: float = COSINE,
 ) -> list[Rescored]:
-    """Order hits by score, ties by id ascending; those whose pictures are gone come behind, in their order.
+    """Order hits by score and cosine, ties by id ascending; those whose pictures are gone come behind, in their order.
 
     Args:
         scorer: who scores them.
@@ -37,25 +42,27 @@ def rerank(
         summary: as in `Listed`.
         hits: best first.
         image_path: where the picture of an entry lies, or None.
+        cosine: what a cosine of 1 is worth, in nats.
 
     Raises:
         MediaError: the query's picture is missing, damaged or too large.
     """
-    items = [Item(text=hit.entry.text, image=image_path(hit.entry)) for hit in hits]
-    places = [*range(len(hits))]
+    items = {place: Item(text=hit.entry.text, image=image_path(hit.entry)) for place, hit in enumerate(hits)}
     try:
         scores = _scores(scorer, query, summary, items)
     except MediaError:  # looking at all beforehand would open every picture twice
-        places = [place for place in places if _opens(items[place])]
-        scores = _scores(scorer, query, summary, [items[place] for place in places])
-    score = dict(zip(places, scores, strict=bool(scores)))  # none, where there is nothing to score by
-    best = [[*score][at] for at in best_first([hits[place].entry.id for place in score], [*score.values()])]
-    order = [*best, *(place for place in range(len(hits)) if place not in score)]
-    return [Rescored(replace(hits[place], rank=rank), score.get(place)) for rank, place in enumerate(order, 1)]
+        scores = _scores(scorer, query, summary, {place: item for place, item in items.items() if _opens(item)})
+    scored = [*scores]
+    worth = with_cosines([*scores.values()], [hits[place].score for place in scored], cosine)
+    best = best_first([hits[place].entry.id for place in scored], worth)
+    order = [*(scored[at] for at in best), *(place for place in range(len(hits)) if place not in scores)]
+    return [Rescored(replace(hits[place], rank=rank), scores.get(place)) for rank, place in enumerate(order, 1)]
 
 
-def _scores(scorer: Scorer, query: Item, summary: str, items: Sequence[Item]) -> list[float]:
-    return next(iter(scorer.all_scores([Listed(query, summary, items)])))
+def _scores(scorer: Scorer, query: Item, summary: str, items: Mapping[int, Item]) -> dict[int, float]:
+    """The scores of items by their places; none where there is nothing to score by."""
+    found = next(iter(scorer.all_scores([Listed(query, summary, [*items.values()])])))
+    return dict(zip(items, found, strict=True)) if found else {}
 
 
 def _opens(item: Item) -> bool:

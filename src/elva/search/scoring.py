@@ -15,6 +15,13 @@ from elva.items import Item
 
 Mode = Literal["likelihood", "words", "yes_no"]
 
+COSINE = 20.0
+"""What a cosine of 1 is worth, in nats, beside a score.
+
+A retriever says how probable a candidate is before it is read: the softmax of cosines over the temperature, which
+training sets to 0.05. A likelihood times that probability is how probable it is afterwards.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:
@@ -44,6 +51,11 @@ class Scorer(Protocol):
 
     def all_scores(self, lists: Iterable[Listed], progress: Progress | None = None) -> Iterator[list[float]]:
         """Scores of each list's candidates, higher is better; none where there is nothing to score by."""
+
+
+def with_cosines(scores: Sequence[float], cosines: Sequence[float], worth: float = COSINE) -> list[float]:
+    """What n candidates are ordered by: their scores, and their cosines at so many nats."""
+    return [score + worth * cosine for score, cosine in zip(scores, cosines, strict=True)]
 
 
 def best_first(ids: Sequence[str], scores: Sequence[float]) -> list[int]:
