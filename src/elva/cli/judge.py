@@ -29,6 +29,7 @@ from elva.cli.options import (
     Tasks,
     Threads,
     Watching,
+    check_rerank,
     instruction_choice,
     load_embedder,
     load_reranker,
@@ -146,6 +147,7 @@ def evaluate(
     choice = instruction_choice(instruction)
     if model is None and (scores is None or vectors is not None):
         raise typer.BadParameter("give --model MODEL, or --scores FILE without --vectors")
+    check_rerank(rerank, rerank_model)
     if rerank is not None and scores is not None:
         raise typer.BadParameter("give --scores or --rerank, not both")
     embedder = load_embedder(model, threads, device, image_cache, precision) if model else None

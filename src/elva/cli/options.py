@@ -165,6 +165,12 @@ def load_reranker(
     return Reranker(scorer, mode.value)
 
 
+def check_rerank(rerank: int | None, model: str | None) -> None:
+    """Refuse `RerankModel` where nothing is reranked."""
+    if model is not None and rerank is None:
+        raise typer.BadParameter("give --rerank N with --rerank-model: how many of the first are to be scored")
+
+
 def chosen_device(device: str, local_rank: int = 0) -> str:
     """What `Device` means; "auto" is a GPU where there is one, that of this process where several train together.
 

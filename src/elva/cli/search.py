@@ -27,6 +27,7 @@ from elva.cli.options import (
     Tasks,
     Threads,
     Watching,
+    check_rerank,
     load_embedder,
     load_reranker,
 )
@@ -134,6 +135,7 @@ def search(
 
     query = Item(text=text, image=image, instruction=instruction)
     _check_sheet(sheet)
+    check_rerank(rerank, rerank_model)
     if image is not None:
         load_image(image)  # a bad image is told before the seconds that loading a model takes
     from elva.encoding import ModelIdentity
@@ -154,6 +156,7 @@ def search(
         summary = encoding.summaries[0] if rerank_model is None else ""
         found = reranked(scorer, query, summary, hits[:rerank], opened.image_path, rerank_cosine)
         _tell_unscored(found)
+        typer.echo(f"Ranked by {rerank_mode.value} (nats) + {rerank_cosine:g} x cosine: the first {len(found)}")
         hits = [*(each.hit for each in found), *hits[rerank:]]
         scores = [each.score for each in found]
     hits = hits[:top]
@@ -188,7 +191,9 @@ def _check_sheet(sheet: Path | None) -> None:
 
 def _tell_unscored(found: list[Rescored]) -> None:
     lost = [each.hit.entry.id for each in found if each.score is None]
-    if lost:
+    if lost and len(lost) == len(found):
+        typer.echo("not reranked: there are no words to score by", err=True)
+    elif lost:
         typer.echo(f"not reranked: {len(lost):,} results whose picture can't be read, {lost[0]} for one", err=True)
 
 
