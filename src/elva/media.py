@@ -170,6 +170,11 @@ def clip_key(frames: Iterable[str]) -> str:
     return hashlib.sha256(" ".join(["video", *frames]).encode()).hexdigest()
 
 
+def visual_key(visual: Visual) -> str:
+    """The name of the content of a picture or a clip; MediaError as `image_key`."""
+    return clip_key(map(image_key, visual)) if isinstance(visual, tuple) else image_key(visual)
+
+
 def frames_of(visual: Visual) -> tuple[ImageSource, ...]:
     """The frames of a clip; a picture is its own single frame."""
     return visual if isinstance(visual, tuple) else (visual,)

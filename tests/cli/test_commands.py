@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 from data.published import SUB_TASKS, published
 from elva.cli import indexing, judge, report, search, train
 from elva.cli.app import app
+from elva.cli.options import RerankMode
 from elva.data import published_counts
+from elva.search.rerank import Reranker
 from experiments import cure, write_records
 from judging import FakeEncoder, write_root
 from smallest import smallest_embedder
@@ -186,6 +188,58 @@ def test_search_by_image_into_a_sheet_of_its_own(root: Path, tmp_path: Path) -> 
     shown = run("search", tmp_path / "index", "--image", picture, "--sheet", sheet).stdout
     assert "large blue square" in shown.split("\n", 5)[5]
     assert sheet.is_file()
+
+
+@pytest.fixture
+def rereads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """Commands get a small random model that can score what was found; what they asked for."""
+    asked: list[tuple[object, ...]] = []
+
+    def load(mode: RerankMode, ranks: object, model: str | None, *_: object) -> Reranker:
+        asked.append((mode.value, model))
+        return Reranker(smallest_embedder(), mode.value)
+
+    for module in (judge, search):
+        monkeypatch.setattr(module, "load_reranker", load)
+    return asked
+
+
+def test_a_search_is_reranked(root: Path, tmp_path: Path, rereads: list[tuple[object, ...]]) -> None:
+    out = tmp_path / "index"
+    run("index", root, "-m", "m", "--out", out)
+    found = run("search", out, "small crimson circle", "-k", 3, "--rerank", 2, "--rerank-cosine", 0)
+    assert "Ranked by likelihood (nats) + 0 x cosine: the first 2" in found.stdout
+    scores = [line.split("\u2502")[3].strip() for line in found.stdout.splitlines() if line.startswith("\u2502")]
+    assert scores[2] == "-"
+    assert 0 > float(scores[0]) >= float(scores[1])
+    (root / "mbeir_images/circle-crimson-small.png").unlink()
+    arguments = ["search", out, "small crimson circle", "--rerank", 9, "--rerank-mode", "yes_no", "--rerank-model", "x"]
+    found = run(*arguments)
+    assert rereads == [("likelihood", None), ("yes_no", "x")]
+    assert "not reranked: 1 results whose picture can't be read" in found.stderr
+
+
+def test_a_model_is_judged_with_a_reranker(root: Path, tmp_path: Path, rereads: list[tuple[object, ...]]) -> None:
+    arguments = ["evaluate", "mbeir", root, "-m", "m", "--task", 0, "--rerank", 5, "--out", tmp_path / "e"]
+    shown = run(*arguments, "--rerank-mode", "words").stdout
+    assert "# m reranked by random" in shown
+    assert "the top 5 reranked by words, test split" in shown
+    assert "160 candidates of 32 queries" in shown
+    assert rereads == [("words", None)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("search INDEX circle --rerank-model x", "give --rerank N with --rerank-model"),
+        ("evaluate mbeir ROOT -m m --out OUT --rerank-model x", "give --rerank N with --rerank-model"),
+        ("evaluate mbeir ROOT --scores s --out OUT --rerank 5", "give --scores or --rerank, not both"),
+    ],
+)
+def test_reranking_that_makes_no_sense_is_refused(arguments: str, told: str) -> None:
+    result = CliRunner().invoke(app, arguments.split())
+    assert result.exit_code == 2
+    assert told in " ".join(result.output.replace("\u2502", " ").split())
 
 
 def test_index_lists_what_it_leaves_out(root: Path, tmp_path: Path) -> None:

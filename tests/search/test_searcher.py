@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from elva.encoding import ModelIdentity, Progress
 from elva.errors import InputError
 from elva.index.condition import parse
 from elva.index.protocol import Entry, UnknownItem
 from elva.items import Item
 from elva.search.query import Answer, Query
+from elva.search.scoring import Listed, Mode
 from elva.search.searcher import Searcher
 from judging import FakeEncoder
 from remembered import Remembered, shapes
@@ -148,26 +150,36 @@ def test_an_unknown_id_is_named(searcher: Searcher) -> None:
 
 
 class ByLength:
-    """Prefers what has few letters; counts what it was asked."""
+    """Prefers what has few letters; notes what it was asked."""
 
-    def __init__(self) -> None:
+    mode: Mode = "likelihood"
+
+    def __init__(self, model: ModelIdentity) -> None:
+        self.model = model
         self.asked: list[tuple[Item, str, int]] = []
 
-    def scores(self, query: Item, summary: str, candidates: Sequence[Item]) -> list[float]:
-        self.asked.append((query, summary, len(candidates)))
-        return [-float(len(str(each.image or each.text))) for each in candidates]
+    def all_scores(self, lists: Iterable[Listed], progress: Progress | None = None) -> Iterator[list[float]]:
+        for each in lists:
+            self.asked.append((each.query, each.summary, len(each.candidates)))
+            yield [-100.0 * len(str(candidate.image or candidate.text)) for candidate in each.candidates]
 
 
-def test_the_nearest_are_put_in_the_reranker_s_order(index: Remembered) -> None:
-    reranker = ByLength()
-    searcher = Searcher(FakeEncoder(), index, reranker)
+def test_the_nearest_are_put_in_the_scorer_s_order(index: Remembered) -> None:
+    scorer = ByLength(index.model)
+    searcher = Searcher(FakeEncoder(), index, scorer)
     (answer,) = searcher.search([Query(Item("circle"), top=3, rerank=8)])
-    assert reranker.asked == [(Item("circle"), "circle", 8)]
-    assert ids(answer) == sorted(ids(answer), key=lambda each: (len(each), each))
+    assert scorer.asked == [(Item("circle"), "circle", 8)]
+    assert ids(answer) == sorted(ids(answer), key=len)
     assert all(each.likelihood is not None for each in answer.results)
     assert [each.hit.rank for each in answer.results] == [1, 2, 3]
     (answer,) = searcher.search([Query(Item("circle"), top=3, rerank=2)])
     assert [each.likelihood is None for each in answer.results] == [False, False, True]
+
+
+def test_another_model_writes_its_own_summary(index: Remembered) -> None:
+    scorer = ByLength(ModelIdentity("another", "xyz", "generative", 2))
+    Searcher(FakeEncoder(), index, scorer).search([Query(Item("circle"), rerank=2)])
+    assert scorer.asked[0][1] == ""
 
 
 def test_queries_that_can_not_be_answered_are_refused(searcher: Searcher) -> None:

@@ -96,20 +96,7 @@ def options(
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-from elva.cli import (
-    data,
-    demo,
-    experiment,
-    explain,
-    exporting,
-    importing,
-    indexing,
-    judge,
-    report,
-    search,
-    serve,
-    train,
-)
+for module in (data, importing, train, judge, report, indexing, search, explain, serve, exporting, demo, experiment):
     module.add_to(app)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from elva.cli.options import Device, Precision, PrecisionOption, Threads, load_embedder
-from elva.cli.search import PIPE_WIDTH, model_of, print_hits
+from elva.cli.search import PIPE_WIDTH, print_hits
 from elva.whole import whole_file
 
 if TYPE_CHECKING:
@@ -65,25 +65,25 @@ def explain(
         elva explain runs/elva/index --image photo.jpg
     """
     from elva.encoding import ModelIdentity
-    from elva.index.exact import ExactIndex
-    from elva.index.folder import INDEX, read_meta
+    from elva.index.opening import model_of, open_index
+    from elva.index.pointer import Pointer
     from elva.items import Item
     from elva.media import load_image
 
     query = Item(text=text, image=image, instruction=instruction)
     if image is not None:
         load_image(image)  # what is wrong is told before the seconds that loading a model takes
-    read_meta(index, INDEX)
+    Pointer.read(index)
     if text is not None and grain:
         from elva.grains.splitting import choose_grains
 
         choose_grains(text, grain)
     embedder = load_embedder(model or model_of(index), threads, device, None, precision)
-    opened = ExactIndex.open(index, ModelIdentity.of(embedder))
+    opened = open_index(index, ModelIdentity.of(embedder))
     from elva.data.mbeir import read_lexicon
     from elva.search.inspector import Inspector
 
-    lexicon = read_lexicon(opened.root) if opened.root else None
+    lexicon = read_lexicon(opened.origin.root) if opened.origin.root else None
     explanation = Inspector(embedder, opened, lexicon=lexicon).explain(query, top, grain or None)
     if to_json is not None:
         _write(to_json, {"query": query.label(), **explanation.to_row()})

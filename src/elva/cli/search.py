@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from elva.cli.options import Device, Precision, PrecisionOption, Threads, load_embedder
+from elva.cli.options import (
+    Device,
+    Precision,
+    PrecisionOption,
+    Rerank,
+    RerankCosine,
+    RerankMode,
+    RerankModel,
+    RerankModeOption,
+    Threads,
+    check_rerank,
+    load_embedder,
+    load_reranker,
+)
 from elva.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,10 +54,19 @@ def search(
         Path | None,
         typer.Option(help="Contact sheet to write. Default: INDEX/last-search.png."),
     ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--without", help="What results should not be like; repeat for more.", show_default=False),
+    ] = None,
+    fold: Annotated[bool, typer.Option("--fold/--no-fold", help="Leave near-duplicates of a result out.")] = True,
     model: Annotated[
         str | None,
         typer.Option("--model", "-m", help="Default: the model the index was made with."),
     ] = None,
+    rerank: Rerank = None,
+    rerank_model: RerankModel = None,
+    rerank_mode: RerankModeOption = RerankMode.likelihood,
+    rerank_cosine: RerankCosine = 20.0,
     device: Device = "auto",
     precision: PrecisionOption = Precision.auto,
     threads: Threads = None,
@@ -58,13 +80,17 @@ def search(
         elva search runs/elva/index "a small red striped triangle above a large cyan house with dots"
         elva search runs/elva/index --image photo.jpg
         elva search runs/elva/index "the same, but green" --image photo.jpg -k 20
+        elva search runs/elva/index "a red circle" --without striped
         elva search runs/products "warm shoes" --where "price < 40 and season in (Fall, Winter)" --match leather
+        elva search runs/elva/index "a red heart" --rerank 200
     """
     from elva.items import Item
     from elva.media import load_image
 
-    query = Item(text=text, image=image, instruction=instruction)
+    item = Item(text=text, image=image, instruction=instruction)
+    minus = tuple(Item(text=each) for each in without or ())
     _check_sheet(sheet)
+    check_rerank(rerank, rerank_model)
     if image is not None:
         load_image(image)  # a bad image is told before the seconds that loading a model takes
     from elva.encoding import ModelIdentity
@@ -76,12 +102,24 @@ def search(
     condition = None if where is None else parse(where, known.fields)
     embedder = load_embedder(model or model_of(index), threads, device, None, precision)
     opened = open_index(index, ModelIdentity.of(embedder))
-    encoding = embedder.embed([query])
-    hits = opened.search(encoding.vectors, top, condition, match)[0]
-    print_hits(query.label(), encoding.summaries[0], hits)
+    scorer = load_reranker(rerank_mode, embedder, rerank_model, device, precision, None) if rerank else None
+    from elva.search.query import Query
+    from elva.search.searcher import Searcher
+
+    query = Query(item, minus, where=condition, match=match, top=top, rerank=rerank, fold=fold)
+    (answer,) = Searcher(embedder, opened, scorer, rerank_cosine).search([query])
+    for note in answer.notes:
+        typer.echo(note, err=True)
+    if rerank is not None:
+        typer.echo(f"Ranked by {rerank_mode.value} (nats) + {rerank_cosine:g} x cosine: the first {rerank}")
+    hits = [each.hit for each in answer.results]
+    scores = [each.likelihood for each in answer.results] if rerank is not None else None
+    print_hits(item.label(), answer.summary, hits, scores)
+    if answer.folded:
+        typer.echo(f"{answer.folded:,} near-duplicates of these are left out; --no-fold shows them")
     from elva.analysis.sheet import contact_sheet, save_sheet, tiles
 
-    picture = contact_sheet(query, encoding.summaries[0], tiles(hits, opened))
+    picture = contact_sheet(item, answer.summary, tiles(hits, opened))
     save_sheet(picture, sheet or index / "last-search.png")
     typer.echo(f"Contact sheet: {sheet or index / 'last-search.png'}")
 
@@ -94,8 +132,8 @@ def _check_sheet(sheet: Path | None) -> None:
         raise InputError(f"--sheet {sheet} is a folder; give a file")
 
 
-def print_hits(query: str, summary: str, hits: list[Hit]) -> None:
-    """Print a query with its summary, and a table of what was found."""
+def print_hits(query: str, summary: str, hits: list[Hit], scores: list[float | None] | None = None) -> None:
+    """The hits as a table, with the scores of the first of them where there are any."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -105,12 +143,15 @@ def print_hits(query: str, summary: str, hits: list[Hit]) -> None:
     console.print(Text(f"Query: {query}"))
     if summary:
         console.print(Text(f"The model reads it as: {summary}"))
-    table = Table("#", "cosine", "id", "text or image", "the model's summary")
-    for hit in hits:
+    columns = ["#", "cosine", *(["nats"] if scores is not None else []), "id", "text or image", "the model's summary"]
+    table = Table(*columns)
+    for place, hit in enumerate(hits):
         shown = hit.entry.text or hit.entry.image or ""
+        score = scores[place] if scores is not None and place < len(scores) else None
         table.add_row(
             str(hit.rank),
             f"{hit.score:.3f}",
+            *([] if scores is None else ["-" if score is None else f"{score:.2f}"]),
             Text(hit.entry.id),
             Text(shown),
             Text(hit.entry.summary),

@@ -24,7 +24,7 @@ class Query:
         where: what the metadata of results must satisfy, or None.
         match: words that must occur in a result's text or summary, or None.
         top: how many results are wanted, duplicates folded.
-        rerank: how many of the nearest are put in order by likelihood, or None.
+        rerank: how many of the nearest are reranked (`elva.search.rerank`), or None.
         fold: list near-duplicates beneath the best of them.
 
     Raises:
@@ -61,7 +61,7 @@ class Result:
 
     Attributes:
         hit: rank from 1, cosine with the query, and the entry.
-        likelihood: what the reranker gave it, or None; the ranks follow it then.
+        likelihood: what the reranker gave it, in nats, or None.
         same: near-duplicates of it, nearest first; their ranks are among all that were looked at.
     """
 

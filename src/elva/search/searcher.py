@@ -7,30 +7,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
-from elva.encoding import Encoder, Vectors
+from elva.encoding import Encoder, ModelIdentity, Vectors
 from elva.errors import InputError
 from elva.index.protocol import Entry, Hit, Index, image_path
 from elva.items import Item
 from elva.search.directions import mean_direction, without
 from elva.search.folding import fold
+from elva.search.hits import rerank
 from elva.search.query import Answer, Query, Result
+from elva.search.scoring import COSINE, Scorer
 
 SPARE = 2
 """So many times as many hits are fetched as results are wanted, so that folding seldom asks again."""
 
 MOST = 64
 """A query whose results are nearly all duplicates is given up at so many hits per wanted result."""
-
-
-class Reranks(Protocol):
-    """What puts candidates in order by more than a cosine."""
-
-    def scores(self, query: Item, summary: str, candidates: Sequence[Item]) -> Sequence[float]:
-        """How well each candidate fits the query, whose summary the model wrote; higher is better."""
 
 
 @dataclass(slots=True)
@@ -54,9 +48,16 @@ class _Asked:
 class Searcher:
     """Answers queries over one index with the model that made it."""
 
-    def __init__(self, encoder: Encoder, index: Index, reranker: Reranks | None = None) -> None:
-        """Take a model and an index of its vectors; `reranker` serves queries that ask for reranking."""
-        self.encoder, self.index, self.reranker = encoder, index, reranker
+    def __init__(self, encoder: Encoder, index: Index, scorer: Scorer | None = None, cosine: float = COSINE) -> None:
+        """Take the parts.
+
+        Args:
+            encoder: the model that made the index.
+            index: what is searched.
+            scorer: serves queries that ask for reranking.
+            cosine: what a cosine of 1 is worth beside its scores, in nats.
+        """
+        self.encoder, self.index, self.scorer, self.cosine = encoder, index, scorer, cosine
 
     def search(self, queries: Sequence[Query]) -> list[Answer]:
         """Answer queries; everything that is to be embedded for all of them goes through the model at once.
@@ -84,8 +85,8 @@ class Searcher:
     # -- the query's vector --------------------------------------------------------------------------------------
 
     def _asked(self, query: Query) -> _Asked:
-        if query.rerank and self.reranker is None:
-            raise InputError("no reranker is loaded; leave rerank out, or start with --rerank")
+        if query.rerank and self.scorer is None:
+            raise InputError("no reranker is loaded; leave rerank out, or start the service with --rerank-mode")
         entries = self.index.get([*query.like, *query.unlike])
         asked = _Asked(query)
         if query.item and query.item.text and query.item.shown is None and len(query.like) == 1:
@@ -157,22 +158,21 @@ class Searcher:
             return [[hits[position] for position in group] for group in groups]
 
     def _reranked(self, asked: _Asked, summary: str, results: list[Result]) -> list[Result]:
-        """The first `rerank` results in the order of their scores, ties by id; those behind follow as they were."""
-        assert self.reranker is not None and asked.query.item is not None and asked.query.rerank is not None
-        head, tail = results[: asked.query.rerank], results[asked.query.rerank :]
-        candidates = [self._candidate(asked, each.hit.entry) for each in head]
-        usable = [(each, item) for each, item in zip(head, candidates, strict=True) if item is not None]
-        unusable = [each for each, item in zip(head, candidates, strict=True) if item is None]
-        scores = self.reranker.scores(asked.query.item, summary, [item for _, item in usable])
-        scored = [replace(each, likelihood=float(score)) for (each, _), score in zip(usable, scores, strict=True)]
-        scored.sort(key=lambda each: (-(each.likelihood or 0.0), each.hit.entry.id))
-        return scored + unusable + tail
+        """The first `rerank` results in the order of scores and cosines; those behind follow as they were."""
+        query, scorer = asked.query, self.scorer
+        assert scorer is not None and query.item is not None and query.rerank is not None
+        head, tail = results[: query.rerank], results[query.rerank :]
+        own = scorer.model.produces(ModelIdentity.of(self.encoder))
+        hits = [each.hit for each in head]
+        found = rerank(scorer, query.item, summary if own else "", hits, self._readable, self.cosine)
+        lost = [each.hit.entry.id for each in found if each.score is None]
+        if lost and len(lost) == len(found):
+            asked.notes.append("not reranked: there are no words to score by")
+        elif lost:
+            asked.notes.append(f"not reranked: {len(lost):,} results whose picture can't be read, {lost[0]} for one")
+        same = {each.hit.entry.id: each.same for each in head}
+        return [Result(each.hit, each.score, same[each.hit.entry.id]) for each in found] + tail
 
-    def _candidate(self, asked: _Asked, entry: Entry) -> Item | None:
-        """An entry as the model reads a candidate; None where nothing of it is left to read."""
-        picture, note = self.picture(entry)
-        asked.notes += [note] if note and picture is not None else []
-        if picture is None and not entry.text:
-            asked.notes.append(f"the picture of {entry.id} is gone: it stands behind what was reranked")
-            return None
-        return Item(text=entry.text, image=picture)
+    def _readable(self, entry: Entry) -> Path | bytes | None:
+        """What is shown of an entry to a scorer; the path of a file that is gone where nothing else is there."""
+        return self.picture(entry)[0] or image_path(self.index, entry)

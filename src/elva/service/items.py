@@ -102,7 +102,7 @@ def about(state: State) -> About:
         items=stats.items,
         images=stats.images,
         version=stats.version,
-        can_rerank=state.searcher.reranker is not None,
+        can_rerank=state.searcher.scorer is not None,
         can_explain=state.inspector is not None,
         characters=state.settings.limits.characters,
         body=state.settings.limits.body,
