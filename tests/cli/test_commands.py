@@ -216,7 +216,7 @@ def test_a_search_is_reranked(root: Path, tmp_path: Path, rereads: list[tuple[ob
     arguments = ["search", out, "small crimson circle", "--rerank", 9, "--rerank-mode", "yes_no", "--rerank-model", "x"]
     found = run(*arguments)
     assert rereads == [("likelihood", None), ("yes_no", "x")]
-    assert "not reranked: 1 results whose picture can't be read" in found.stderr
+    assert "1 pictures that are gone were reranked by their thumbnails" in found.stderr
 
 
 def test_a_model_is_judged_with_a_reranker(root: Path, tmp_path: Path, rereads: list[tuple[object, ...]]) -> None:

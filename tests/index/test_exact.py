@@ -29,6 +29,8 @@ def test_saved_and_opened_it_finds_the_same(tmp_path: Path) -> None:
     query = np.array([[1, 0]], np.float32)
     assert again.search(query) == filled().search(query)
     assert again.thumbnail("a") == b"small"
+    filled().save(tmp_path / "i")
+    (tmp_path / "i/thesis.tex").write_text("years of work")
     with pytest.raises(FolderError, match="holds something already"):
         filled().save(tmp_path / "i")
 

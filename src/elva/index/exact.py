@@ -25,6 +25,7 @@ from elva.index.condition import Condition
 from elva.index.facts import Fact, facts
 from elva.index.folder import (
     INDEX,
+    OLD_INDEX,
     FolderError,
     new_index,
     read_jsonl,
@@ -155,7 +156,9 @@ class ExactIndex:
     @classmethod
     def create(cls, folder: Path, model: ModelIdentity, origin: Origin = NOWHERE) -> ExactIndex:
         """Make a folder of an empty index, and open it for writing; FolderError where something lies there."""
-        cls(model, origin).save(folder)
+        with new_index(folder) as part:
+            index = cls(model, origin)
+            index._write(part, index._pointer)
         return cls.open(folder, model, writing=True)
 
     @classmethod
@@ -177,8 +180,8 @@ class ExactIndex:
         return index
 
     def save(self, out: Path) -> None:
-        """Write a folder, at once or not at all; FolderError where something lies there."""
-        with new_index(out) as folder:
+        """Write a folder, at once or not at all; an index there is replaced, anything else a FolderError."""
+        with new_index(out, (OLD_INDEX, INDEX)) as folder:
             self._write(folder, replace(self._pointer, version=0))
 
     def publish(self, *, tidy: bool = True) -> int:

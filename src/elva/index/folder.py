@@ -125,16 +125,21 @@ def published(out: Path, kind: Kind) -> Iterator[Path]:
 
 
 @contextmanager
-def new_index(out: Path) -> Iterator[Path]:
+def new_index(out: Path, replaced: tuple[Kind, ...] = (OLD_INDEX,)) -> Iterator[Path]:
     """Yield a temporary folder beside `out`: on success it becomes `out`, else it is removed.
 
+    Args:
+        out: where the index goes.
+        replaced: the kinds of folder that it may replace.
+
     Raises:
-        FolderError: something lies there that is no index of an older version, or the system refuses.
+        FolderError: something else lies there, or the system refuses.
     """
-    old = out.is_dir() and OLD_INDEX.foreign(out) is None
+    old = out.is_dir() and any(kind.foreign(out) is None for kind in replaced)
     if not old and out.is_dir() and any(out.iterdir()):
         raise FolderError(f"{out} holds something already; choose another folder, or empty this one")
-    require_free(out, OLD_INDEX)
+    if not old:
+        require_free(out, INDEX)  # it may be a file, or lie below one
     with refusing(out), whole_folder(out, replace=old) as temporary:
         yield temporary
         sync_all(temporary)

@@ -125,11 +125,14 @@ class LanceIndex:
         vectors = accepted(entries, vectors, self.model.dimension)
         self._require_writing()
         require_new(each for each, _ in self._selected(["id"], [each.id for each in entries]))
+        self._grow(entries)
         self._append(entries, vectors)
 
     def upsert(self, entries: Sequence[Entry], vectors: Vectors) -> None:
         """See `Index`."""
         vectors = accepted(entries, vectors, self.model.dimension)
+        self._require_writing()
+        self._grow(entries)
         self.delete([each.id for each in entries])
         self._append(entries, vectors)
 
@@ -143,13 +146,18 @@ class LanceIndex:
                     self._table.delete(clause)
         return before - len(self)
 
+    def _grow(self, entries: Sequence[Entry]) -> None:
+        """Add columns for the fields of metadata that are new."""
+        fields, columns = grown_fields(self._fields, entries)
+        if len(columns):
+            with refusing(self._folder):
+                self._table.add_columns(columns)
+        self._fields = fields
+
     def _append(self, entries: Sequence[Entry], vectors: Vectors) -> None:
         for start in range(0, len(entries), ROWS_AT_ONCE):
             some = entries[start : start + ROWS_AT_ONCE]
-            self._fields, new = grown_fields(self._fields, some)
             with refusing(self._folder):
-                if len(new):
-                    self._table.add_columns(new)
                 self._table.add(table_of(some, vectors[start : start + len(some)], self._fields))
 
     # -- asking --------------------------------------------------------------------------------------------------

@@ -163,8 +163,18 @@ class Searcher:
         assert scorer is not None and query.item is not None and query.rerank is not None
         head, tail = results[: query.rerank], results[query.rerank :]
         own = scorer.model.produces(ModelIdentity.of(self.encoder))
-        hits = [each.hit for each in head]
-        found = rerank(scorer, query.item, summary if own else "", hits, self._readable, self.cosine)
+        hits, small = [each.hit for each in head], list[str]()
+
+        def readable(entry: Entry) -> Path | bytes | None:
+            picture, _ = self.picture(entry)
+            small.extend([entry.id] if isinstance(picture, bytes) else [])
+            return picture or image_path(self.index, entry)  # a file that is gone is found out by who reads it
+
+        found = rerank(scorer, query.item, summary if own else "", hits, readable, self.cosine)
+        if small:
+            asked.notes.append(
+                f"{len(small):,} pictures that are gone were reranked by their thumbnails, {small[0]} for one"
+            )
         lost = [each.hit.entry.id for each in found if each.score is None]
         if lost and len(lost) == len(found):
             asked.notes.append("not reranked: there are no words to score by")
@@ -172,7 +182,3 @@ class Searcher:
             asked.notes.append(f"not reranked: {len(lost):,} results whose picture can't be read, {lost[0]} for one")
         same = {each.hit.entry.id: each.same for each in head}
         return [Result(each.hit, each.score, same[each.hit.entry.id]) for each in found] + tail
-
-    def _readable(self, entry: Entry) -> Path | bytes | None:
-        """What is shown of an entry to a scorer; the path of a file that is gone where nothing else is there."""
-        return self.picture(entry)[0] or image_path(self.index, entry)
