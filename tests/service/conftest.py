@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,60 +10,14 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from elva.items import Item
 from elva.search.searcher import Searcher
 from elva.service.app import create_app
 from elva.service.state import Settings
+from inspected import Inspector
 from judging import FakeEncoder
 from remembered import Remembered, shapes
 
 Serving = Callable[..., TestClient]
-
-
-class Inspected:
-    """An explanation that finds every word a grain."""
-
-    def __init__(self, query: Item, grains: Sequence[str] | None) -> None:
-        self._words = list(grains or (query.text or "").split())
-        self._text = query.text or ""
-
-    def to_row(self) -> dict[str, Any]:
-        return {
-            "text": self._text,
-            "summary": self._text,
-            "picture_cosine": None,
-            "paraphrase_distance": 0.1,
-            "rewordings": [{"text": self._text, "distance": 0.1}],
-            "grains": [self._row(number, word) for number, word in enumerate(self._words)],
-            "grains_not_tried": 0,
-            "results": [],
-            "nats": None,
-            "forced_ret": 0,
-            "truncated": 0,
-        }
-
-    def _row(self, number: int, word: str) -> dict[str, Any]:
-        start = self._text.find(word)
-        masked = " ".join(each for each in self._text.split() if each != word)
-        return {
-            "kind": "word",
-            "text": word,
-            "span": [start, start + len(word)],
-            "masked_txt": masked,
-            "distance": 0.02 + 0.2 * number,
-            "ratio": 0.2 + 2 * number,
-            "ignored": number == 0,
-            "summary": masked,
-            "overlap": 0.5,
-            "kept": [],
-            "left": [],
-            "entered": [{"id": "square-green-large.png", "now": 1}],
-        }
-
-
-class Inspector:
-    def explain(self, query: Item, k: int = 10, grains: Sequence[str] | None = None) -> Inspected:
-        return Inspected(query, grains)
 
 
 @pytest.fixture

@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from elva.cli.options import Device, Precision, PrecisionOption, Threads, load_embedder
+from elva.cli.options import (
+    Device,
+    Precision,
+    PrecisionOption,
+    RerankMode,
+    RerankModel,
+    RerankModeOption,
+    Threads,
+    load_embedder,
+    load_reranker,
+)
 from elva.errors import MissingExtra
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -35,6 +45,8 @@ def serve(
         str | None,
         typer.Option("--model", "-m", help="Default: the model the index was made with."),
     ] = None,
+    rerank_model: RerankModel = None,
+    rerank_mode: RerankModeOption = RerankMode.likelihood,
     device: Device = "auto",
     precision: PrecisionOption = Precision.auto,
     threads: Threads = None,
@@ -61,6 +73,7 @@ def serve(
     model = model or model_of(index)  # a folder that is no index is told before the seconds that loading a model takes
     embedder = load_embedder(model, threads, device, None, precision)
     opened = open_index(index, ModelIdentity.of(embedder))
+    scorer = load_reranker(rerank_mode, embedder, rerank_model, device, precision, None)
     lexicon = read_lexicon(opened.origin.root) if opened.origin.root else None
     from elva.search.inspector import Inspector
     from elva.search.searcher import Searcher
@@ -71,7 +84,7 @@ def serve(
     hosts = (*LOOPBACK, host) if loopback(host) else ()
     settings = Settings(index.resolve().name, token, hosts, log_queries)
     inspector = Inspector(embedder, opened, lexicon=lexicon)
-    app = create_app(Searcher(embedder, opened), settings, inspector)
+    app = create_app(Searcher(embedder, opened, scorer), settings, inspector)
     typer.echo(f"{index}: {len(opened):,} items; search them at http://{_shown(host)}:{port}/ (Ctrl-C ends it)")
     run(app, host, port)
 

@@ -86,7 +86,7 @@ class Searcher:
 
     def _asked(self, query: Query) -> _Asked:
         if query.rerank and self.scorer is None:
-            raise InputError("no reranker is loaded; leave rerank out, or start the service with --rerank-mode")
+            raise InputError("no reranker is loaded; leave rerank out")
         entries = self.index.get([*query.like, *query.unlike])
         asked = _Asked(query)
         if query.item and query.item.text and query.item.shown is None and len(query.like) == 1:
