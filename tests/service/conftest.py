@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
 
 from elva.search.searcher import Searcher
@@ -46,3 +50,23 @@ def serving(index: Remembered, encoder: FakeEncoder) -> Iterator[Serving]:
 @pytest.fixture
 def client(serving: Serving) -> TestClient:
     return serving()
+
+
+@pytest.fixture
+def listening(index: Remembered, encoder: FakeEncoder) -> Iterator[Callable[..., str]]:
+    """Start services over the shapes that listen at a port; gives their addresses."""
+    with ExitStack() as running:
+
+        def start(settings: Settings | None = None) -> str:
+            at = socket.create_server(("127.0.0.1", 0))
+            app = create_app(Searcher(encoder, index), settings, Inspector())
+            server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+            thread = threading.Thread(target=server.run, kwargs={"sockets": [at]})
+            thread.start()
+            running.callback(thread.join)
+            running.callback(setattr, server, "should_exit", True)
+            while not server.started:
+                time.sleep(0.01)
+            return f"http://127.0.0.1:{at.getsockname()[1]}"
+
+        yield start
