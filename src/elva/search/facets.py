@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from elva.index.facts import number
 from elva.index.protocol import Index
 
 LOOKED_AT = 20_000
@@ -40,8 +41,8 @@ class Facet:
 def facets(index: Index) -> tuple[Facet, ...]:
     """The fields worth filtering by, in order of name.
 
-    A field of few different values has them counted, one of many numbers has its range; one of many words, such as a
-    title, or of lists, is left out: the text of a query does better there.
+    A field of few different values has them counted, one of many numbers, or of texts that read as such, has its range;
+    one of many words, such as a title, or of lists, is left out: the text of a query does better there.
     """
     columns: dict[str, list[Any]] = {}
     ids = list(islice(sorted(index.contents()), LOOKED_AT))
@@ -58,9 +59,10 @@ def _facet(name: str, values: Sequence[Any]) -> Facet | None:
     counts: Mapping[Any, int] = Counter(usable)
     if 1 < len(counts) <= FEW:
         return Facet(name, tuple(sorted(counts.items(), key=lambda each: (-each[1], str(each[0])))))
-    numbers = [each for each in usable if not isinstance(each, str | bool)]
-    if len(counts) > FEW and len(numbers) == len(usable):
-        return Facet(name, low=min(numbers), high=max(numbers))
+    numbers = [number(each) if isinstance(each, str) else float(each) for each in counts]
+    known = [each for each in numbers if each is not None]
+    if len(counts) > FEW and len(known) == len(numbers):
+        return Facet(name, low=min(known), high=max(known))
     return None
 
 

@@ -10,7 +10,8 @@ import { element } from "./dom.js";
  * @property {string | null} masked_txt
  * @property {number} distance
  * @property {number | null} ratio over that of other words for the same
- * @property {boolean | null} ignored
+ * @property {boolean | null} ignored it moves the query no farther than other words do on average
+ * @property {boolean | null} heard it moves the query farther than any of the other words
  * @property {number | null} overlap share of the first results that stay
  *
  * @typedef {{text: string, picture_cosine: number | null, paraphrase_distance: number | null, rewordings: unknown[], grains: Grain[], grains_not_tried: number}} Explanation
@@ -74,9 +75,10 @@ function column(grain, text, scale, masked, choose) {
     },
     element("span.word", {}, text),
     element("span.depth", {}, bar),
-    grain.ignored ? element("small", {}, "ignored") : null,
+    grain.ignored ? element("small", {}, "ignored") : grain.heard === false ? element("small.doubt", {}, "in doubt") : null,
   );
   if (grain.ignored) made.classList.add("ignored");
+  else if (grain.heard === false) made.classList.add("doubtful");
   return made;
 }
 
@@ -86,7 +88,7 @@ function sentence(grain) {
   const beside =
     grain.ratio === null ? "" : `, ${grain.ratio < 10 ? grain.ratio.toFixed(1) : Math.round(grain.ratio)} times what other words for the same do`;
   const change = grain.overlap === null ? "" : `; ${Math.round(100 * (1 - grain.overlap))} % of the first results change`;
-  return `${far}${beside}${change}${grain.ignored ? ". The model ignores it" : ""}`;
+  return `${far}${beside}${change}${grain.ignored ? ". The model ignores it" : grain.heard === false ? ". Some other words move it as far: in doubt" : ""}`;
 }
 
 /** @param {Explanation} explained @param {string} masked */
@@ -97,8 +99,10 @@ function legend(explained, masked) {
   const parts = ["Bars: how far the query moves without the word. "];
   if (explained.paraphrase_distance === null) parts.push("It could not be said in other words, to compare with. ");
   else {
-    parts.push("Dashes: how far it moves when said in other words. ");
-    parts.push(ignored ? `${ignored} ignored. ` : "All are heard. ");
+    parts.push("Dashes: how far it moves, on average, in other words. ");
+    const doubtful = explained.grains.filter((each) => !each.ignored && each.heard === false).length;
+    const verdicts = [ignored && `${ignored} ignored`, doubtful && `${doubtful} in doubt`].filter(Boolean);
+    parts.push(verdicts.length ? `${verdicts.join(", ")}. ` : "All are heard. ");
   }
   if (explained.grains_not_tried) parts.push(`${explained.grains_not_tried} more were not tried. `);
   if (explained.picture_cosine !== null) parts.push("These are the model's own words for the picture. ");
