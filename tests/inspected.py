@@ -49,6 +49,12 @@ class Inspected:
         }
 
 
+def lacking(text: str, spans: Sequence[tuple[int, int]], candidates: Sequence[Item]) -> list[list[float | None]]:
+    """5 nats more for each word that an item's file name or text holds, 5 less for any other."""
+    said = [f"{each.text} {each.image}" for each in candidates]
+    return [[5.0 if text[start:end] in each else -5.0 for start, end in spans] for each in said]
+
+
 class Inspector:
     def explain(self, query: Item, k: int = 10, grains: Sequence[str] | None = None) -> Inspected:
         return Inspected(query, grains)

@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 from elva.search.searcher import Searcher
 from elva.service.app import create_app
 from elva.service.state import Settings
-from inspected import Inspector
+from inspected import Inspector, lacking
 from judging import FakeEncoder
 from remembered import Remembered, shapes
 
@@ -41,7 +41,7 @@ def serving(index: Remembered, encoder: FakeEncoder) -> Iterator[Serving]:
 
         def start(settings: Settings | None = None, **parts: Any) -> TestClient:
             searcher = parts.pop("searcher", None) or Searcher(encoder, index)
-            app = create_app(searcher, settings, Inspector())
+            app = create_app(searcher, settings, Inspector(), lacking)
             return running.enter_context(TestClient(app, raise_server_exceptions=True, **parts))
 
         yield start
@@ -59,7 +59,7 @@ def listening(index: Remembered, encoder: FakeEncoder) -> Iterator[Callable[...,
 
         def start(settings: Settings | None = None) -> str:
             at = socket.create_server(("127.0.0.1", 0))
-            app = create_app(Searcher(encoder, index), settings, Inspector())
+            app = create_app(Searcher(encoder, index), settings, Inspector(), lacking)
             server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
             thread = threading.Thread(target=server.run, kwargs={"sockets": [at]})
             thread.start()

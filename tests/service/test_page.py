@@ -167,6 +167,15 @@ def test_a_grain_is_left_out_and_what_changes_is_marked(page: Page, address: str
     expect(page.locator("#grains")).to_be_hidden()
 
 
+def test_what_an_open_result_lacks_is_told(page: Page, address: str) -> None:
+    page.goto(address)
+    search(page, "small crimson circle")
+    expect(page.locator(".grain")).to_have_count(3)
+    page.click('[data-id="circle-green-small.png"]')
+    expect(page.locator("#beside .lacks")).to_have_text(["crimson"])
+    expect(page.locator("#beside .has")).to_have_text(["small", "circle"])
+
+
 def picture() -> bytes:
     buffer = io.BytesIO()
     draw(("circle", "blue", "small")).save(buffer, "PNG")

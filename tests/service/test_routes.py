@@ -169,6 +169,20 @@ def test_a_query_is_explained(client: TestClient) -> None:
     assert client.post("/explain", json={}).json()["error"]["code"] == "empty"
 
 
+def test_what_results_lack_is_told_and_of_what_is_gone_nothing(client: TestClient, index: Remembered) -> None:
+    ids = ["circle-blue-small.png", "circle-crimson-small.png", "note"]
+    body = {"text": "crimson circle", "spans": [[0, 7], [8, 14]], "ids": ids}
+    assert client.post("/lacking", json=body).json()["nats"] == [[-5, 5], [5, 5], [5, -5]]
+    for change, status in (
+        ({"spans": [[3, 3]]}, 422),
+        ({"spans": [[0, 99]]}, 422),
+        ({"spans": [[-1, 3]]}, 422),
+        ({"ids": ids[:1]}, 422),
+        ({"ids": ["nowhere", "note"]}, 404),
+    ):
+        assert client.post("/lacking", json=body | change).status_code == status, change
+
+
 def test_what_the_index_holds_is_told(client: TestClient) -> None:
     about = client.get("/about").json()
     assert about["items"] == 33

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -76,6 +77,7 @@ def serve(
     scorer = load_reranker(rerank_mode, embedder, rerank_model, device, precision, None)
     lexicon = read_lexicon(opened.origin.root) if opened.origin.root else None
     from elva.search.inspector import Inspector
+    from elva.search.lacking import span_likelihoods
     from elva.search.searcher import Searcher
     from elva.service.app import create_app
     from elva.service.run import serve as run
@@ -84,7 +86,7 @@ def serve(
     hosts = (*LOOPBACK, host) if loopback(host) else ()
     settings = Settings(index.resolve().name, token, hosts, log_queries)
     inspector = Inspector(embedder, opened, lexicon=lexicon)
-    app = create_app(Searcher(embedder, opened, scorer), settings, inspector)
+    app = create_app(Searcher(embedder, opened, scorer), settings, inspector, partial(span_likelihoods, embedder))
     typer.echo(f"{index}: {len(opened):,} items; search them at http://{_shown(host)}:{port}/ (Ctrl-C ends it)")
     run(app, host, port)
 

@@ -116,6 +116,11 @@ class Searcher:
             return thumbnail, f"the picture of {entry.id} is gone: its thumbnail was read instead"
         return None, f"the picture of {entry.id} is gone: its stored vector and that of the words were averaged"
 
+    def candidate(self, entry: Entry) -> Item | None:
+        """An entry as the model reads a candidate; None where nothing of it is left to read."""
+        picture, _ = self.picture(entry)
+        return Item(text=entry.text, image=picture) if picture is not None or entry.text else None
+
     def _vector(self, asked: _Asked, items: Vectors, minus: Vectors) -> Vectors:
         parts = [items, self.index.vectors(asked.stored)] if asked.stored else [items]
         vector = mean_direction(np.concatenate([each for each in parts if len(each)]))

@@ -15,20 +15,26 @@ from elva import __version__
 from elva.search.searcher import Searcher
 from elva.service import embedding, errors, items, searching, watching
 from elva.service.gate import Gate
-from elva.service.state import Explains, Settings, State
+from elva.service.state import Explains, Lacks, Settings, State
 
 PAGE = Path(__file__).parent / "page"
 
 
-def create_app(searcher: Searcher, settings: Settings | None = None, inspector: Explains | None = None) -> FastAPI:
+def create_app(
+    searcher: Searcher,
+    settings: Settings | None = None,
+    inspector: Explains | None = None,
+    lacking: Lacks | None = None,
+) -> FastAPI:
     """The application.
 
     Args:
         searcher: model and index, and the reranker if there is one.
         settings: how it is run.
         inspector: takes queries apart; without one, /explain says that there is none.
+        lacking: tells what results lack; without one, /lacking says so.
     """
-    state = State(searcher, settings or Settings(), inspector)
+    state = State(searcher, settings or Settings(), inspector, lacking)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:

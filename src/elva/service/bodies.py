@@ -54,6 +54,24 @@ class ExplainBody(ItemBody):
     top: int = Field(10, ge=1, le=LIMITS.top)
 
 
+class LackingBody(Body):
+    """Words of a text, and results that may lack them."""
+
+    text: Annotated[str, Field(min_length=1, max_length=LIMITS.characters)]
+    spans: Annotated[list[tuple[int, int]], Field(min_length=1, max_length=32)] = Field(
+        description="Where the words begin and end, in characters of the text, as /explain gives them."
+    )
+    ids: Annotated[list[Id], Field(min_length=2, max_length=64)] = Field(
+        description="The results, which are compared with each other."
+    )
+
+
+class LackingAnswer(BaseModel):
+    """For each id and span, how many nats more probable the words are behind it than behind the others on average."""
+
+    nats: list[list[float | None]]
+
+
 class EmbedBody(Body):
     """Items to embed."""
 
@@ -191,6 +209,7 @@ class About(BaseModel):
     version: int
     can_rerank: bool
     can_explain: bool
+    can_lack: bool
     characters: int
     body: int
     top: int

@@ -104,6 +104,7 @@ def about(state: State) -> About:
         version=stats.version,
         can_rerank=state.searcher.scorer is not None,
         can_explain=state.inspector is not None,
+        can_lack=state.lacking is not None,
         characters=state.settings.limits.characters,
         body=state.settings.limits.body,
         top=state.settings.limits.top,

@@ -10,7 +10,17 @@ from elva.index.protocol import Entry
 from elva.search.query import Answer
 from elva.search.query import Query as Asked
 from elva.service.asking import item_of, openapi, query_of, read
-from elva.service.bodies import Copy, ExplainBody, Id, ResultRow, SearchAnswer, SearchBody, Text
+from elva.service.bodies import (
+    Copy,
+    ExplainBody,
+    Id,
+    LackingAnswer,
+    LackingBody,
+    ResultRow,
+    SearchAnswer,
+    SearchBody,
+    Text,
+)
 from elva.service.errors import Refused, refusals
 from elva.service.limits import LIMITS
 from elva.service.state import State
@@ -59,6 +69,15 @@ def routes(state: State) -> APIRouter:
         explanation = await state.ask(request, "explain", (item, asked.top, asked.grains))
         row: dict[str, Any] = explanation.to_row()
         return row
+
+    @router.post("/lacking", responses=refusals(404, 429, 503))
+    async def lacking(request: Request, body: LackingBody) -> LackingAnswer:
+        """Which words of a text each result lacks, beside the other results: those far below 0."""
+        if state.lacking is None:
+            raise Refused(404, "no_likelihoods", "this service reads no results")
+        if any(not 0 <= start < end <= len(body.text) for start, end in body.spans):
+            raise Refused(422, "span", "a span lies outside the text, or is empty", "spans")
+        return LackingAnswer(nats=await state.ask(request, "lack", (body.text, body.spans, body.ids)))
 
     return router
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -29,6 +29,11 @@ class Explains(Protocol):
 
     def explain(self, query: Item, k: int = 10, grains: Sequence[str] | None = None) -> Any:
         """An explanation, which has `to_row`."""
+
+
+Spans = Sequence[tuple[int, int]]
+Lacks = Callable[[str, Spans, Sequence[Item]], Sequence[Sequence[float | None]]]
+"""How much more probable each span of a text is behind each candidate than behind the others: `span_likelihoods`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ class State:
     searcher: Searcher
     settings: Settings
     inspector: Explains | None = None
+    lacking: Lacks | None = None
     metrics: Metrics = field(default_factory=Metrics)
     about: About = field(init=False)
 
@@ -68,6 +74,7 @@ class State:
             "search": self.searcher.search,
             "embed": self._embed,
             "explain": lambda asked: [self._explain(*each) for each in asked],
+            "lack": lambda asked: [self._lack(*each) for each in asked],
         }
         return Batcher(works, self.settings.limits, self.metrics)
 
@@ -114,6 +121,13 @@ class State:
     def _explain(self, query: Item, top: int, grains: Sequence[str] | None) -> Any:
         assert self.inspector is not None  # its route says so first
         return self.inspector.explain(query, top, grains)
+
+    def _lack(self, text: str, spans: Spans, ids: Sequence[str]) -> list[list[float | None]]:
+        """Rows of numbers; of None for an item of which nothing is left to read."""
+        assert self.lacking is not None  # its route says so first
+        items = [self.searcher.candidate(each) for each in self.index.get(ids)]
+        found = iter(self.lacking(text, spans, [each for each in items if each is not None]))
+        return [[None] * len(spans) if each is None else list(next(found)) for each in items]
 
 
 async def _gone(request: Request) -> None:

@@ -4,14 +4,14 @@ import { ask, Problem, whenTokenIsNeeded } from "./api.js";
 import { counted, element, place } from "./dom.js";
 import { filters } from "./filters.js";
 import { face, grid, skeletons } from "./grid.js";
-import { inspector, maskOf } from "./grains.js";
+import { inspector, maskOf, verdicts } from "./grains.js";
 import { closePanel, openPanel } from "./panel.js";
 import { fileIn, hold, picture } from "./pictures.js";
 import { asks, condition, nothing, question, read, STEP, written } from "./state.js";
 import { tokenAsked } from "./token.js";
 
 /** @typedef {import("./state.js").State} State @typedef {import("./api.js").Answer} Answer @typedef {import("./api.js").Item} Item */
-/** @typedef {{question: string, answer: Answer | null, explained: import("./grains.js").Explanation | null}} Shown */
+/** @typedef {{question: string, answer: Answer | null, explained: import("./grains.js").Explanation | null, lacking?: Promise<Map<string, (number | null)[]>>}} Shown */
 
 /** Queries of more characters are inspected only once they are shorter: each grain costs a query. */
 const INSPECTED = 400;
@@ -152,6 +152,7 @@ async function explain(signal) {
   if (of !== shown) return;
   if (state.mask) await showAnswer(signal);
   else showGrains();
+  if (state.item) await showLacking(state.item);
 }
 
 function showGrains() {
@@ -183,6 +184,28 @@ async function showItem(signal) {
     open: (id) => go({ item: id }),
     close: shut,
   });
+  await showLacking(item.id);
+}
+
+/**
+ * What the open result lacks beside the others: asked once for all of them, when the first one is opened.
+ * @param {string} id
+ */
+async function showLacking(id) {
+  const { explained, answer } = shown;
+  const grains = explained?.grains.filter((each) => each.span) ?? [];
+  const ids = answer?.results.slice(0, STEP).map((each) => each.id) ?? [];
+  if (!about.can_lack || !hears() || !grains.length || ids.length < 2 || !ids.includes(id)) return;
+  shown.lacking ??= ask("/lacking", { body: { text: explained?.text, spans: grains.map((each) => each.span), ids } }).then(
+    ({ nats }) => new Map(ids.map((each, at) => [each, nats[at]])),
+  );
+  try {
+    const nats = (await shown.lacking).get(id);
+    if (nats && state.item === id) place("beside").replaceChildren(...verdicts(grains, nats));
+  } catch (error) {
+    shown.lacking = undefined; // opening another result asks again
+    if (state.item === id) place("beside").replaceChildren(`What it lacks could not be told: ${error instanceof Error ? error.message : error}`);
+  }
 }
 
 function shut() {

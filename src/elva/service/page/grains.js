@@ -20,6 +20,27 @@ import { element } from "./dom.js";
 /** Pixels of the longest bar. */
 const LONGEST = 52;
 
+/** Nats: words that are so many times less probable behind a result than behind the others, it lacks. */
+const LACKING = Math.log(4);
+
+/**
+ * What a result lacks, and has, beside the other results.
+ * @param {Grain[]} grains
+ * @param {(number | null)[]} nats of each grain
+ */
+export function verdicts(grains, nats) {
+  const of = (/** @type {(nats: number) => boolean} */ is, /** @type {string} */ kind) =>
+    grains
+      .map((grain, at) => ({ grain, nats: nats[at] }))
+      .filter((each) => each.nats !== null && is(/** @type {number} */ (each.nats)))
+      .map((each) => element(`span.verdict.${kind}`, { title: `${each.nats?.toFixed(1)} nats` }, each.grain.text));
+  const [lacks, has] = [of((each) => each < -LACKING, "lacks"), of((each) => each > LACKING, "has")];
+  const row = (/** @type {string} */ name, /** @type {HTMLElement[]} */ words) =>
+    words.length ? element("p", {}, element("em", {}, name), " ", ...words) : null;
+  const rows = [row("lacks", lacks), row("has", has)].filter((each) => each !== null);
+  return rows.length ? [element("h2", {}, "Beside the other results it"), ...rows] : [];
+}
+
 /** @param {Grain} grain how a state names it */
 export function maskOf(grain) {
   return grain.span ? grain.span.join("-") : grain.kind;

@@ -29,6 +29,7 @@ export function openPanel(item, actions) {
       element("button", { type: "button", onclick: () => actions.without(item) }, "Without this"),
     ),
     section("The model reads", item.summary && element("p.serif", {}, item.summary)),
+    element("section", { id: "beside", "aria-live": "polite" }),
     section("Text", item.image && item.text ? element("p", {}, item.text) : null),
     section("Fields", fields.length ? table(fields) : null),
     section(`${item.same?.length ?? 0} alike`, item.same?.length ? alike(item.same, actions) : null),
