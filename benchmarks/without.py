@@ -27,8 +27,11 @@ ENTITY = 4
 """Words of a caption that stand before a shape and may be about it."""
 
 
-def compare(root: Path, encoder: Encoder, split: str = "val") -> list[tuple[str, float, float]]:
-    """For each form: its name, the share of results with the fill, and of those that are wanted and lack it."""
+def compare(root: Path, encoder: Encoder, split: str = "val", least: int = 3) -> list[tuple[str, float, float]]:
+    """For each form: its name, the share of results with the fill, and of those that are wanted and lack it.
+
+    Asked are queries with at least so many pictures that are wanted, with the fill and without it.
+    """
     bench = MBeir.open(root)
     pool = [each for each in bench.pool(bench.tasks(split, ["mrbench"], [0])[0]) if each.source]
     captions = [json.loads(each.source or "")["caption"].split() for each in pool]
@@ -37,7 +40,7 @@ def compare(root: Path, encoder: Encoder, split: str = "val") -> list[tuple[str,
     for colour, shape, fill in itertools.product(COLOURS, SHAPES, FILLS):
         wanted = np.array([_shows(each, colour, shape) for each in captions])
         bad = np.array([fill in each for each in captions])
-        if (wanted & ~bad).sum() >= TOP // 2 and (wanted & bad).sum() >= 3:  # else there is nothing to tell apart
+        if (wanted & ~bad).sum() >= least and (wanted & bad).sum() >= least:  # else there is nothing to tell apart
             asked.append((f"a {colour} {shape}", fill, wanted, bad))
     queries, minus, words = (
         encoder.embed([Item(text=text) for text in texts]).vectors
@@ -53,7 +56,7 @@ def compare(root: Path, encoder: Encoder, split: str = "val") -> list[tuple[str,
 
 def _forms(queries: Vectors, minus: Vectors, words: Vectors, pictures: Vectors) -> dict[str, Vectors]:
     cosines, against = queries @ pictures.T, minus @ pictures.T
-    near = -np.sort(-cosines, axis=1)[:, 99:100]
+    near = -np.sort(-cosines, axis=1)[:, :100][:, -1:]
     above = np.stack([row - row[own >= least].mean() for row, own, least in zip(against, cosines, near, strict=True)])
     forms = {"the query alone": cosines, "in words: not": words @ pictures.T}
     forms |= {f"the query - {weight} minus": _unit(queries - weight * minus) @ pictures.T for weight in (0.25, 0.5, 1)}

@@ -15,6 +15,8 @@ import data_at_size
 import encode
 import estimators
 import mining_at_size
+import without
+from elva.model.embedder import Embedder
 from measure import measured
 from moments import Moments, Target, compared
 
@@ -100,3 +102,9 @@ def test_noise_is_not_taken_for_bias() -> None:
     assert near("noisy", "bias", 0) and near("noisy", "variance", 2)
     assert near("halved", "bias", 0) and near("halved", "variance", 1)
     assert near("leaning, of any length", "variance", 0.25 / 1.25**2), "half its lean points the right way"
+
+
+def test_forms_of_minus_queries_are_compared_on_the_world(world: Path) -> None:
+    rows = without.compare(world, Embedder.load("tiny-base"), least=1)
+    assert [name for name, *_ in rows][:2] == ["the query alone", "in words: not"]
+    assert all(0 <= share <= 1 for _, *shares in rows for share in shares)

@@ -29,20 +29,10 @@ def mean_direction(vectors: Vectors) -> Vectors:
 def without(query: Vectors, minus: Vectors) -> Vectors:
     """The unit vector [d] of a query from which `WEIGHT` of each vector of `minus` [n, d] is taken away.
 
-    Compared with other forms on the pictures of MRBench-mini's val split (`benchmarks/without.py`: queries such as
-    "a red circle", minus "striped"; shares of the first ten results):
-
-        | form | ELVA: striped | wanted and not striped | stage 2: striped | wanted and not striped |
-        | --- | --- | --- | --- | --- |
-        | the query alone | 0.49 | 0.25 | 0.48 | 0.13 |
-        | in words: "a red circle, not striped" | 0.89 | 0.07 | 0.75 | 0.06 |
-        | the query - 0.25 minus | 0.32 | 0.32 | 0.37 | 0.15 |
-        | the query - 0.5 minus | 0.20 | 0.35 | 0.27 | 0.16 |
-        | the query - minus | 0.07 | 0.33 | 0.19 | 0.17 |
-        | its projection on what is orthogonal to minus | 0.17 | 0.36 | 0.39 | 0.14 |
-        | the nearest 100, less 2 x their cosine with minus above its mean | 0.26 | 0.35 | 0.32 | 0.15 |
-
-    The projection needs no weight, but does little where query and minus are far apart already.
+    Chosen on val among other forms (docs/results.md): a quarter leaves more of what is not wanted, the whole loses more of
+    what is; the projection on what is orthogonal to minus needs no weight, but does little where query and minus are far
+    apart already; rescoring the nearest by their cosine with minus takes away less; and "not" in words asks for the very
+    thing.
 
     Raises:
         InputError: nothing of the query is left.

@@ -12,10 +12,9 @@ from elva.index.protocol import Hit
 SAME = 0.9999
 """Cosine from which two items count as one.
 
-Of 100 pictures of MRBench-mini, 99 saved anew as JPEG of quality 85 or made 5 percent brighter, and all made twice as
-large, lie nearer to themselves than this; of 1,250 pairs that differ in one grain, two do, of which the
-model writes the same. It is meant to be strict: a search that keeps every detail must not hide a result for being a
-little different.
+On MRBench-mini's pictures nearly all that are saved anew as JPEG, resized or made a little brighter stay nearer to
+themselves than this, and of those that differ in one grain only pairs of which the model writes the same. It is meant to
+be strict: a search that keeps every detail must not hide a result for being a little different.
 """
 
 

@@ -35,10 +35,14 @@ export function face(item, kind = "thumbnail") {
  * @param {Changes | null} changes
  */
 export function grid(results, open, changes) {
-  const scores = results.map((each) => each.score);
-  const [least, best] = [Math.min(...scores), Math.max(...scores)];
+  const reranked = results.some((each) => each.likelihood !== null);
+  const scores = results.map((each) => (reranked ? (each.likelihood ?? -Infinity) : each.score));
+  const [least, best] = [Math.min(...scores.filter(Number.isFinite)), Math.max(...scores)];
   const list = element("ol.grid", { "aria-label": counted(results.length, "result") });
-  for (const result of results) list.append(element("li", {}, card(result, open, changes, best > least ? (result.score - least) / (best - least) : 1)));
+  results.forEach((result, at) => {
+    const share = best > least ? Math.max(0, (scores[at] - least) / (best - least)) : 1;
+    list.append(element("li", {}, card(result, open, changes, share)));
+  });
   list.querySelector("button")?.setAttribute("tabindex", "0");
   list.addEventListener("keydown", (event) => move(list, event));
   return list;
@@ -57,7 +61,7 @@ function card(result, open, changes, share) {
       {},
       element("b", {}, String(result.rank)),
       score,
-      element("span.number", {}, result.likelihood === null ? result.score.toFixed(3) : result.likelihood.toFixed(1)),
+      element("span.number", {}, result.likelihood === null ? result.score.toFixed(3) : `${result.likelihood.toFixed(1)} nats`),
     ),
     element("span.says", {}, result.summary || result.text || result.id),
     badge(result, changes),
