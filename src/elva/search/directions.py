@@ -29,10 +29,10 @@ def mean_direction(vectors: Vectors) -> Vectors:
 def without(query: Vectors, minus: Vectors) -> Vectors:
     """The unit vector [d] of a query from which `WEIGHT` of each vector of `minus` [n, d] is taken away.
 
-    Chosen on val among other forms (docs/results.md): a quarter leaves more of what is not wanted, the whole loses more of
-    what is; the projection on what is orthogonal to minus needs no weight, but does little where query and minus are far
-    apart already; rescoring the nearest by their cosine with minus takes away less; and "not" in words asks for the very
-    thing.
+    Chosen on val among other forms (docs/results.md): a quarter leaves more of what is not wanted, the whole loses
+    more of what is; the projection on what is orthogonal to minus needs no weight, but does little where query and
+    minus are far apart already; rescoring the nearest by their cosine with minus takes away less; and "not" in
+    words asks for the very thing.
 
     Raises:
         InputError: nothing of the query is left.

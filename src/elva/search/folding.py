@@ -13,8 +13,8 @@ SAME = 0.9999
 """Cosine from which two items count as one.
 
 On MRBench-mini's pictures nearly all that are saved anew as JPEG, resized or made a little brighter stay nearer to
-themselves than this, and of those that differ in one grain only pairs of which the model writes the same. It is meant to
-be strict: a search that keeps every detail must not hide a result for being a little different.
+themselves than this, and of those that differ in one grain only pairs of which the model writes the same. It is
+meant to be strict: a search that keeps every detail must not hide a result for being a little different.
 """
 
 
