@@ -30,7 +30,9 @@ def search(
     instruction: Annotated[str | None, typer.Option(help="What kind of thing is wanted, as in training.")] = None,
     where: Annotated[
         str | None,
-        typer.Option(help="What metadata must satisfy: 'colour = red and price < 40'.", show_default=False),
+        typer.Option(
+            help="What metadata must satisfy, such as 'colour = red and not price >= 40'.", show_default=False
+        ),
     ] = None,
     match: Annotated[
         str | None,
