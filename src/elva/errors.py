@@ -11,6 +11,8 @@
     │   ├── DataError           one bad place in a data file
     │   ├── DataErrors          all bad places found in one reading
     │   ├── VectorError         vectors that can't be ranked (elva.index.gallery)
+    │   ├── ConditionError      a filter that can't be read (elva.index.condition)
+    │   ├── UnknownItem         an id that an index doesn't hold (elva.index.protocol)
     │   └── FolderError         a results folder of another kind, or damaged (elva.index.folder)
     ├── RecipeError             a recipe that can't be trained
     ├── CheckpointError         a folder that is no usable model

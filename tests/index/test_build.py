@@ -122,7 +122,7 @@ def test_bad_pictures_are_listed_and_the_rest_is_found(tmp_path: Path, store: st
     report, _ = run(root, out, store=store, encoder=encoder, watch=watch)
     assert counts(report) == (62, 0, 0, 0, 2, 62)
     assert sorted(error.found for error in report.left_out)[0].endswith("circle-blue-small.png does not exist")
-    assert told == [("looking for changes", None), ("embedding", 63)]
+    assert told == [("looking for changes", None), ("opening the index", None), ("embedding", 63)]
     index = open_index(out, ModelIdentity.of(encoder))
     (hits,) = index.search(encoder.embed([Item("small crimson triangle")]).vectors, k=2)
     assert {hit.entry.summary for hit in hits} == {"triangle crimson small", "small crimson triangle"}

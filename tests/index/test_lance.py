@@ -75,6 +75,9 @@ def test_a_version_goes_when_its_last_reader_does(tmp_path: Path) -> None:
     gc.collect()
     index.publish()
     assert versions(folder) == {str(Pointer.read(folder).table)}
+    assert len(list((folder / "entries.lance/_versions").glob("*.manifest"))) == 1
+    assert len(list((folder / "entries.lance/data").iterdir())) == 1
+    assert open_index(folder).get(["00001"])[0].text == "2"
 
 
 def test_files_that_are_missing_are_told_with_what_to_do(tmp_path: Path) -> None:

@@ -293,3 +293,19 @@ def test_stores_agree_on_order_and_scores(tmp_path: Path) -> None:
     for index in stores:
         index.add(entries, pool)
     assert stores[0].search(queries, 25) == stores[1].search(queries, 25)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        " or ".join(["price = 1"] * 99 + ["price = 20"]),
+        " and ".join(["price = 20"] * 100),
+        "not " * 28 + "price = 20",
+        "(" * 29 + "price = 20" + ")" * 29,
+        f"price in ({', '.join(map(str, range(99)))}) and price != 9.5",
+        " or ".join(["(price = 20 and not (not (tags = new)))"] * 50),
+    ],
+)
+def test_conditions_at_the_limits_are_answered(index: Index, condition: str) -> None:
+    assert ids(index, where=parse(condition)) == ["b"]
+    assert ids(index, where=parse(condition), match="w" * 100_000) == []

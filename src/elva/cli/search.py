@@ -44,7 +44,7 @@ def search(
     where: Annotated[
         str | None,
         typer.Option(
-            help="What metadata must satisfy, such as 'colour = red and season in (Summer, Fall)'.", show_default=False
+            help="What metadata must satisfy, such as 'colour = red and not price >= 40'.", show_default=False
         ),
     ] = None,
     match: Annotated[

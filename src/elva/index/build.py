@@ -91,6 +91,8 @@ def build_index(
     """
     errors: list[DataError] = []
     seen = _look(source, errors, strict, watch)
+    if watch:
+        watch("opening the index", None)  # LanceDB takes seconds to load
     origin = Origin(source.root, source.path, model)
     index = _opened(out, ModelIdentity.of(encoder), origin, store)
     try:

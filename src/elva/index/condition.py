@@ -115,8 +115,8 @@ class Not(Condition):
         return not self.part.true_of(said)
 
     def sql(self, columns: Columns) -> str:
-        """NOT."""
-        return f"(NOT {self.part.sql(columns)})"
+        """Beside false: LanceDB takes NOT before a NOT in parentheses for the name of a function."""
+        return f"({self.part.sql(columns)} = false)"
 
 
 @dataclass(frozen=True, slots=True)

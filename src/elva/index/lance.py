@@ -53,7 +53,7 @@ MANY = 1000
 ROWS_AT_ONCE = 4096
 """Rows that are handed to LanceDB at a time: some hundred MB at most."""
 SAFE = timedelta(seconds=10)
-"""What is removed is older than what is needed by so much: clocks are read one after the other."""
+"""While somebody reads an old version, only what is older than it by so much goes: LanceDB goes by ages."""
 
 
 class LanceIndex:
@@ -251,7 +251,7 @@ class LanceIndex:
         with refusing(self._folder):
             if tidy:
                 self._make_indices()
-                self._table.optimize()
+                self._optimize()
             sync_all(self._folder / f"{TABLE}.lance")
             announce(self._folder, self._table.version)
             pointer = self._pointer.next(self.origin, self._table.version, len(self), self._fields, tidy=tidy)
@@ -276,8 +276,18 @@ class LanceIndex:
             self._table.create_index("vector", config=IvfFlat(distance_type="dot"))
             self._table.create_index("words", config=LabelList())
 
+    def _optimize(self) -> None:
+        """Until nothing is left to do, so that the optimisation that removes old versions makes no new one."""
+        before = None
+        while before != self._table.version:
+            before = self._table.version
+            self._table.optimize()
+
     def _remove_older(self, version: int) -> None:
-        """Remove what only versions before this one need."""
+        """Remove what only versions before this one need, which is the one in force or one that is read."""
+        if version == self._table.version:  # LanceDB keeps the newest of all, however old
+            self._table.optimize(cleanup_older_than=timedelta(milliseconds=1), delete_unverified=True)
+            return
         when = next(each["timestamp"] for each in self._table.list_versions() if each["version"] == version)
         age = datetime.now(UTC) - when.astimezone(UTC) + SAFE
         # We hold the lock, so files of no version are a killed writer's, however young.
