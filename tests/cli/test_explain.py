@@ -114,6 +114,13 @@ def test_a_narrow_terminal_says_what_a_wide_one_shows(index: Path, monkeypatch: 
     assert max(len(line) for line in shown.splitlines()) <= 80
 
 
+def test_a_long_text_is_shown_in_part_and_counted(index: Path) -> None:
+    shown = run("explain", index, "a crimson circle and " * 40).stdout
+    assert "48 further grains were not tried" in shown
+    assert "…" in shown
+    assert len(shown) < 40_000
+
+
 def test_a_bar_is_as_long_as_the_distance_and_marked_where_other_words_end() -> None:
     assert explain.bar(1.0, None, 1.0) == "█" * 20
     assert explain.bar(0.5, 0.25, 1.0) == "█████┃████"

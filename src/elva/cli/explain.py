@@ -22,6 +22,8 @@ BAR = 20
 """Characters of the longest bar."""
 WIDE = 110
 """Columns of a terminal that has room for the query without each grain."""
+LONGEST = 160
+"""Characters of a text that are shown; JSON holds all."""
 NAMED = 3
 """Results that are named when they come or go."""
 
@@ -148,7 +150,11 @@ def _print_grains(console: Console, explanation: Explanation) -> None:
 
 
 def _left(heard: Heard) -> str:
-    return "the text alone" if heard.grain.span is None else heard.grain.masked_txt or ""
+    return "the text alone" if heard.grain.span is None else _short(heard.grain.masked_txt or "")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def bar(distance: float, usual: float | None, largest: float) -> str:
@@ -211,7 +217,7 @@ def _notes(explanation: Explanation) -> list[str]:
         apart = [distance for _, distance in others]
         notes = [
             f"┃ other words: the mean of {len(others)} rewordings by rule, {usual:.4f} "
-            f"({min(apart):.4f} to {max(apart):.4f}), such as: {others[-1][0]}"
+            f"({min(apart):.4f} to {max(apart):.4f}), such as: {_short(others[-1][0])}"
         ]
         deaf = [each.grain.text for each in explanation.grains if each.ignored]
         doubtful = [each.grain.text for each in explanation.grains if not each.ignored and not each.heard]

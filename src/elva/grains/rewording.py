@@ -30,7 +30,7 @@ def rewordings(text: str, lexicon: Lexicon | None = None) -> tuple[str, ...]:
     words = lexicon or Lexicon()
 
     def changed(before: str, rule: Rule) -> str:
-        sentence = Sentence.read(before, words.split(before), words.entity_kind)
+        sentence = Sentence.read(before, words.find(before), words.entity_kind)
         return _replaced(sentence, dict(rule(sentence, words))) if sentence.english else before
 
     found = [changed(text, rule) for rule in _RULES]
@@ -107,7 +107,7 @@ def _change_articles(sentence: Sentence, _: Lexicon) -> Iterator[tuple[int, str]
 
 def _say_otherwise(sentence: Sentence, lexicon: Lexicon) -> Iterator[tuple[int, str]]:
     """Each word by another one for the same value, one that fits into its place."""
-    named = {grain.span: lexicon.ways(grain) for grain in lexicon.split(sentence.text)}
+    named = {grain.span: lexicon.ways(grain) for grain in lexicon.find(sentence.text)}
     for at, token in enumerate(sentence.tokens):
         ways = named.get((token.start, token.end), ())
         others = [way for way in ways if way != token.lower and _shape(way) == _shape(token.lower)]

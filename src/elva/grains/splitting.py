@@ -44,12 +44,13 @@ def split_text(text: str, lexicon: Lexicon | None = None, most: int = MOST) -> S
         lexicon: the words for grains of the data; a text that it knows whole is split and masked by it alone.
         most: how many grains to give at most.
     """
-    named = (lexicon or Lexicon()).split(text)
-    sentence = Sentence.read(text, named, lexicon.entity_kind if lexicon else "")
+    lexicon = lexicon or Lexicon()
+    named = lexicon.find(text)
+    sentence = Sentence.read(text, named, lexicon.entity_kind)
     places = list(_places(sentence))
     spans = {each.span for each in named}
     if named and all(_span(sentence, start, end) in spans for _, start, end in places):
-        return Split(named[:most], max(0, len(named) - most))
+        return Split(lexicon.split(text, most), max(0, len(named) - most))
     return Split(tuple(_grain(sentence, *place) for place in places[:most]), max(0, len(places) - most))
 
 
@@ -65,7 +66,7 @@ def choose_grains(text: str, words: Sequence[str], lexicon: Lexicon | None = Non
         InputError: words that the text does not hold, or holds less often than they are given.
     """
     lexicon = lexicon or Lexicon()
-    sentence = Sentence.read(text, lexicon.split(text), lexicon.entity_kind)
+    sentence = Sentence.read(text, lexicon.find(text), lexicon.entity_kind)
     kinds = {_span(sentence, start, end): kind for kind, start, end in _places(sentence)}
     chosen: dict[tuple[int, int], Grain] = {}
     for each in words:
