@@ -15,6 +15,7 @@ import data_at_size
 import encode
 import estimators
 import mining_at_size
+import rerank
 import without
 from elva.model.embedder import Embedder
 from measure import measured
@@ -53,6 +54,17 @@ def test_averaging_shows_how_much_longer_more_summaries_take(
     for bottleneck, counts in json.loads((tmp_path / "figures.json").read_text())["ratios"].items():
         assert counts["1"]["median"] == 1
         assert all(f"| {bottleneck} | {count} | " in shown for count in counts)
+
+
+def test_reranking_is_shown_beside_the_search_that_it_follows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rerank.main(["--quick", "--out", str(tmp_path / "figures.json")])
+    shown = capsys.readouterr().out
+    ratios = json.loads((tmp_path / "figures.json").read_text())["ratios"]
+    assert len(ratios) == 6
+    assert all(f"| {name} | " in shown for name in ratios)
+    assert ratios["search, one by one"]["median"] == ratios["search, together"]["median"] == 1
 
 
 def test_memory_is_that_of_the_thing_measured(tmp_path: Path) -> None:
