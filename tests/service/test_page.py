@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from elva.index.protocol import Entry
 from elva.items import Item
@@ -78,6 +78,27 @@ def test_words_are_typed_and_the_address_keeps_them(page: Page, address: str) ->
     page.reload()
     expect(page.locator("#text")).to_have_value("large blue square")
     expect(page.locator("#results .card").first).to_be_visible()
+
+
+def test_words_that_are_typed_before_the_page_is_ready_are_not_lost(page: Page, address: str) -> None:
+    late: list[Route] = []
+    page.route("**/about", lambda route: late.append(route))
+    page.goto(address)
+    page.fill("#text", "small crimson circle")
+    page.press("#text", "Enter")
+    page.unroute("**/about")
+    late[0].continue_()
+    expect(page.locator("#status")).to_contain_text("result")
+    expect(page.locator("#text")).to_have_value("small crimson circle")
+
+
+def test_words_that_were_not_sent_count_when_a_filter_is_chosen(page: Page, address: str) -> None:
+    page.goto(address)
+    search(page, "circle")
+    page.fill("#text", "square")
+    page.locator("details[data-name=colour] summary").click()
+    page.get_by_label("green").check()
+    expect(page.locator("#results .card").first).to_have_attribute("data-id", re.compile("^square-green"))
 
 
 def test_keys_are_enough(page: Page, address: str) -> None:

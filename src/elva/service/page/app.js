@@ -32,6 +32,7 @@ const results = place("results");
 function go(change, replaces = false) {
   const next = { ...state, ...change };
   if (question(next) !== question(state)) {
+    next.text = change.text ?? text.value.trim(); // words that were typed and not sent are meant, too
     next.mask = change.mask ?? "";
     next.item = change.item ?? "";
     next.top = change.top ?? STEP;
@@ -49,6 +50,7 @@ addEventListener("popstate", () => {
 // -- showing the state -----------------------------------------------------------------------------------------------
 
 async function update() {
+  if (!about) return; // it comes, and then this is called again
   text.value = state.text;
   document.title = state.text ? `${state.text} – ELVA` : "ELVA";
   showChips();
@@ -439,7 +441,7 @@ addEventListener("click", (event) => {
 async function take(file) {
   if (!file) return;
   try {
-    const held = await hold(file, about.body);
+    const held = await hold(file, about?.body ?? Infinity);
     go({ text: text.value.trim(), image: held.hash });
   } catch (error) {
     say(error instanceof Error ? error.message : String(error));
@@ -455,6 +457,7 @@ async function begin() {
   } catch (error) {
     return showProblem(error);
   }
+  if (!state.text && text.value.trim()) state.text = text.value.trim(); // somebody was quicker
   place("about").textContent = `${about.name} · ${counted(about.items, "item")} · ${about.model}`;
   update();
   if (!asks(state)) text.focus({ preventScroll: true });
