@@ -12,5 +12,5 @@ def test_the_best_score_comes_first_and_a_tie_is_told_by_id() -> None:
 
 
 def test_a_cosine_counts_in_nats() -> None:
-    assert with_cosines([-3.0, -2.0], [0.5, 0.25]) == [7.0, 3.0]
+    assert with_cosines([-3.0, -2.0], [0.5, 0.25], 20) == [7.0, 3.0]
     assert with_cosines([-3.0, -2.0], [0.5, 0.25], 0) == [-3.0, -2.0]

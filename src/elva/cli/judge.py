@@ -124,7 +124,7 @@ def evaluate(
     rerank: Rerank = None,
     rerank_model: RerankModel = None,
     rerank_mode: RerankModeOption = RerankMode.likelihood,
-    rerank_cosine: RerankCosine = 20.0,
+    rerank_cosine: RerankCosine = 100.0,
     image_cache: ImageCache = None,
     device: Device = "auto",
     precision: PrecisionOption = Precision.auto,

@@ -68,7 +68,7 @@ def search(
     rerank: Rerank = None,
     rerank_model: RerankModel = None,
     rerank_mode: RerankModeOption = RerankMode.likelihood,
-    rerank_cosine: RerankCosine = 20.0,
+    rerank_cosine: RerankCosine = 100.0,
     device: Device = "auto",
     precision: PrecisionOption = Precision.auto,
     threads: Threads = None,

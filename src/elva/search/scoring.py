@@ -15,11 +15,12 @@ from elva.items import Item
 
 Mode = Literal["likelihood", "words", "yes_no"]
 
-COSINE = 20.0
-"""What a cosine of 1 is worth, in nats, beside a score.
+COSINE = 100.0
+"""What a cosine of 1 is worth, in nats, beside a score: chosen on the val split of the built-in world.
 
-A retriever says how probable a candidate is before it is read: the softmax of cosines over the temperature, which
-training sets to 0.05. A likelihood times that probability is how probable it is afterwards.
+A retriever says how probable a candidate is before it is read, a likelihood how probable its words are then; the
+product is how probable it is afterwards. A softmax of cosines at the temperature of training, 0.05, would make 20
+nats of a cosine of 1; but a likelihood is surer than it should be, since its tokens err together.
 """
 
 
