@@ -19,6 +19,9 @@ log = logging.getLogger("elva.service")
 OPEN = ("/", "/health")
 """Paths that need no token, besides those of the page: nothing of the index is in them but its size."""
 
+DIGITS = 18
+"""Of a length; python refuses to read numbers of thousands."""
+
 PAGE = "/page/"
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -75,7 +78,7 @@ class Gate:
                 challenge = {"WWW-Authenticate": 'Bearer realm="elva"'}
                 return Refused(401, "unauthorized", "send the token: Authorization: Bearer ...", headers=challenge)
         length = headers.get("content-length", "0")
-        if not length.isdecimal():
+        if not length.isdecimal() or len(length) > DIGITS:
             return Refused(400, "bad_length", "Content-Length is no number")
         return self._too_large() if int(length) > settings.limits.body else None
 
