@@ -7,6 +7,7 @@ import { face, grid, skeletons } from "./grid.js";
 import { inspector, maskOf, verdicts } from "./grains.js";
 import { closePanel, openPanel } from "./panel.js";
 import { fileIn, hold, picture } from "./pictures.js";
+import { start } from "./start.js";
 import { asks, condition, nothing, question, read, STEP, written } from "./state.js";
 import { tokenAsked } from "./token.js";
 
@@ -293,35 +294,7 @@ function showStart() {
   shown = { question: "", answer: null, explained: null };
   for (const id of ["reading", "grains"]) place(id).hidden = true;
   say("");
-  if (!about.items) return results.replaceChildren(element("div.empty", {}, element("p", {}, "This index holds nothing yet. Fill it with elva index, and start again.")));
-  const pictures = about.images ? `, ${counted(about.images, "picture")}` : "";
-  const examples = about.examples.map((/** @type {string} */ each) =>
-    element("li", {}, element("button.link", { type: "button", onclick: () => go({ text: each }) }, each)),
-  );
-  const samples = about.samples.map((/** @type {Item} */ each) =>
-    element(
-      "li",
-      {},
-      element(
-        "button.card",
-        { type: "button", "aria-label": `Search from ${each.summary || each.text || each.id}`, onclick: () => go({ like: [each.id] }) },
-        face(each),
-        element("span.says", {}, each.summary || each.text || each.id),
-      ),
-    ),
-  );
-  results.replaceChildren(
-    element(
-      "div.start",
-      {},
-      element("h1", {}, `${counted(about.items, "item")}${about.images === about.items ? ", each with a picture" : pictures}`),
-      element("p", {}, "Describe what you look for in every detail. Paste or drop a picture to search with it, alone or beside words."),
-      examples.length ? element("h2", {}, "Try") : null,
-      element("ul.examples", {}, ...examples),
-      element("h2", {}, "Or start from one of these"),
-    ),
-    element("ul.grid.samples", {}, ...samples),
-  );
+  results.replaceChildren(...start(about, go));
   closePanel();
 }
 
