@@ -39,6 +39,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/contrast_memory.py
 	$(BIN)/python benchmarks/encode.py
 	$(BIN)/python benchmarks/averaging.py
+	$(BIN)/python benchmarks/rerank.py
 	$(BIN)/python benchmarks/contrastive.py
 	$(BIN)/python benchmarks/stage3.py
 

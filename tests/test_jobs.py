@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from elva.errors import CheckpointError, InputError
+from elva.errors import FolderInUse, InputError
 from elva.jobs import Job, Runner, start_elva
-from elva.training.running import RunLock
+from elva.locks import FolderLock
 
 
 def ran(out: Path, first: str) -> list[str]:
@@ -140,6 +140,6 @@ def test_a_job_s_processor_time_is_kept_and_adds_up_over_its_beginnings(tmp_path
 
 
 def test_a_folder_has_one_runner_at_a_time(tmp_path: Path) -> None:
-    with RunLock(tmp_path / "logs"), pytest.raises(CheckpointError, match="in use by process"):
+    with FolderLock(tmp_path / "logs"), pytest.raises(FolderInUse, match="in use by process"):
         runner(tmp_path).run([])
     assert runner(tmp_path).run([]) == {}

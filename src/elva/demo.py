@@ -156,7 +156,7 @@ def _search_jobs(out: Path, model: str) -> list[Job]:
     # The pictures alone: with the texts beside them, words would mostly find words.
     pictures = [str(out / "world"), "--dataset", "mrbench", "--task", "0"]
     build = ["index", *pictures, "--model", model, "--image-cache", str(out / "cache")]
-    jobs = [Job("index", lambda: [*build, "--out", str(index)], ("elva",), index / "meta.json")]
+    jobs = [Job("index", lambda: [*build, "--out", str(index)], ("elva",), index / "meta.json", index)]
     for number, text in enumerate(SEARCHES, 1):
         sheet = out / "searches" / f"{number}.png"
         search = ["search", str(index), text, "--instruction", "Find the matching picture.", "--sheet", str(sheet)]
@@ -187,6 +187,7 @@ def _write_report(out: Path, rows: Sequence[str]) -> None:
         commands=[
             (f'elva search {index} "{SEARCHES[0]}"', "search with your own words"),
             (f"elva search {index} --image {out}/world/mbeir_images/mrbench/test/00001.png", "search with a picture"),
+            (f"elva serve {index}", "a page to search with"),
             (f"elva evaluate mbeir {out}/world --model {home}/elva/model --out evaluation", "all eight task types"),
             (f"elva demo --out {out} --seeds 3", "the same for three training seeds"),
             ("elva import --help", "your own table of pictures and texts"),

@@ -11,10 +11,13 @@
     │   ├── DataError           one bad place in a data file
     │   ├── DataErrors          all bad places found in one reading
     │   ├── VectorError         vectors that can't be ranked (elva.index.gallery)
+    │   ├── ConditionError      a filter that can't be read (elva.index.condition)
+    │   ├── UnknownItem         an id that an index doesn't hold (elva.index.protocol)
     │   └── FolderError         a results folder of another kind, or damaged (elva.index.folder)
     ├── RecipeError             a recipe that can't be trained
     ├── CheckpointError         a folder that is no usable model
     ├── TrainingError           a training that can't go on
+    ├── FolderInUse             a folder that another process writes to
     ├── IndexMismatch           an index and a model that don't belong together
     └── MissingExtra            an optional package that isn't installed
 
@@ -116,6 +119,10 @@ class CheckpointError(ElvaError):
 
 class TrainingError(ElvaError):
     """A training can't go on, though recipe and data were in order."""
+
+
+class FolderInUse(ElvaError):
+    """Another process writes to this folder."""
 
 
 class IndexMismatch(ElvaError):

@@ -27,8 +27,8 @@ from rich.table import Table
 
 from elva.data.writing import write_lines
 from elva.errors import ElvaError, InputError
+from elva.locks import FolderLock
 from elva.training.recipe import chosen_settings, load_recipe
-from elva.training.running import RunLock
 
 AT_ONCE = 2
 SHOWN = 30
@@ -135,11 +135,11 @@ class Runner:
 
         Raises:
             InputError: jobs failed; names their logs, and shows how these end.
-            CheckpointError: another process runs jobs of this folder.
+            FolderInUse: another process runs jobs of this folder.
         """
         waiting = {job.name: job for job in jobs}
         self._total = len(jobs)
-        with RunLock(self._logs):
+        with FolderLock(self._logs):
             self._run(waiting)
         if self._failed:
             raise InputError(self._failures(len(waiting)))

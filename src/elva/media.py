@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 import warnings
 from collections.abc import Callable, Iterable
@@ -72,6 +73,26 @@ def image_size(source: ImageSource, limits: MediaLimits = DEFAULT_LIMITS) -> tup
         MediaError: as `load_image`; damage behind the header is not seen.
     """
     return _opened(source, limits, _upright_size)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What the header of an image says.
+
+    Attributes:
+        width: pixels of the image that `load_image` would give.
+        height: the same.
+        taken: the day on which it was taken, as 2024-05-31, where a camera wrote it down.
+    """
+
+    width: int
+    height: int
+    taken: str | None
+
+
+def image_facts(source: ImageSource, limits: MediaLimits = DEFAULT_LIMITS) -> ImageFacts:
+    """Size and day of an image, from its header where the format allows; MediaError as `image_size`."""
+    return _opened(source, limits, lambda image: ImageFacts(*_upright_size(image), _taken(image)))
 
 
 class _Quiet:
@@ -149,6 +170,11 @@ def clip_key(frames: Iterable[str]) -> str:
     return hashlib.sha256(" ".join(["video", *frames]).encode()).hexdigest()
 
 
+def visual_key(visual: Visual) -> str:
+    """The name of the content of a picture or a clip; MediaError as `image_key`."""
+    return clip_key(map(image_key, visual)) if isinstance(visual, tuple) else image_key(visual)
+
+
 def frames_of(visual: Visual) -> tuple[ImageSource, ...]:
     """The frames of a clip; a picture is its own single frame."""
     return visual if isinstance(visual, tuple) else (visual,)
@@ -203,6 +229,13 @@ def _check_size(image: Image.Image, limits: MediaLimits, name: str) -> None:
 def _upright_size(image: Image.Image) -> tuple[int, int]:
     turned = image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS
     return (image.height, image.width) if turned else image.size
+
+
+def _taken(image: Image.Image) -> str | None:
+    exif = image.getexif()
+    written = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal) or exif.get(ExifTags.Base.DateTime)
+    found = re.match(r"(\d{4}):(\d\d):(\d\d) ", written) if isinstance(written, str) else None
+    return "-".join(found.groups()) if found else None
 
 
 def _upright_rgb(image: Image.Image) -> Image.Image:

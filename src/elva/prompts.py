@@ -29,6 +29,15 @@ MODALITY_WORDS = {
 }
 """What the one-word prompt calls each modality."""
 
+MATCH = (
+    f"I will provide you with a query and a candidate. Please evaluate whether the candidate{' ' * 24}meets the "
+    "requirements of the query. If it does, respond with 'Yes'; if it doesn't, responed with 'No'."
+)
+"""What LamRA-Rank (Liu et al., 2024) was asked in training, to the letter: it knows its spaces and its slip."""
+QUERY, CANDIDATE = "Query:", "Candidate:"
+YES, NO = "Yes", "No"
+"""Around query and candidate in that turn, and the two answers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
@@ -47,6 +56,12 @@ class Prompts:
     one_word: str = CLASSIC_ONE_WORD
     sentences: bool = False
 
+    def own_text(self, item: Item, text: str | None) -> str:
+        """Instruction and text of an item, perhaps nothing; arguments as in `user_text`."""
+        instruction = as_sentence(item.instruction or "") if self.sentences else item.instruction
+        above = " ".join(part for part in (instruction, text) if part)
+        return as_sentence(above) if self.sentences else above
+
     def user_text(self, item: Item, text: str | None, extraction: Extraction) -> str:
         """The text part of the user's turn: instruction and query text, a line break, the extraction prompt.
 
@@ -57,10 +72,7 @@ class Prompts:
             text: the item's text after truncation, or None.
             extraction: which template.
         """
-        instruction = as_sentence(item.instruction or "") if self.sentences else item.instruction
-        above = " ".join(part for part in (instruction, text) if part)
-        if self.sentences:
-            above = as_sentence(above)
+        above = self.own_text(item, text)
         shown: Modality = "text" if item.image is None else "image,text" if above else "image"
         prompt = self.generative if extraction == "generative" else self.one_word
         prompt = prompt.replace("{modality}", MODALITY_WORDS[item.modality]).replace("{above}", MODALITY_WORDS[shown])

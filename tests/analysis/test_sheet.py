@@ -10,7 +10,7 @@ from PIL import Image, ImageFont
 from elva.analysis.sheet import RIGHT, Tile, contact_sheet, save_sheet, thumbnail, tiles, wrap
 from elva.encoding import ModelIdentity
 from elva.index.exact import ExactIndex
-from elva.index.protocol import Entry, Hit
+from elva.index.protocol import Entry, Hit, Origin
 from elva.items import Item
 from judging import draw
 
@@ -41,13 +41,16 @@ def test_what_can_not_be_opened_is_drawn_as_its_reason(tmp_path: Path) -> None:
 
 
 def test_tiles_know_their_pictures_and_what_is_relevant() -> None:
-    index = ExactIndex(ModelIdentity("m", "f", "generative", 1), Path("root"))
+    index = ExactIndex(ModelIdentity("m", "f", "generative", 1), Origin(Path("root")))
+    index.add([Entry("a", image="x.png"), Entry("c", image="y.png", thumbnail=b"small")], np.ones((2, 1), np.float32))
     hits = [Hit(1, 0.5, Entry("a", image="x.png")), Hit(2, 0.4, Entry("b", "words", summary="s"))]
     assert tiles(hits, index, {"b"}) == [
         Tile(1, 0.5, Path("root/x.png"), None, "", False),
         Tile(2, 0.4, None, "words", "s", True),
     ]
     assert [each.correct for each in tiles(hits, index)] == [None, None]
+    (gone,) = tiles([Hit(1, 0.5, Entry("c", image="y.png"))], index)
+    assert gone.image == b"small", "the index keeps a small picture of a file that is gone"
 
 
 def test_thumbnails_fit_and_tiny_ones_stay_sharp() -> None:

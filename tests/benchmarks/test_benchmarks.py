@@ -15,6 +15,9 @@ import data_at_size
 import encode
 import estimators
 import mining_at_size
+import rerank
+import without
+from elva.model.embedder import Embedder
 from measure import measured
 from moments import Moments, Target, compared
 
@@ -51,6 +54,17 @@ def test_averaging_shows_how_much_longer_more_summaries_take(
     for bottleneck, counts in json.loads((tmp_path / "figures.json").read_text())["ratios"].items():
         assert counts["1"]["median"] == 1
         assert all(f"| {bottleneck} | {count} | " in shown for count in counts)
+
+
+def test_reranking_is_shown_beside_the_search_that_it_follows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rerank.main(["--quick", "--out", str(tmp_path / "figures.json")])
+    shown = capsys.readouterr().out
+    ratios = json.loads((tmp_path / "figures.json").read_text())["ratios"]
+    assert len(ratios) == 6
+    assert all(f"| {name} | " in shown for name in ratios)
+    assert ratios["search, one by one"]["median"] == ratios["search, together"]["median"] == 1
 
 
 def test_memory_is_that_of_the_thing_measured(tmp_path: Path) -> None:
@@ -100,3 +114,9 @@ def test_noise_is_not_taken_for_bias() -> None:
     assert near("noisy", "bias", 0) and near("noisy", "variance", 2)
     assert near("halved", "bias", 0) and near("halved", "variance", 1)
     assert near("leaning, of any length", "variance", 0.25 / 1.25**2), "half its lean points the right way"
+
+
+def test_forms_of_minus_queries_are_compared_on_the_world(world: Path) -> None:
+    rows = without.compare(world, Embedder.load("tiny-base"), least=1)
+    assert [name for name, *_ in rows][:2] == ["the query alone", "in words: not"]
+    assert all(0 <= share <= 1 for _, *shares in rows for share in shares)

@@ -11,9 +11,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from data.published import SUB_TASKS, published
-from elva.cli import judge, report, search, train
+from elva.cli import indexing, judge, report, search, train
 from elva.cli.app import app
+from elva.cli.options import RerankMode
 from elva.data import published_counts
+from elva.search.rerank import Reranker
 from experiments import cure, write_records
 from judging import FakeEncoder, write_root
 from smallest import smallest_embedder
@@ -39,7 +41,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(model)
         return FakeEncoder(model)
 
-    for module in (judge, report, search, train):
+    for module in (indexing, judge, report, search, train):
         monkeypatch.setattr(module, "load_embedder", load)
     return names
 
@@ -188,16 +190,97 @@ def test_search_by_image_into_a_sheet_of_its_own(root: Path, tmp_path: Path) -> 
     assert sheet.is_file()
 
 
+@pytest.fixture
+def rereads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """Commands get a small random model that can score what was found; what they asked for."""
+    asked: list[tuple[object, ...]] = []
+
+    def load(mode: RerankMode, ranks: object, model: str | None, *_: object) -> Reranker:
+        asked.append((mode.value, model))
+        return Reranker(smallest_embedder(), mode.value)
+
+    for module in (judge, search):
+        monkeypatch.setattr(module, "load_reranker", load)
+    return asked
+
+
+def test_a_search_is_reranked(root: Path, tmp_path: Path, rereads: list[tuple[object, ...]]) -> None:
+    out = tmp_path / "index"
+    run("index", root, "-m", "m", "--out", out)
+    found = run("search", out, "small crimson circle", "-k", 3, "--rerank", 2, "--rerank-cosine", 0)
+    assert "Ranked by likelihood (nats) + 0 x cosine: the first 2" in found.stdout
+    scores = [line.split("\u2502")[3].strip() for line in found.stdout.splitlines() if line.startswith("\u2502")]
+    assert scores[2] == "-"
+    assert 0 > float(scores[0]) >= float(scores[1])
+    (root / "mbeir_images/circle-crimson-small.png").unlink()
+    arguments = ["search", out, "small crimson circle", "--rerank", 9, "--rerank-mode", "yes_no", "--rerank-model", "x"]
+    found = run(*arguments)
+    assert rereads == [("likelihood", None), ("yes_no", "x")]
+    assert "1 pictures that are gone were reranked by their thumbnails" in found.stderr
+
+
+def test_a_model_is_judged_with_a_reranker(root: Path, tmp_path: Path, rereads: list[tuple[object, ...]]) -> None:
+    arguments = ["evaluate", "mbeir", root, "-m", "m", "--task", 0, "--rerank", 5, "--out", tmp_path / "e"]
+    shown = run(*arguments, "--rerank-mode", "words").stdout
+    assert "# m reranked by random" in shown
+    assert "the top 5 reranked by words, test split" in shown
+    assert "160 candidates of 32 queries" in shown
+    assert rereads == [("words", None)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("search INDEX circle --rerank-model x", "give --rerank N with --rerank-model"),
+        ("evaluate mbeir ROOT -m m --out OUT --rerank-model x", "give --rerank N with --rerank-model"),
+        ("evaluate mbeir ROOT --scores s --out OUT --rerank 5", "give --scores or --rerank, not both"),
+    ],
+)
+def test_reranking_that_makes_no_sense_is_refused(arguments: str, told: str) -> None:
+    result = CliRunner().invoke(app, arguments.split())
+    assert result.exit_code == 2
+    assert told in " ".join(result.output.replace("\u2502", " ").split())
+
+
 def test_index_lists_what_it_leaves_out(root: Path, tmp_path: Path) -> None:
     (root / "mbeir_images/square-blue-large.png").unlink()
-    result = run("index", root, "-m", "m", "--skip-bad-rows", "--out", tmp_path / "index")
+    result = run("index", root, "-m", "m", "--out", tmp_path / "index")
+    assert "left out: " in result.stderr
     assert "square-blue-large.png" in result.stderr
-    assert "1 left out" in result.stdout
+    assert "63 new, 0 changed, 0 unchanged, 0 gone, 1 left out" in result.stdout
+
+
+def test_index_stops_before_any_work_when_it_is_strict(root: Path, tmp_path: Path) -> None:
+    (root / "mbeir_images/square-blue-large.png").unlink()
+    (root / "mbeir_images/circle-blue-large.png").write_bytes(b"no picture")
+    arguments = ["index", str(root), "-m", "m", "--strict", "--out", str(tmp_path / "index")]
+    refused = CliRunner().invoke(app, arguments)
+    assert refused.exit_code == 2
+    assert refused.stderr.count("cand_pool.jsonl:") == 2, "every bad row is named"
+    assert not (tmp_path / "index").exists()
+
+
+@pytest.mark.parametrize("store", ["lance", "exact"])
+def test_a_table_is_indexed_twice_and_searched_with_conditions(tmp_path: Path, loaded: list[str], store: str) -> None:
+    out, rows = tmp_path / "index", tmp_path / "shoes.csv"
+    rows.write_text("sku,name,price\nx1,crimson shoe,30\nx2,green shoe,50\nx3,green hat,20\n")
+    columns = ["--text-column", "name", "--id-column", "sku", "--store", store]
+    shown = run("index", rows, "-m", "m", "--out", out, *columns).stdout
+    assert "shoes.csv: a table" in shown
+    assert f"store {store}" in shown
+    rows.write_text("sku,name,price\nx1,crimson shoe,35\nx2,green shoe,50\nx4,blue hat,20\n")
+    shown = run("index", rows, "-m", "m", "--out", out, *columns).stdout
+    assert "1 new, 1 changed, 1 unchanged, 1 gone, 0 left out; 1 embedded" in shown
+    found = run("search", out, "green", "--where", "price > 30", "--match", "shoe").stdout
+    assert "x1" in found and "x2" in found and "x4" not in found
+    refused = CliRunner().invoke(app, ["search", str(out), "green", "--where", "prize > 30"])
+    assert refused.exit_code == 2
+    assert "column 1: no entry has a field 'prize'; did you mean 'price'?" in refused.stderr
 
 
 @pytest.mark.parametrize(
     "command",
-    ["evaluate mbeir ROOT --task 0", "embed ROOT --task 0", "index ROOT", "caption ROOT --split test",
+    ["evaluate mbeir ROOT --task 0", "embed ROOT --task 0", "caption ROOT --split test",
      "mine ROOT --split test"],
 )  # fmt: skip
 def test_bad_rows_stop_a_command_before_any_work_unless_skipped(

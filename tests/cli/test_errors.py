@@ -10,7 +10,10 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from elva.cli.app import app
+from elva.encoding import ModelIdentity
 from elva.errors import ElvaError
+from elva.index.opening import create_index
+from elva.index.protocol import Origin
 from elva.model.embedder import checkpoint_folder
 
 RECIPE = "stage: contrast\nbudget: {steps: 1}\noptimizer: {lr: 1e-3}\n"
@@ -76,9 +79,9 @@ def test_searching_where_nothing_is_says_so(tmp_path: Path) -> None:
 
 
 def test_an_index_whose_model_was_moved_says_so(tmp_path: Path) -> None:
-    (tmp_path / "meta.json").write_text('{"schema": "elva-index-1"}')
-    (tmp_path / "model.json").write_text('{"path": "/moved/away"}')
-    assert_refused(invoke("search", tmp_path, "a circle"), "made with the model /moved/away", "give --model")
+    model = ModelIdentity("m", "f", "generative", 1)
+    create_index(tmp_path / "index", model, Origin(model="/moved/away")).close()
+    assert_refused(invoke("search", tmp_path / "index", "a circle"), "made with the model /moved/away", "give --model")
 
 
 def test_a_sheet_that_is_no_picture_is_refused_first(tmp_path: Path) -> None:

@@ -14,9 +14,14 @@ import torch
 
 from crash.dooms import after
 from elva.cli import main
+from elva.cli.app import USER_ERROR
+from elva.errors import ElvaError
+from elva.index import build
+from elva.index.sources.choosing import choose_source
 from elva.model.embedder import Embedder
 from elva.training import captioner, contrast, negatives, reinforce, run, scenes, unfinished
 from elva.training.recipe import load_recipe
+from judging import FakeEncoder
 from smallest import smallest_embedder
 
 Doom = Callable[[], None]
@@ -58,6 +63,18 @@ def mine(root: Path, model: Path, out: Path, block: int) -> None:
     torch.set_num_threads(1)
     negatives.BLOCK = unfinished.BLOCK = block
     negatives.mine(root, Embedder.load(model), out, top=6)
+
+
+def index(source: Path, out: Path, store: str, block: int, doom: Doom | None = None) -> None:
+    """Index in blocks of so many items, with an encoder that costs nothing; ends as the command would."""
+    build.BLOCK = block
+    if doom:
+        doom()
+    try:
+        build.build_index(choose_source(source), FakeEncoder(), out, store=store)
+    except ElvaError as error:
+        print(error, file=sys.stderr)
+        sys.exit(USER_ERROR)
 
 
 def save(folder: Path, seeds: list[int], doom: Doom | None = None, rounds: int = 1) -> None:

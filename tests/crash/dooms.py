@@ -13,6 +13,7 @@ from typing import Any
 from transformers import Qwen2VLForConditionalGeneration
 
 from elva import whole
+from elva.index import build
 from elva.model.processor import Processor
 from elva.training import checkpoint, run
 from elva.training.session import Session
@@ -96,6 +97,30 @@ def half_pruned(folder: Path) -> None:
 def before_the_record(_: Path) -> None:
     """Killed when the model is saved, and run.json is not."""
     after(run, "_save", lambda *_: die())
+
+
+def at_call(place: Any, name: str, number: int, *, done: bool) -> None:
+    """Killed at the call of a function that is the `number`-th, from 1: before it, or once it is done."""
+    calls: list[None] = []
+
+    def count(*_: Any, **__: Any) -> None:
+        calls.append(None)
+        if len(calls) == number:
+            die()
+
+    (after if done else before)(place, name, count)
+
+
+def full_disk_when_publishing(number: int, room: int) -> None:
+    """From the `number`-th publication on, no file may grow beyond `room` bytes."""
+    calls: list[None] = []
+
+    def limit(*_: Any) -> None:
+        calls.append(None)
+        if len(calls) == number:
+            no_file_beyond(room)
+
+    before(build._Build, "_put", limit)
 
 
 def full_disk(step: int, room: int, beside: Path | None = None) -> None:

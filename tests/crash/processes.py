@@ -14,7 +14,11 @@ from crash import child
 
 # Children are forked from a server that has imported what takes seconds, and has done nothing else.
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["elva.cli.app", "elva.training.run", "transformers.models.auto.modeling_auto"])
+# lancedb itself starts threads, which don't outlive a fork; what it imports takes most of its time.
+OF_LANCEDB = ("lance_namespace", "pandas", "pyarrow.dataset")
+SERVER.set_forkserver_preload(
+    ["elva.cli.app", "elva.training.run", "transformers.models.auto.modeling_auto", *OF_LANCEDB]
+)
 PATIENCE = 120.0
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from elva.data.mbeir import MBeir, TaskName
 from elva.errors import DataError, InputError
+from elva.evaluation.judging import Asked
 from elva.evaluation.mbeir import evaluate
 from elva.evaluation.scored import ByScores, evaluate_scores
 from elva.index.folder import FolderError
@@ -96,7 +97,7 @@ def test_ties_are_ranked_by_did_and_beat_nobody(root: Path) -> None:
     bench = MBeir.open(root)
     qids = [query.qid for query in bench.queries(NAME)]
     scores = {qid: {"101:7": 2.0, "101:11": 2.0, "101:9": 2.0000001, "101:5": -1.0} for qid in qids}
-    ranking = ByScores(bench, NAME, scores, None)
+    ranking = ByScores(Asked.of(bench, NAME), scores, None)
     retrieval = ranking.retrieve(10)
     assert retrieval.run.dids[0][:6] == ("101:11", "101:7", "101:9", "101:5", "101:0", "101:1"), "by a millionth"
     assert all(a > b for a, b in zip(retrieval.run.micro[0], retrieval.run.micro[0][1:], strict=False))

@@ -63,6 +63,19 @@ def test_only_what_is_asked_for_is_scored_and_each_prefix_read_once(embedder, it
     assert len(read) == sum(map(bool, asked)), "who is asked nothing is not read"
 
 
+def test_pairs_are_scored_once_and_by_name(embedder, items, monkeypatch):
+    named, ticks = dict(enumerate(items)), []
+    pairs = [(0, "blue"), (3, "blue"), (0, "red"), (0, "blue"), (3, "")]
+    found = Likelihood(embedder).of_pairs(pairs, named, ticks.append)
+    assert found.keys() == set(pairs)
+    assert sum(ticks) == 4
+    words = Words.of(embedder.processor, ["blue", "red", ""])
+    expected = Likelihood(embedder).scores([items[0], items[3]], words, [[0, 1], [0, 2]])
+    assert found[0, "blue"] == pytest.approx(expected[0][0], abs=1e-5)
+    assert found[0, "red"] == pytest.approx(expected[0][1], abs=1e-5)
+    assert found[3, "blue"] == pytest.approx(expected[1][0], abs=1e-5)
+
+
 def test_a_long_text_is_cut_and_counted(embedder, items):
     longest = embedder.processor.settings.max_text
     words = Words.of(embedder.processor, ["red " * (longest + 5), "red"])

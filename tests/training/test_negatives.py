@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from elva.data.mbeir import Candidate, MBeir, Query, TaskName, write_instructions, write_pool, write_queries
 from elva.encoding import Vectors
-from elva.errors import CheckpointError, DataError, InputError
+from elva.errors import DataError, FolderInUse, InputError
 from elva.index import gallery
 from elva.index.gallery import Gallery, VectorError
+from elva.locks import FolderLock
 from elva.training import negatives, unfinished
 from elva.training.negatives import Balanced, Filter, RightAnswers, mine, read_negatives, where
-from elva.training.running import RunLock
 from judging import FakeEncoder
 
 NAME = TaskName("world", 1, "train")
@@ -192,7 +192,7 @@ def test_what_a_finished_mining_left_when_it_was_killed_serves_no_other_model(
 
 
 def test_one_process_mines_at_a_time(root: Path) -> None:
-    with RunLock(root / "n.jsonl.unfinished"), pytest.raises(CheckpointError, match="in use by process"):
+    with FolderLock(root / "n.jsonl.unfinished"), pytest.raises(FolderInUse, match="in use by process"):
         mine(root, FakeEncoder(), root / "n.jsonl")
 
 

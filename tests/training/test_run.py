@@ -15,10 +15,10 @@ from torch import Tensor
 from chain import STAGE3, Chain, untimed
 from elva.data.layout import UNION_TRAIN
 from elva.errors import CheckpointError, DataError, DataErrors, ElvaError, RecipeError
+from elva.locks import FolderLock
 from elva.model.backbone import Backbone
 from elva.training.recipe import Budget, Contrast, Data, Log, Lora, Model, Optimizer, Recipe, Saving, load_recipe
 from elva.training.run import train, updates
-from elva.training.running import RunLock
 from elva.training.session import Session
 from smallest import smallest_embedder
 
@@ -98,14 +98,14 @@ def test_a_run_killed_before_its_recipe_was_there_can_be_begun_again(world: Path
 def test_a_run_that_came_and_went_while_this_one_got_ready_is_not_overwritten(
     world: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock = RunLock.__enter__
+    lock = FolderLock.__enter__
 
-    def later(self: RunLock) -> RunLock:
-        monkeypatch.setattr(RunLock, "__enter__", lock)
+    def later(self: FolderLock) -> FolderLock:
+        monkeypatch.setattr(FolderLock, "__enter__", lock)
         train(recipe(world, model, seed=1), tmp_path / "run")
         return lock(self)
 
-    monkeypatch.setattr(RunLock, "__enter__", later)
+    monkeypatch.setattr(FolderLock, "__enter__", later)
     with pytest.raises(CheckpointError, match="holds a run already"):
         train(recipe(world, model), tmp_path / "run")
     assert train(recipe(world, model, seed=1), tmp_path / "run", resume=True).finished

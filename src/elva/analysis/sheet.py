@@ -9,8 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from elva.errors import MediaError
-from elva.index.exact import ExactIndex
-from elva.index.protocol import Hit
+from elva.index.protocol import Entry, Hit, Index, image_path
 from elva.items import Item
 from elva.media import ImageSource, load_image
 
@@ -35,19 +34,27 @@ class Tile:
     correct: bool | None = None
 
 
-def tiles(hits: Sequence[Hit], index: ExactIndex, relevant: Collection[str] | None = None) -> list[Tile]:
+def tiles(hits: Sequence[Hit], index: Index, relevant: Collection[str] | None = None) -> list[Tile]:
     """Turn the hits of a search into tiles, marked when the relevant ids are known."""
     return [
         Tile(
             hit.rank,
             hit.score,
-            index.image_path(hit.entry),
+            _shown(index, hit.entry),
             hit.entry.text,
             hit.entry.summary,
             None if relevant is None else hit.entry.id in relevant,
         )
         for hit in hits
     ]
+
+
+def _shown(index: Index, entry: Entry) -> ImageSource | None:
+    """An entry's picture, or the small one that the index keeps where the file is gone."""
+    path = image_path(index, entry)
+    if path is None or path.is_file():
+        return path
+    return index.thumbnail(entry.id) or path
 
 
 def contact_sheet(query: Item, summary: str, found: Sequence[Tile], columns: int = 5) -> Image.Image:

@@ -10,7 +10,20 @@ import typer
 from typer.core import TyperGroup
 
 from elva import __version__
-from elva.cli import data, demo, experiment, exporting, importing, judge, report, search, train
+from elva.cli import (
+    data,
+    demo,
+    experiment,
+    explain,
+    exporting,
+    importing,
+    indexing,
+    judge,
+    report,
+    search,
+    serve,
+    train,
+)
 from elva.errors import ElvaError
 
 USER_ERROR = 2
@@ -76,12 +89,14 @@ def options(
         elva evaluate mbeir DIR --model RUN/model --out E judge it
         elva index DIR --model RUN/model --out IDX        index a collection
         elva search IDX "a small red triangle"            search it
+        elva serve IDX                                    a page to search with
+        elva explain IDX "a small red triangle"           see what of a query the model ignores
     """
     # Tiny models run fastest on one thread. Set before torch is imported; --threads overrides it.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-for module in (data, importing, train, judge, report, search, exporting, demo, experiment):
+for module in (data, importing, train, judge, report, indexing, search, explain, serve, exporting, demo, experiment):
     module.add_to(app)
 
 

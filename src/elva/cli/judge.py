@@ -18,14 +18,21 @@ from elva.cli.options import (
     ModelName,
     Precision,
     PrecisionOption,
+    Rerank,
+    RerankCosine,
+    RerankMode,
+    RerankModel,
+    RerankModeOption,
     Root,
     SkipBadRows,
     Split,
     Tasks,
     Threads,
     Watching,
+    check_rerank,
     instruction_choice,
     load_embedder,
+    load_reranker,
 )
 
 if TYPE_CHECKING:
@@ -114,6 +121,10 @@ def evaluate(
     skip_bad_rows: SkipBadRows = False,
     vectors: Annotated[Path | None, typer.Option(help="Folder made by `elva embed`.", show_default=False)] = None,
     depth: Annotated[int, typer.Option(help="Length of the lists in runs/; MRR is 0 below.", min=10)] = 100,
+    rerank: Rerank = None,
+    rerank_model: RerankModel = None,
+    rerank_mode: RerankModeOption = RerankMode.likelihood,
+    rerank_cosine: RerankCosine = 100.0,
     image_cache: ImageCache = None,
     device: Device = "auto",
     precision: PrecisionOption = Precision.auto,
@@ -123,6 +134,7 @@ def evaluate(
 
     Leaves results.json, table.md, ranked lists in runs/ and judgements in qrels/, and prints the table. With --scores
     a file is judged in place of a model: candidates that it lacks come behind, in the order of --model if there is one.
+    With --rerank the first of each list are scored by a model that reads them with the query in mind.
 
     Examples:
 
@@ -130,16 +142,25 @@ def evaluate(
         elva evaluate mbeir demo/world --model tiny-base --dataset mrbench --task 0 --out eval
         elva evaluate mbeir demo/world --model runs/elva/model --instruction qid --out runs/elva/eval-qid
         elva evaluate mbeir demo/world --scores top.jsonl --model runs/stage2/model --out runs/stage2/eval-reranked
+        elva evaluate mbeir demo/world --model runs/elva/model --rerank 50 --out runs/elva/eval-reranked
     """
     choice = instruction_choice(instruction)
     if model is None and (scores is None or vectors is not None):
         raise typer.BadParameter("give --model MODEL, or --scores FILE without --vectors")
+    check_rerank(rerank, rerank_model)
+    if rerank is not None and scores is not None:
+        raise typer.BadParameter("give --scores or --rerank, not both")
     embedder = load_embedder(model, threads, device, image_cache, precision) if model else None
     from elva.evaluation.mbeir import evaluate as evaluate_model
     from elva.evaluation.scored import evaluate_scores
 
     if scores is not None:
         judge: Callable[..., Results] = partial(evaluate_scores, root, scores, embedder)
+    elif embedder is not None and rerank is not None:
+        from elva.evaluation.reranked import evaluate_reranked
+
+        scorer = load_reranker(rerank_mode, embedder, rerank_model, device, precision, image_cache)
+        judge = partial(evaluate_reranked, root, embedder, scorer, top=rerank, cosine=rerank_cosine)
     elif embedder is not None:
         judge = partial(evaluate_model, root, embedder)
     with Watching() as watch:
@@ -161,6 +182,19 @@ def evaluate(
     skipped = results.row["counts"]["skipped_rows"]
     if skipped:
         typer.echo(f"{skipped:,} bad rows were left out; results.json says in which files.")
+    if "rerank" in results.row:
+        _tell_reranking(results)
     missing = results.row.get("queries_without_scores")
     if missing:
         typer.echo(f"{missing:,} queries without scores were ranked by the model alone.")
+
+
+def _tell_reranking(results: Results) -> None:
+    told, seconds = results.row["rerank"], results.rerank_seconds
+    queries = sum(task["queries"] for task in results.row["tasks"].values())
+    typer.echo(
+        f"Reranking took {seconds:.1f} seconds: {told['pairs']:,} candidates of {queries:,} queries, "
+        f"{1000 * seconds / max(1, queries):.1f} ms a query."
+    )
+    if told["queries_left"]:
+        typer.echo(f"{told['queries_left']:,} queries had no words to score by and were left as they were.")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from elva.data.mbeir import Choice
     from elva.encoding import Progress
     from elva.model.embedder import Embedder
+    from elva.search.rerank import Reranker
 
 Root = Annotated[Path, typer.Argument(help="Data folder in M-BEIR layout.", show_default=False)]
 ModelName = Annotated[
@@ -76,6 +77,35 @@ ImageCache = Annotated[
 ]
 
 
+class RerankMode(StrEnum):
+    """By what candidates are scored; the modes of `elva.search.rerank`."""
+
+    likelihood = "likelihood"
+    words = "words"
+    yes_no = "yes_no"
+
+
+Rerank = Annotated[
+    int | None,
+    typer.Option("--rerank", help="Score so many of the first by a model that reads them.", min=1, show_default=False),
+]
+RerankModel = Annotated[
+    str | None,
+    typer.Option(help="Who scores them. Default: the model that ranks.", show_default=False),
+]
+RerankCosine = Annotated[
+    float, typer.Option(help="What a cosine of 1 is worth beside the score, in nats; 0: the score alone.", min=0)
+]
+RerankModeOption = Annotated[
+    RerankMode,
+    typer.Option(
+        "--rerank-mode",
+        help="likelihood: of the query's summary behind a candidate; words: of a text query's own words; "
+        "yes_no: by a model taught to say whether they match.",
+    ),
+]
+
+
 def instruction_choice(text: str) -> Choice:
     """What `Instruction` means."""
     if text == "qid":
@@ -123,6 +153,22 @@ def load_embedder(
     if embedder.processor.told:
         typer.echo(embedder.processor.told, err=True)
     return embedder
+
+
+def load_reranker(
+    mode: RerankMode, ranks: Embedder, model: str | None, device: str, precision: Precision, image_cache: Path | None
+) -> Reranker:
+    """Who scores what `ranks` found: itself, or another model, with the options of the command; errors as above."""
+    from elva.search.rerank import Reranker
+
+    scorer = ranks if model is None else load_embedder(model, None, device, image_cache, precision)
+    return Reranker(scorer, mode.value)
+
+
+def check_rerank(rerank: int | None, model: str | None) -> None:
+    """Refuse `RerankModel` where nothing is reranked."""
+    if model is not None and rerank is None:
+        raise typer.BadParameter("give --rerank N with --rerank-model: how many of the first are to be scored")
 
 
 def chosen_device(device: str, local_rank: int = 0) -> str:

@@ -175,14 +175,7 @@ class MBeir:
         Raises:
             DataError: the file is malformed.
         """
-        path = self.root / LEXICON
-        if not path.is_file():
-            return Lexicon()
-        try:
-            return Lexicon.load(path)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            fix = "write it again with `elva world` or `elva import`"
-            raise DataError(path, None, None, f"malformed ({error})", fix) from error
+        return read_lexicon(self.root)
 
     def train_examples(
         self,
@@ -236,3 +229,15 @@ class MBeir:
 
     def _image(self, path: str | None) -> Path | None:
         return None if path is None else (self.root / path).absolute()
+
+
+def read_lexicon(root: Path) -> Lexicon:
+    """The words for grains in a data folder (grains.json), or an empty lexicon; DataError on a malformed file."""
+    path = root / LEXICON
+    if not path.is_file():
+        return Lexicon()
+    try:
+        return Lexicon.load(path)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        fix = "write it again with `elva world` or `elva import`"
+        raise DataError(path, None, None, f"malformed ({error})", fix) from error

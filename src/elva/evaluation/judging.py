@@ -31,10 +31,17 @@ TEN = frozenset({"fashion200k", "fashioniq"})
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """An evaluation: `row` is what results.json holds, `retrievals` the ranked lists by task."""
+    """An evaluation.
+
+    Attributes:
+        row: what results.json holds.
+        retrievals: the ranked lists by task.
+        rerank_seconds: what scoring took; not in results.json, since equal runs write equal bytes.
+    """
 
     row: Mapping[str, Any]
     retrievals: Mapping[str, Retrieval]
+    rerank_seconds: float = 0.0
 
     @property
     def mean(self) -> Mapping[str, float]:

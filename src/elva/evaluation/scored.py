@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from elva.data.mbeir import Choice, MBeir, Query, TaskName
+from elva.data.mbeir import Choice, Query
 from elva.data.opening import open_tasks
 from elva.data.scores import Scores
 from elva.encoding import Encoder, Watch
@@ -90,7 +90,7 @@ def evaluate_scores(
         store.counts.skipped_rows = skipped
     tally, judged = GrainTally(), []
     for name in names:
-        ranking = ByScores(bench, name, known, store)
+        ranking = ByScores(Asked.of(bench, name), known, store)
         judged.append(Judged.of(ranking.asked, ranking.retrieve(depth), depth))
         add_pairs(tally, ranking.asked.queries, ranking.asked.qrels, ranking.holds, ranking.nearness)
     row = {
@@ -125,19 +125,13 @@ class ByScores:
     """One task's pool, ranked by scores; ties by did ascending, as everywhere.
 
     Args:
-        bench: the data.
-        name: the task.
+        asked: the task.
         scores: qid -> did -> score.
         store: vectors by which candidates without a score are ranked behind the others; as if all equal when None.
-
-    Attributes:
-        asked: the task.
     """
 
-    def __init__(
-        self, bench: MBeir, name: TaskName, scores: Mapping[str, Mapping[str, float]], store: VectorStore | None
-    ) -> None:
-        self.asked, self._scores, self._store = Asked.of(bench, name), scores, store
+    def __init__(self, asked: Asked, scores: Mapping[str, Mapping[str, float]], store: VectorStore | None) -> None:
+        self.asked, self._scores, self._store = asked, scores, store
         self._ids = sorted(self.asked.pool)
         self._column = {did: column for column, did in enumerate(self._ids)}
         self._gallery = Gallery.of(self._ids, store.vectors("candidate", self._ids)) if store else None

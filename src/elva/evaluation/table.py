@@ -51,13 +51,16 @@ def _means(row: Mapping[str, Any]) -> str:
     choice = row["instruction_choice"]
     instruction = "" if choice is None else f", instruction {'by qid' if choice == 'qid' else choice}"
     how = "a file of scores" if row["model"]["extraction"] == "scores" else f"{row['model']['extraction']} extraction"
+    if rerank := row.get("rerank"):
+        how = f"the top {rerank['top']} reranked by {rerank['mode']}"
     return f"{how}, {row['split']} split{instruction}"
 
 
 def _task_rows(row: Mapping[str, Any]) -> list[list[str]]:
     tasks = [[name, *_rates(task), str(task["queries"]), str(task["pool"])] for name, task in row["tasks"].items()]
     chance = ["chance", *(percent(row["chance"][key]) for key in COLUMNS), "", ""]
-    return [*tasks, ["**mean**", *_rates(row["mean"]), "", ""], chance]
+    before = [["before reranking", *_rates(row["rerank"]["before"]["mean"]), "", ""]] if "rerank" in row else []
+    return [*tasks, ["**mean**", *_rates(row["mean"]), "", ""], *before, chance]
 
 
 def _rates(values: Mapping[str, Any]) -> list[str]:

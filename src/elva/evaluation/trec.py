@@ -29,6 +29,10 @@ class Run:
     dids: tuple[tuple[str, ...], ...]
     micro: tuple[tuple[int, ...], ...]
 
+    def top(self, depth: int) -> Run:
+        """The same with no more than so many candidates a list."""
+        return Run(self.qids, tuple(row[:depth] for row in self.dids), tuple(row[:depth] for row in self.micro))
+
     def scores(self) -> dict[str, dict[str, float]]:
         """Query id -> candidate id -> score, as evaluation tools take it."""
         return {

@@ -42,12 +42,15 @@ class Lexicon:
         """Read the facts a text states: longest match first, unknown words ignored."""
         return Reader(self.entity_kind, self.scene_kinds).read(self._matches(text))
 
-    def split(self, text: str) -> tuple[Grain, ...]:
-        """Every grain named in the text, in order, each with its span and the text without it."""
+    def find(self, text: str) -> tuple[Grain, ...]:
+        """Every grain named in the text, in order, each with its span; the text without it is left out."""
+        return tuple(Grain(m.kind, text[m.start : m.end], (m.start, m.end)) for m in self._named(text))
+
+    def split(self, text: str, most: int | None = None) -> tuple[Grain, ...]:
+        """Every grain named in the text, or the first `most`, in order, each with its span and the text without it."""
         return tuple(
             Grain(m.kind, text[m.start : m.end], (m.start, m.end), self._mask(text, m))
-            for m in self._matches(text)
-            if m.kind not in (HEAD, BREAK)
+            for m in self._named(text)[:most]
         )
 
     def misnamed(self, text: str, share: float, rng: np.random.Generator) -> str:
@@ -75,6 +78,13 @@ class Lexicon:
         """The value that a grain's words stand for; the words themselves where the lexicon lacks them."""
         kind, value = self._forms.get(_squeeze(grain.text), ("", ""))
         return value if kind == grain.kind else grain.text
+
+    def ways(self, grain: Grain) -> tuple[str, ...]:
+        """All words for the value of a grain, the canonical ones first; none where the lexicon lacks it."""
+        value = self.value(grain)
+        if grain.kind == RELATION:
+            return tuple(self.relations[value]["forms"]) if value in self.relations else ()
+        return tuple(self.kinds.get(grain.kind, {}).get(value, ()))
 
     @property
     def entity_kinds(self) -> tuple[str, ...]:
@@ -139,6 +149,9 @@ class Lexicon:
             kind, value = self._forms.get(_squeeze(match.group()), (BREAK, match.group()))
             found.append(Match(kind, value, match.start(), match.end()))
         return found
+
+    def _named(self, text: str) -> list[Match]:
+        return [match for match in self._matches(text) if match.kind not in (HEAD, BREAK)]
 
     def _mask(self, text: str, match: Match) -> str:
         head = self.entity_kind or next(iter(self.dominant), "")

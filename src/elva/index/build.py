@@ -1,71 +1,214 @@
-"""Indexing the candidates of a data root."""
+"""`elva index`: a folder of an index made the same as its source, at the cost of what has changed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
-from elva.data.mbeir import Candidate, MBeir
-from elva.data.opening import open_checked
-from elva.encoding import Encoder, ModelIdentity, Watch
-from elva.errors import DataError, InputError
-from elva.index.exact import ExactIndex
-from elva.index.folder import INDEX, require_free
-from elva.index.protocol import Entry, Stats
+from elva.encoding import Encoder, Encoding, ModelIdentity, Progress, Watch
+from elva.errors import DataError, DataErrors, InputError, MediaError
+from elva.index.folder import OLD_INDEX
+from elva.index.opening import create_index, open_index
+from elva.index.pointer import Pointer
+from elva.index.protocol import Entry, Index, Origin, Stats
+from elva.index.sources.offered import Offered, Source, bad_picture, embedded_alike
+from elva.index.thumbnails import thumbnail
+from elva.media import load_image
+
+BLOCK = 1024
+"""Items that are embedded, and published, at a time: what a killed run loses at most."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BuildReport:
-    """What building an index gave and what it left out."""
+    """What building an index gave; nothing of it is silent.
 
+    Attributes:
+        kind: what the source was taken for.
+        stats: the index afterwards.
+        new: items that were not there before.
+        changed: items whose text, picture or metadata differ from before.
+        embedded: items of these two that were embedded; of the others only metadata changed.
+        unchanged: items left as they were.
+        gone: items removed, because the source has them no more.
+        left_out: what could not be used, such as broken pictures.
+        forced_ret: summaries that did not end in [RET] by themselves.
+        truncated: texts cut to fit.
+    """
+
+    kind: str
     stats: Stats
-    skipped: tuple[DataError, ...]
-    forced_ret: int
-    truncated: int
+    new: int = 0
+    changed: int = 0
+    embedded: int = 0
+    unchanged: int = 0
+    gone: int = 0
+    left_out: list[DataError] = field(default_factory=list)
+    forced_ret: int = 0
+    truncated: int = 0
+
+    def count(self, encoding: Encoding) -> None:
+        """Count one call of the encoder."""
+        self.embedded += len(encoding.vectors)
+        self.forced_ret += encoding.forced_ret
+        self.truncated += encoding.truncated
 
 
 def build_index(
-    root: Path,
+    source: Source,
     encoder: Encoder,
     out: Path,
     *,
-    split: str = "test",
-    datasets: Sequence[str] = (),
-    tasks: Sequence[int] = (),
-    skip_bad_rows: bool = False,
+    model: str | None = None,
+    store: str = "auto",
+    strict: bool = False,
     watch: Watch | None = None,
 ) -> BuildReport:
-    """Embed every candidate of the chosen tasks' pools once and write an exact index to `out`.
+    """Make `out` the index of what `source` offers now.
 
-    Every row and picture is looked at before any is embedded. With `skip_bad_rows` the bad ones, such as those with a
-    missing or broken image, are left out and listed.
+    What is there unchanged, by a digest of text and picture, is not embedded again. The rest is embedded and published
+    block by block, so that a run that was killed goes on where it was. What the source doesn't offer any more goes
+    last.
+
+    Args:
+        source: what is indexed.
+        encoder: the model.
+        out: folder of the index, a new one or one of the same source and model.
+        model: path of the model, for later searches.
+        store: of a new folder, see `create_index`.
+        strict: refuse a source with anything that can't be used, instead of listing it. All pictures are decoded before
+            the first is embedded then.
+        watch: told of the work.
 
     Raises:
-        InputError: nothing to index.
-        DataErrors: every bad row, unless they are to be left out.
-        FolderError: `out` holds anything but an index.
+        InputError: nothing to index, or `out` is the index of something else.
+        DataErrors: what can't be used, where `strict`.
+        IndexMismatch: `out` is the index of another model.
+        FolderError: `out` holds something else, or the system refuses.
+        FolderInUse: another process is at it.
     """
-    require_free(out, INDEX)
-    bench = MBeir.open(root)
-    files = {bench.pool_file(name) for name in bench.tasks(split, datasets, tasks)}
-    skipped: tuple[DataError, ...] = ()
-    if files:
-        progress = watch("checking rows and images", None) if watch else None
-        bench, report = open_checked(root, [split], files=files, skip_bad_rows=skip_bad_rows, progress=progress)
-        skipped = report.errors
-    pool = {each.did: each for name in bench.tasks(split, datasets, tasks) for each in bench.pool(name)}
-    if not pool:
-        raise InputError(f"{root} has no usable candidate in the {split} pools: nothing to index")
-    advance = watch("embedding", len(pool)) if watch else None
-    encoding = encoder.embed([bench.candidate_item(each) for each in pool.values()], progress=advance)
-    index = ExactIndex(ModelIdentity.of(encoder), root.resolve())
-    entries = [_entry(each, summary) for each, summary in zip(pool.values(), encoding.summaries, strict=True)]
-    index.add(entries, encoding.vectors)
-    index.save(out)
-    return BuildReport(index.stats(), skipped, encoding.forced_ret, encoding.truncated)
+    errors: list[DataError] = []
+    seen = _look(source, errors, strict, watch)
+    if watch:
+        watch("opening the index", None)  # LanceDB takes seconds to load
+    origin = Origin(source.root, source.path, model)
+    index = _opened(out, ModelIdentity.of(encoder), origin, store)
+    try:
+        return _Build(source, encoder, index, origin, seen, errors).run(watch)
+    finally:
+        index.close()
 
 
-def _entry(candidate: Candidate, summary: str) -> Entry:
-    metadata = {"source": candidate.source} if candidate.source else {}
-    return Entry(candidate.did, candidate.text, candidate.image, summary, metadata)
+def _look(source: Source, errors: list[DataError], strict: bool, watch: Watch | None) -> dict[str, str]:
+    """Id -> content of all that the source offers."""
+    advance = watch("looking for changes", None) if watch else None
+    seen: dict[str, str] = {}
+    for offered in source.items(errors):
+        try:
+            if strict and offered.item.image is not None:
+                load_image(offered.item.image)
+            seen[offered.entry.id] = offered.keyed().content
+        except MediaError as error:
+            errors.append(bad_picture(offered.place, error))
+        if advance:
+            advance(1)
+    if strict and errors:
+        raise DataErrors(errors)
+    if not seen:
+        found = f"; the first of {len(errors)} that can't be used: {errors[0]}" if errors else ""
+        raise InputError(f"{source.path} is {source.kind} with nothing to index in it{found}")
+    return seen
+
+
+def _opened(out: Path, model: ModelIdentity, origin: Origin, store: str) -> Index:
+    """The index at `out`, opened for writing; made where there is none.
+
+    Of another source it is refused: its items would all be removed. One whose source is gone is taken for moved.
+    """
+    if not out.is_dir() or not any(out.iterdir()) or OLD_INDEX.foreign(out) is None:
+        return create_index(out, model, origin, store)
+    there = Pointer.read(out)
+    source = there.origin.source
+    if source is None or (source != origin.source and source.exists()):
+        made = f"the index of {source}" if source else "an index that was made from Python"
+        raise InputError(f"{out} is {made}, not of {origin.source}; choose another folder, or remove this one")
+    if store not in ("auto", there.store):
+        raise InputError(f"{out} is of the store {there.store}, not {store}; choose another folder, or remove this one")
+    return open_index(out, model, writing=True)
+
+
+class _Build:
+    """One run over an index that is open."""
+
+    def __init__(
+        self,
+        source: Source,
+        encoder: Encoder,
+        index: Index,
+        origin: Origin,
+        seen: dict[str, str],
+        errors: list[DataError],
+    ) -> None:
+        self._source, self._encoder, self._index, self._seen = source, encoder, index, seen
+        self._moved, index.origin = index.origin != origin, origin
+        self._before = index.contents()
+        self._report = BuildReport(source.kind, index.stats(), left_out=errors)
+
+    def run(self, watch: Watch | None) -> BuildReport:
+        """Embed, remove, publish."""
+        report, before = self._report, self._before
+        due = {each for each, content in self._seen.items() if before.get(each) != content}
+        advance = watch("embedding", len(due)) if watch and due else None
+        for block in _blocks(each for each in self._source.items([]) if each.entry.id in due):
+            self._put(block, advance)
+            self._index.publish(tidy=False)
+        gone = [each for each in before if each not in self._seen]
+        report.gone = self._index.delete(gone)
+        report.unchanged = len(self._seen) - report.new - report.changed
+        if report.new or report.changed or gone or self._moved or not report.stats.tidy:
+            self._index.publish()
+        report.stats = self._index.stats()
+        return report
+
+    def _put(self, block: Sequence[Offered], advance: Progress | None) -> None:
+        """Write a block of items that are new or changed, and embed those whose text or picture is."""
+        shown = [(each.item, entry) for each in block if (entry := self._shown(each)) is not None]
+        known = [entry for _, entry in shown if self._is_known(entry)]
+        unknown = [(item, entry) for item, entry in shown if not self._is_known(entry)]
+        if known:
+            ids = [entry.id for entry in known]
+            summaries = {entry.id: entry.summary for entry in self._index.get(ids)}
+            again = [replace(entry, summary=summaries[entry.id]) for entry in known]
+            self._index.upsert(again, self._index.vectors(ids))
+        if unknown:
+            encoding = self._encoder.embed([item for item, _ in unknown], progress=advance)
+            made = zip(unknown, encoding.summaries, strict=True)
+            self._index.upsert([replace(entry, summary=summary) for (_, entry), summary in made], encoding.vectors)
+            self._report.count(encoding)
+        if advance:
+            advance(len(block) - len(unknown))
+        changed = sum(entry.id in self._before for _, entry in shown)
+        self._report.changed += changed
+        self._report.new += len(shown) - changed
+
+    def _shown(self, offered: Offered) -> Entry | None:
+        """The entry with digest and thumbnail; None where the picture can't be used, which is noted down."""
+        entry = replace(offered.entry, content=self._seen[offered.entry.id])
+        picture = offered.item.image
+        try:
+            return entry if picture is None else replace(entry, thumbnail=thumbnail(load_image(picture)))
+        except MediaError as error:
+            self._report.left_out.append(bad_picture(offered.place, error))
+            del self._seen[entry.id]
+            return None
+
+    def _is_known(self, entry: Entry) -> bool:
+        return embedded_alike(self._before.get(entry.id, ""), entry.content)
+
+
+def _blocks(items: Iterable[Offered]) -> Iterator[list[Offered]]:
+    left = iter(items)
+    while block := list(islice(left, BLOCK)):
+        yield block

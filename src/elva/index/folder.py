@@ -68,10 +68,19 @@ EVALUATION = Kind(
 INDEX = Kind(
     "index",
     "meta.json",
+    {"schema": "elva-index-2"},
+    ("meta.json", "items-*.jsonl", "vectors-*.npy", "thumbnails-*.bin", "entries.lance/**/*", "readers/*", ".lock",
+     "last-search.png"),
+    "elva index",
+)  # fmt: skip
+OLD_INDEX = Kind(
+    "index",
+    "meta.json",
     {"schema": "elva-index-1"},
     ("meta.json", "items.jsonl", "vectors.npy", "model.json", "last-search.png"),
     "elva index",
 )
+"""Of versions before 0.2: it isn't read, and a new index may take its place."""
 VECTORS = Kind(
     "embedding",
     "meta.json",
@@ -113,6 +122,39 @@ def published(out: Path, kind: Kind) -> Iterator[Path]:
     with whole_folder(out, replace=True) as temporary:
         yield temporary
         sync_all(temporary)
+
+
+@contextmanager
+def new_index(out: Path, replaced: tuple[Kind, ...] = (OLD_INDEX,)) -> Iterator[Path]:
+    """Yield a temporary folder beside `out`: on success it becomes `out`, else it is removed.
+
+    Args:
+        out: where the index goes.
+        replaced: the kinds of folder that it may replace.
+
+    Raises:
+        FolderError: something else lies there, or the system refuses.
+    """
+    old = out.is_dir() and any(kind.foreign(out) is None for kind in replaced)
+    if not old and out.is_dir() and any(out.iterdir()):
+        raise FolderError(f"{out} holds something already; choose another folder, or empty this one")
+    if not old:
+        require_free(out, INDEX)  # it may be a file, or lie below one
+    with refusing(out), whole_folder(out, replace=old) as temporary:
+        yield temporary
+        sync_all(temporary)
+
+
+@contextmanager
+def refusing(folder: Path) -> Iterator[None]:
+    """Turn what the system refuses, such as room on the disk, into a FolderError that says what stays."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:  # LanceDB tells it by the latter two
+        raise FolderError(
+            f"{folder} can't be written ({error}); what was published before is as it was. "
+            "Look at the rights and the space left, then do the same again"
+        ) from error
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -171,5 +213,5 @@ def read_meta(folder: Path, kind: Kind) -> dict[str, Any]:
         meta = dict(json.loads(path.read_text("utf-8")))
     for key, value in kind.says.items():
         if meta.get(key) != value:
-            raise FolderError(f"{path}: {key} is {meta.get(key)!r}, expected {value!r}")
+            raise FolderError(f"{path}: {key} is {meta.get(key)!r}, expected {value!r}: {kind.remedy}")
     return meta

@@ -245,18 +245,19 @@ class Backbone(nn.Module):
 
         Args:
             types: (S,) what each token stands for, see `Processor.types`.
-            grid: (3,) grid of the picture or clip of the turn, or None.
+            grid: (3,) grid of the picture or clip of the turn, (n, 3) of several pictures, or None.
         """
-        return self._known_positions(bytes(types.tolist()), () if grid is None else tuple(grid.tolist()))
+        grids = () if grid is None else tuple(map(tuple, grid.view(-1, 3).tolist()))
+        return self._known_positions(bytes(types.tolist()), grids)
 
-    def _positions(self, types: bytes, grid: tuple[int, ...]) -> tuple[Tensor, int]:
+    def _positions(self, types: bytes, grids: tuple[tuple[int, ...], ...]) -> tuple[Tensor, int]:
         shown: dict[str, Tensor] = {}
-        if grid and 2 in types:  # a video's
+        if grids and 2 in types:  # a video's
             # Qwen2.5-VL counts the time between temporal patches in seconds; the others take no notice.
             seconds = self.plain.config.vision_config.temporal_patch_size / FRAMES_PER_SECOND
-            shown = {"video_grid_thw": torch.tensor([grid]), "second_per_grid_ts": torch.tensor([seconds])}
-        elif grid:
-            shown = {"image_grid_thw": torch.tensor([grid])}
+            shown = {"video_grid_thw": torch.tensor(grids), "second_per_grid_ts": torch.tensor([seconds])}
+        elif grids:
+            shown = {"image_grid_thw": torch.tensor(grids)}
         ids = torch.zeros(1, len(types), dtype=torch.long)  # get_rope_index reads nothing of them but their number
         kinds = torch.tensor([[*types]], dtype=torch.int32)
         positions, _ = self.plain.model.get_rope_index(ids, mm_token_type_ids=kinds, **shown)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from elva.encoding import Extraction
+from elva.errors import InputError
 from elva.items import Item
 from elva.media import Visual, frames_of, load_image
 from elva.model.backbone import Backbone, Deep
@@ -26,7 +27,7 @@ class Prepared:
         ids: (S,) token ids of the turn.
         positions: (3, S) rotary positions.
         next_position: rotary position of the first written token.
-        shown: its picture or clip, or None.
+        shown: its picture or clip, or None; of a pair one of its pictures.
         visual: (n, W) visual tokens of what is shown as `Backbone.see` gives them; None where it wasn't looked at yet.
         truncated: whether its text was cut.
         own: (W,) ids of its own words, where [RET] reads them apart (`Processor.own_words`).
@@ -112,6 +113,34 @@ class Inputs:
             pixels, grids = self.processor.pixels(clips)
             seen = iter(list(zip(self.backbone.see(pixels, grids), grids, strict=True)))
         return self._prepare(items, extraction, seen)
+
+    def prepare_pairs(self, pairs: Sequence[tuple[Item, Item]]) -> list[Prepared]:
+        """Tokenise and look at pairs of query and candidate, for the turn that asks whether they match.
+
+        Raises:
+            MediaError: a picture is missing, damaged or too large.
+            InputError: one of them holds a video.
+        """
+        clip = next((item for pair in pairs for item in pair if item.video is not None), None)
+        if clip is not None:
+            raise InputError(
+                f"{clip.label()}: the question whether two items match was tried with no video; leave it out"
+            )
+        pictures = [[item.shown for item in pair if item.shown is not None] for pair in pairs]
+        seen = iter(self.features.look([picture for some in pictures for picture in some]))
+        looks = [[next(seen) for _ in some] for some in pictures]
+        turns = self.processor.pair_tokens(pairs, [[grid for _, grid in some] for some in looks])
+        return [
+            Prepared(
+                turn.ids,
+                *self._positions(turn.ids, torch.stack([grid for _, grid in look]) if look else None),
+                some[0] if some else None,
+                torch.cat([visual for visual, _ in look]) if look else None,
+                turn.truncated,
+                torch.zeros(0, dtype=torch.long),
+            )
+            for turn, some, look in zip(turns, pictures, looks, strict=True)
+        ]
 
     def _shown(self, items: Sequence[Item]) -> list[Visual]:
         """What is looked at, in the order of the items; InputError where the model can't be shown a clip."""

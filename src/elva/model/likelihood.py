@@ -10,8 +10,9 @@ writes the words of a query that fits it with high probability, and those of one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +32,8 @@ TOKENS = 2048
 """Of texts, padding included, that are read in one forward."""
 SCORES = 1 << 26
 """Logits held at a time: a vocabulary is wide."""
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,36 @@ class Likelihood:
         for item, text, logprobs in self.logprobs(items, words, asked, progress):
             found[item][text] = float(logprobs.sum())
         return found
+
+    def of_pairs(
+        self,
+        pairs: Iterable[tuple[Key, str]],
+        items: Mapping[Key, Item],
+        progress: Callable[[int], None] | None = None,
+    ) -> dict[tuple[Key, str], float]:
+        """The log-likelihood, in nats, of a text behind an item, for each of many pairs.
+
+        Each item is read once, whatever number of texts is asked for behind it, and each pair is scored once.
+
+        Args:
+            pairs: names of items and texts; what occurs twice counts once.
+            items: what each name stands for.
+            progress: called with the number of pairs just scored.
+
+        Raises:
+            MediaError: a picture is missing, damaged or too large.
+        """
+        asked = dict[Key, dict[int, None]]()
+        texts = dict[str, int]()
+        for key, text in pairs:
+            asked.setdefault(key, {})[texts.setdefault(text, len(texts))] = None
+        written, words = [*texts], Words.of(self.processor, [*texts])
+        found = self.scores([items[key] for key in asked], words, [[*each] for each in asked.values()], progress)
+        return {
+            (key, written[text]): score
+            for key, scores in zip(asked, found, strict=True)
+            for text, score in scores.items()
+        }
 
     def _behind(
         self, prefix: Prefix, ids: Sequence[Tensor], pairs: Sequence[tuple[int, int]]

@@ -28,7 +28,7 @@ from elva.errors import CheckpointError
 from elva.items import FRAMES_PER_SECOND, Item
 from elva.model.layouts import OWN_TOKENS, read_settings
 from elva.model.settings import Settings
-from elva.prompts import RET
+from elva.prompts import CANDIDATE, MATCH, QUERY, RET
 
 IMAGE_PAD = "<|image_pad|>"
 VIDEO_PAD = "<|video_pad|>"
@@ -197,14 +197,35 @@ class Processor:
         Raises:
             CheckpointError: the chat template has no place for what an item shows.
         """
-        if not items:
+        shown = [[(item, grid)] if grid is not None else [] for item, grid in zip(items, grids, strict=True)]
+        return self._turns([self._message(item, extraction) for item in items], shown, timed)
+
+    def pair_tokens(self, pairs: Sequence[tuple[Item, Item]], grids: Sequence[Sequence[Tensor]]) -> list[Tokens]:
+        """The user's turn that asks whether a candidate matches a query, for each pair.
+
+        Args:
+            pairs: query and candidate, of texts and pictures.
+            grids: of each pair (3,) of each picture, the query's first.
+
+        Raises:
+            CheckpointError: the chat template has no place for a picture.
+        """
+        pictures = ([item for item in pair if item.image is not None] for pair in pairs)
+        shown = [[*zip(items, some, strict=True)] for items, some in zip(pictures, grids, strict=True)]
+        return self._turns([self._pair_message(*pair) for pair in pairs], shown, timed=False)
+
+    def _turns(
+        self,
+        messages: Sequence[tuple[list[dict[str, Any]], bool]],
+        shown: Sequence[Sequence[tuple[Item, Tensor]]],
+        timed: bool,
+    ) -> list[Tokens]:
+        """Tokens of conversations, each with whether a text was cut, what it shows in its order, and the grids."""
+        if not messages:
             return []
-        messages, truncated = zip(*(self._message(item, extraction) for item in items), strict=True)
-        turns = self.tokenizer.apply_chat_template([*messages], add_generation_prompt=True, tokenize=False)
-        written = [
-            turn if grid is None else self._with_pads(turn, item, grid, timed)
-            for turn, item, grid in zip(turns, items, grids, strict=True)
-        ]
+        conversations, truncated = zip(*messages, strict=True)
+        turns = self.tokenizer.apply_chat_template([*conversations], add_generation_prompt=True, tokenize=False)
+        written = [self._with_pads(turn, some, timed) for turn, some in zip(turns, shown, strict=True)]
         # All at once: the tokenizer has threads for that.
         ids = self.tokenizer(written, add_special_tokens=False, return_attention_mask=False)["input_ids"]
         return [Tokens(torch.tensor(one, dtype=torch.long), cut) for one, cut in zip(ids, truncated, strict=True)]
@@ -215,22 +236,40 @@ class Processor:
         content: list[dict[str, str]] = []
         if item.shown is not None:
             content.append({"type": "image" if item.video is None else "video"})
-        if item.instruction:
-            item = replace(item, instruction=self._without_control(item.instruction))
-        content.append({"type": "text", "text": self.settings.prompts.user_text(item, text, extraction)})
+        asked = self.settings.prompts.user_text(self._with_plain_instruction(item), text, extraction)
+        content.append({"type": "text", "text": asked})
         return [{"role": "user", "content": content}], truncated
 
-    def _with_pads(self, turn: str, item: Item, grid: Tensor, timed: bool) -> str:
-        """The turn with a pad per visual token where the template wrote one for all."""
-        pad = IMAGE_PAD if item.video is None else VIDEO_PAD
-        if pad not in turn:
-            raise CheckpointError(f"the chat template writes no {pad}; take that of a Qwen-VL model, which does")
-        pads = pad * self.visual_tokens(grid)
-        if item.video is not None and timed:
-            times = self.times(len(item.video))
-            block = VISION_START + pad * (self.visual_tokens(grid) // len(times)) + VISION_END
-            pads = "".join(f"<{time:.1f} seconds>{block}" for time in times)
-        return turn.replace(pad, pads, 1)
+    def _pair_message(self, query: Item, candidate: Item) -> tuple[list[dict[str, Any]], bool]:
+        """The conversation about a pair, and whether one of its texts was cut."""
+        content, truncated = [{"type": "text", "text": MATCH}], False
+        for head, item in ((QUERY, query), (CANDIDATE, candidate)):
+            text, cut = self._own_text(item)
+            truncated |= cut
+            content.append({"type": "text", "text": head})
+            if item.image is not None:
+                content.append({"type": "image"})
+            if own := self.settings.prompts.own_text(self._with_plain_instruction(item), text):
+                content.append({"type": "text", "text": own})
+        return [{"role": "user", "content": content}], truncated
+
+    def _with_pads(self, turn: str, shown: Sequence[tuple[Item, Tensor]], timed: bool) -> str:
+        """The turn with a pad per visual token where the template wrote one for all of a picture or clip."""
+        written = ""
+        for item, grid in shown:
+            pad = IMAGE_PAD if item.video is None else VIDEO_PAD
+            before, found, turn = turn.partition(pad)
+            if not found:
+                raise CheckpointError(f"the chat template writes no {pad}; take that of a Qwen-VL model, which does")
+            written += before + self._pads_of(item, pad, grid, timed)
+        return written + turn
+
+    def _pads_of(self, item: Item, pad: str, grid: Tensor, timed: bool) -> str:
+        if item.video is None or not timed:
+            return pad * self.visual_tokens(grid)
+        times = self.times(len(item.video))
+        block = VISION_START + pad * (self.visual_tokens(grid) // len(times)) + VISION_END
+        return "".join(f"<{time:.1f} seconds>{block}" for time in times)
 
     def _own_text(self, item: Item) -> tuple[str | None, bool]:
         if item.text is None:
@@ -242,6 +281,11 @@ class Processor:
         if len(ids) <= self.settings.max_text:
             return text, False
         return self.tokenizer.decode(ids[: self.settings.max_text]), True
+
+    def _with_plain_instruction(self, item: Item) -> Item:
+        if not item.instruction:
+            return item
+        return replace(item, instruction=self._without_control(item.instruction))
 
     def _without_control(self, text: str) -> str:
         for token in self.control_tokens:
@@ -276,6 +320,22 @@ class Processor:
         """Token ids of a text as the model would have written it, without an end."""
         ids: list[int] = self.tokenizer(self._without_control(text), add_special_tokens=False)["input_ids"]
         return ids
+
+    def places(self, text: str, spans: Sequence[tuple[int, int]]) -> list[list[int]]:
+        """Which of the `written_ids` of a text hold something of each span (start, end) of its characters.
+
+        White space at the ends of a span doesn't count: a token often begins with the space before its word.
+        """
+        plain = self._without_control(text)
+        found = self.tokenizer(plain, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+        places = []
+        for start, end in spans:
+            span = text[start:end]
+            first = start + len(span) - len(span.lstrip())
+            # Control tokens were taken out, so that what follows them has moved.
+            first, last = (len(self._without_control(text[:at])) for at in (first, start + len(span.rstrip())))
+            places.append([place for place, (a, b) in enumerate(found) if a < last and b > first < last])
+        return places
 
     def decode(self, ids: list[int]) -> str:
         """Text of a sampled summary without control tokens, nor such as a model spells out: the prompt names [RET]."""

@@ -270,21 +270,12 @@ class _Task:
         self, likelihood: Likelihood, texts: _Texts, queries: Sequence[Query], progress: Progress | None
     ) -> Iterator[str]:
         """The lines of a block."""
-        words = dict[str, int]()
-        items = dict[Item, int]()
-        places = dict[str, int]()
-        asked = list[dict[int, None]]()
-        rows = [(query, words.setdefault(texts.of(query), len(words)), self.dids(query)) for query in queries]
-        for _, text, dids in rows:
-            for did in dids:
-                if did not in places:
-                    places[did] = items.setdefault(self._item(did), len(items))
-                    asked += [{} for _ in range(len(items) - len(asked))]
-                asked[places[did]][text] = None
-        tokens = Words.of(likelihood.processor, [*words])
-        scores = likelihood.scores([*items], tokens, [[*each] for each in asked], progress)
+        rows = [(query, texts.of(query), self.dids(query)) for query in queries]
+        items = {did: self._item(did) for did in dict.fromkeys(did for _, _, dids in rows for did in dids)}
+        pairs = {(items[did], text): None for _, text, dids in rows for did in dids}
+        scores = likelihood.of_pairs(pairs, {item: item for item in items.values()}, progress)
         if progress:  # what is asked several times is scored once
-            progress(sum(len(dids) for _, _, dids in rows) - sum(map(len, asked)))
+            progress(sum(len(dids) for _, _, dids in rows) - len(pairs))
         for query, text, dids in rows:
-            found = sorted((-round(scores[places[did]][text], 6), did) for did in dids)
+            found = sorted((-round(scores[items[did], text], 6), did) for did in dids)
             yield json.dumps({"qid": query.qid, "candidates": [(did, 0.0 - score) for score, did in found]})

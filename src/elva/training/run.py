@@ -17,13 +17,13 @@ from torch import Tensor
 
 from elva.data.mbeir import MBeir
 from elva.errors import CheckpointError, InputError, TrainingError
+from elva.locks import FolderLock
 from elva.model.embedder import Embedder, checkpoint_folder, is_replaceable
 from elva.model.settings import Settings
 from elva.training.captioner import create_embedder, train_captioner
 from elva.training.contrast import train_contrast
 from elva.training.recipe import Recipe, changed_settings
 from elva.training.reinforce import train_reinforce
-from elva.training.running import RunLock
 from elva.training.session import Session
 from elva.training.sharding import gathered, shard
 from elva.training.team import Team
@@ -63,7 +63,8 @@ def train(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu") 
         device: where to compute; a process of a team on one machine's GPUs takes "cuda:{local rank}".
 
     Raises:
-        CheckpointError: the folder holds another run, one of other inputs or something else, or one is going on in it.
+        CheckpointError: the folder holds another run, one of other inputs or something else.
+        FolderInUse: one is going on in it.
         TrainingError: a gradient was not finite.
         MissingExtra: `log.to` names a package that isn't installed.
         ElvaError: anything wrong with data, model or recipe, before training starts.
@@ -93,7 +94,7 @@ def train(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu") 
     _open_training(recipe, embedder)
     if recipe.model.shard:
         shard(embedder.backbone, team)
-    with RunLock(out) if team.leads else nullcontext():
+    with FolderLock(out) if team.leads else nullcontext():
         if team.leads:
             _check_out(recipe, out, resume)  # again: another run may have come and gone
         session = Session(recipe, embedder, out, inputs, resume, team)
@@ -145,7 +146,7 @@ def _check_out(recipe: Recipe, out: Path, resume: bool) -> None:
     """Refuse a folder in which a run would overwrite anything but itself."""
     if not (out / "recipe.yaml").exists():
         # A run that was refused or killed before its first step leaves its lock, or half a recipe.
-        begun = (RunLock.FILE, f".recipe.yaml.*{PART}")
+        begun = (FolderLock.FILE, f".recipe.yaml.*{PART}")
         if out.exists() and not (out.is_dir() and all(any(map(path.match, begun)) for path in out.iterdir())):
             raise CheckpointError(f"{out} exists and is no run of training; choose another folder, or empty this one")
     elif not resume:

@@ -25,7 +25,7 @@ from elva.encoding import Encoder, Progress, Vectors
 from elva.errors import InputError
 from elva.index.gallery import require_finite
 from elva.items import Item
-from elva.training.running import RunLock
+from elva.locks import FolderLock
 
 BLOCK = 4096
 """Items between two writes: what a killed process loses at most, and what makes resumed and whole work equal."""
@@ -40,14 +40,14 @@ class Unfinished:
 
     Raises:
         InputError: unfinished work of another command lies there; names what differs.
-        CheckpointError: another process is at it.
+        FolderInUse: another process is at it.
     """
 
     def __init__(self, out: Path, command: Mapping[str, Any]) -> None:
         self._out, self._folder = out, out.with_name(out.name + ".unfinished")
         self._command = json.loads(json.dumps(command))
         self._parts: list[Path] = []
-        self._lock = RunLock(self._folder)
+        self._lock = FolderLock(self._folder)
 
     def __enter__(self) -> Unfinished:
         """Take the folder."""

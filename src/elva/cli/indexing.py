@@ -1,0 +1,123 @@
+"""`elva index`: a folder of pictures, a table or a data folder becomes searchable."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from elva.cli.options import (
+    Datasets,
+    Device,
+    ImageCache,
+    ModelName,
+    Precision,
+    PrecisionOption,
+    Split,
+    Tasks,
+    Threads,
+    Watching,
+    load_embedder,
+)
+
+if TYPE_CHECKING:
+    from elva.index.build import BuildReport
+
+
+class Store(StrEnum):
+    """What an index is kept in."""
+
+    auto = "auto"
+    lance = "lance"
+    exact = "exact"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(index)
+
+
+def index(
+    source: Annotated[
+        Path,
+        typer.Argument(help="Folder of pictures, table (CSV, TSV, JSONL, Parquet) or data folder.", show_default=False),
+    ],
+    model: ModelName,
+    out: Annotated[Path, typer.Option(help="Index folder to make, or to bring up to date.", show_default=False)],
+    store: Annotated[
+        Store,
+        typer.Option(help="lance: on disk, for many items; exact: in memory; auto: lance where it is installed."),
+    ] = Store.auto,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop if an item can't be used, before any work.")] = False,
+    images: Annotated[
+        Path | None, typer.Option(help="Of a table: folder of its images. Default: the table's.", show_default=False)
+    ] = None,
+    image_column: Annotated[str, typer.Option(help="Of a table: column of the image path.")] = "image",
+    text_column: Annotated[str, typer.Option(help="Of a table: column of the title or description.")] = "title",
+    id_column: Annotated[
+        str | None,
+        typer.Option(help="Of a table: column of your ids. Default: id, else the line number.", show_default=False),
+    ] = None,
+    split: Split = "test",
+    datasets: Datasets = None,
+    tasks: Tasks = None,
+    image_cache: ImageCache = None,
+    device: Device = "auto",
+    precision: PrecisionOption = Precision.auto,
+    threads: Threads = None,
+) -> None:
+    """Index pictures and texts for searching, or bring an index up to date.
+
+    Only what is new or changed since the last time is embedded, and what the source holds no more is removed. A run
+    that was stopped goes on where it was. What can't be used, such as a broken picture, is left out and listed.
+
+    Of a data folder --split, --dataset and --task choose whose candidates are indexed. The other columns of a table,
+    the names and sizes of pictures, and the src_content of candidates can be asked about in a search (--where).
+
+    Examples:
+
+        elva index photos --model runs/elva/model --out runs/photos
+        elva index products.csv --text-column name --id-column sku --model runs/elva/model --out runs/products
+        elva index demo/world --dataset mrbench --model runs/elva/model --out runs/elva/index
+    """
+    from elva.index.sources.choosing import choose_source
+
+    chosen = choose_source(
+        source,
+        without=out,
+        split=split,
+        datasets=datasets or (),
+        tasks=tasks or (),
+        images=images,
+        image_column=image_column,
+        text_column=text_column,
+        id_column=id_column,
+    )
+    embedder = load_embedder(model, threads, device, image_cache, precision)
+    from elva.index.build import build_index
+
+    path = str(Path(model).resolve()) if Path(model).is_dir() else model
+    with Watching() as watch:
+        report = build_index(chosen, embedder, out, model=path, store=store, strict=strict, watch=watch)
+    _tell(report, source, out)
+
+
+def _tell(report: BuildReport, source: Path, out: Path) -> None:
+    for error in report.left_out:
+        typer.echo(f"left out: {error}", err=True)
+    stats = report.stats
+    typer.echo(f"{source}: {report.kind}")
+    typer.echo(
+        f"{report.new:,} new, {report.changed:,} changed, {report.unchanged:,} unchanged, {report.gone:,} gone, "
+        f"{len(report.left_out):,} left out; {report.embedded:,} embedded, {report.forced_ret:,} summaries without "
+        f"[RET] of their own, {report.truncated:,} texts cut"
+    )
+    typer.echo(
+        f"{out}: {stats.items:,} items, {stats.images:,} of them with an image; {stats.bytes / 1e6:,.1f} MB of vectors "
+        f"of {stats.model.name}, store {stats.store}, version {stats.version}"
+    )
+    if stats.store == "exact":
+        typer.echo('It is searched in memory. For many items: pip install "elva-retrieval[lancedb]", and --store lance')
+    typer.echo(f'Search it with: elva search {out} "..."')

@@ -1,0 +1,95 @@
+"""`elva serve`: a search over HTTP, and its page."""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from elva.cli.options import (
+    Device,
+    Precision,
+    PrecisionOption,
+    RerankMode,
+    RerankModel,
+    RerankModeOption,
+    Threads,
+    load_embedder,
+    load_reranker,
+)
+from elva.errors import MissingExtra
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(serve)
+
+
+def serve(
+    index: Annotated[Path, typer.Argument(help="Folder made by `elva index`.", show_default=False)],
+    host: Annotated[str, typer.Option(help="Address to listen at; the default is this machine's alone.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen at.", min=1, max=65535)] = 8000,
+    token: Annotated[
+        str | None,
+        typer.Option(help="What clients have to send.", envvar="ELVA_TOKEN", show_default=False),
+    ] = None,
+    no_token: Annotated[
+        bool, typer.Option("--no-token", help="Let everyone search who can reach --host without a token.")
+    ] = False,
+    log_queries: Annotated[bool, typer.Option("--log-queries", help="Log what is searched by link.")] = False,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="Default: the model the index was made with."),
+    ] = None,
+    rerank_model: RerankModel = None,
+    rerank_mode: RerankModeOption = RerankMode.likelihood,
+    device: Device = "auto",
+    precision: PrecisionOption = Precision.auto,
+    threads: Threads = None,
+) -> None:
+    """Serve an index: a page to search with, and an API beside it.
+
+    Ctrl-C, or SIGTERM, finishes what was accepted and ends.
+
+    Examples:
+
+        elva serve runs/elva/index
+        ELVA_TOKEN=... elva serve runs/elva/index --host 0.0.0.0 --port 80
+    """
+    for package in ("fastapi", "uvicorn", "python_multipart"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtra(package.replace("_", "-"), "serve")
+    from elva.service.run import loopback, require_guarded
+
+    require_guarded(host, token, no_token)
+    from elva.data.mbeir import read_lexicon
+    from elva.encoding import ModelIdentity
+    from elva.index.opening import model_of, open_index
+
+    model = model or model_of(index)  # a folder that is no index is told before the seconds that loading a model takes
+    embedder = load_embedder(model, threads, device, None, precision)
+    opened = open_index(index, ModelIdentity.of(embedder))
+    scorer = load_reranker(rerank_mode, embedder, rerank_model, device, precision, None)
+    lexicon = read_lexicon(opened.origin.root) if opened.origin.root else None
+    from elva.search.inspector import Inspector
+    from elva.search.lacking import span_likelihoods
+    from elva.search.searcher import Searcher
+    from elva.service.app import create_app
+    from elva.service.run import serve as run
+    from elva.service.state import Settings
+
+    hosts = (*LOOPBACK, host) if loopback(host) else ()
+    settings = Settings(index.resolve().name, token, hosts, log_queries)
+    inspector = Inspector(embedder, opened, lexicon=lexicon)
+    app = create_app(Searcher(embedder, opened, scorer), settings, inspector, partial(span_likelihoods, embedder))
+    typer.echo(f"{index}: {len(opened):,} items; search them at http://{_shown(host)}:{port}/ (Ctrl-C ends it)")
+    run(app, host, port)
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,347 @@
+"""An index in LanceDB: on disk, for many items, with vectors, texts, metadata and thumbnails in one table.
+
+meta.json        which version of the table is in force, see pointer.py
+entries.lance    the table
+readers/N        who reads version N, see readers.py
+
+LanceDB makes a new version of the table with every change. A reader opens the one that meta.json names; what a killed
+writer left behind it, the next writer takes back. Publishing names the newest one, and a tidy publication removes what
+nobody reads any more.
+
+A table of few rows is searched whole, one of many by an IVF index. Either way LanceDB only chooses who is near: scores
+and order are those of gallery.py, so that a whole search gives what ExactIndex gives.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from elva.encoding import ModelIdentity, Vectors
+from elva.errors import MissingExtra
+from elva.index.accepting import accepted, require_new, require_queries, unknown
+from elva.index.condition import Condition, quoted
+from elva.index.folder import INDEX, FolderError, new_index, refusing
+from elva.index.gallery import MARGIN, MICRO, cosines_micro
+from elva.index.lance_rows import DISPLAYED, entry_of, grown_fields, schema_of, table_of
+from elva.index.pointer import Pointer
+from elva.index.protocol import NOWHERE, Entry, Hit, Origin, Stats
+from elva.index.readers import announce, give_up_unread, held
+from elva.index.words import words
+from elva.locks import FolderLock
+from elva.whole import sync_all
+
+if TYPE_CHECKING:
+    from lancedb.table import Table
+
+STORE = "lance"
+TABLE = "entries"
+INDEXED_FROM = 50_000
+"""Rows from which on the vectors get an IVF index; fewer are compared whole within some hundredths of a second."""
+PROBES = 40
+"""Parts of an IVF index that a query looks into, at least: of the square root of the rows that there are."""
+SPARE = 16
+"""More rows than are wanted are asked for, since the last bits of float32 may order near ties otherwise."""
+MANY = 1000
+"""Ids in one expression of SQL."""
+ROWS_AT_ONCE = 4096
+"""Rows that are handed to LanceDB at a time: some hundred MB at most."""
+SAFE = timedelta(seconds=10)
+"""While somebody reads an old version, only what is older than it by so much goes: LanceDB goes by ages."""
+
+
+class LanceIndex:
+    """See the module; `create` or `open` gives one."""
+
+    def __init__(self, folder: Path, pointer: Pointer, table: Table, holding: ExitStack, writing: bool) -> None:
+        self.origin = pointer.origin
+        self._folder, self._pointer, self._table = folder, pointer, table
+        self._fields = pointer.fields
+        self._writing, self._holding = writing, holding
+        weakref.finalize(self, holding.close)  # whoever forgets to close it lets go of the folder all the same
+
+    @classmethod
+    def create(cls, folder: Path, model: ModelIdentity, origin: Origin = NOWHERE) -> LanceIndex:
+        """Make a folder of an empty index, and open it for writing.
+
+        Raises:
+            MissingExtra: LanceDB isn't installed.
+            FolderError: something lies there, or the system refuses.
+        """
+        with new_index(folder) as part:
+            table = _connected(part).create_table(TABLE, schema=schema_of(model.dimension))
+            announce(part, table.version)
+            Pointer(STORE, model, origin).next(origin, table.version, 0, ()).write(part)
+        return cls.open(folder, model, writing=True)
+
+    @classmethod
+    def open(cls, folder: Path, model: ModelIdentity | None = None, *, writing: bool = False) -> LanceIndex:
+        """Open what was published last.
+
+        Raises:
+            MissingExtra: LanceDB isn't installed.
+            FolderError: it is no index, or damaged.
+            IndexMismatch: `model` is given and would not give such vectors.
+            FolderInUse: `writing`, and another process is; names it.
+        """
+        Pointer.read(folder).require(folder, model)
+        database = _connected(folder)
+        with ExitStack() as holding:
+            if writing:
+                with refusing(folder):
+                    holding.enter_context(FolderLock(folder))
+                pointer = Pointer.read(folder)  # the lock holds it
+            else:
+                pointer = _hold_newest(folder, holding)
+            with _damage(folder):
+                table = database.open_table(TABLE)
+                newest = table.version
+                table.checkout(pointer.table)
+            if writing:
+                with refusing(folder):
+                    table.checkout_latest() if newest == pointer.table else table.restore()
+            return cls(folder, pointer, table, holding.pop_all(), writing)
+
+    @property
+    def model(self) -> ModelIdentity:
+        """See `Index`."""
+        return self._pointer.model
+
+    def __len__(self) -> int:
+        """How many items it holds."""
+        with _damage(self._folder):
+            return int(self._table.count_rows())
+
+    # -- changing ------------------------------------------------------------------------------------------------
+
+    def add(self, entries: Sequence[Entry], vectors: Vectors) -> None:
+        """See `Index`."""
+        vectors = accepted(entries, vectors, self.model.dimension)
+        self._require_writing()
+        require_new(each for each, _ in self._selected(["id"], [each.id for each in entries]))
+        self._grow(entries)
+        self._append(entries, vectors)
+
+    def upsert(self, entries: Sequence[Entry], vectors: Vectors) -> None:
+        """See `Index`."""
+        vectors = accepted(entries, vectors, self.model.dimension)
+        self._require_writing()
+        self._grow(entries)
+        self.delete([each.id for each in entries])
+        self._append(entries, vectors)
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """See `Index`."""
+        self._require_writing()
+        before = len(self)
+        with refusing(self._folder):
+            for clause in _clauses(ids):
+                if self._table.count_rows(clause):  # a deletion of nothing makes a version, too
+                    self._table.delete(clause)
+        return before - len(self)
+
+    def _grow(self, entries: Sequence[Entry]) -> None:
+        """Add columns for the fields of metadata that are new."""
+        fields, columns = grown_fields(self._fields, entries)
+        if len(columns):
+            with refusing(self._folder):
+                self._table.add_columns(columns)
+        self._fields = fields
+
+    def _append(self, entries: Sequence[Entry], vectors: Vectors) -> None:
+        for start in range(0, len(entries), ROWS_AT_ONCE):
+            some = entries[start : start + ROWS_AT_ONCE]
+            with refusing(self._folder):
+                self._table.add(table_of(some, vectors[start : start + len(some)], self._fields))
+
+    # -- asking --------------------------------------------------------------------------------------------------
+
+    def search(
+        self, queries: Vectors, k: int = 10, where: Condition | None = None, match: str | None = None
+    ) -> list[list[Hit]]:
+        """See `Index`; of a table with an IVF index some of the nearest may be missing."""
+        require_queries(queries, k, self.model.dimension)
+        clause = self._clause(where, match)
+        size = len(self)
+        if not size:
+            return [[] for _ in queries]
+        return [self._nearest(query, min(k, size), size, clause) for query in queries]
+
+    def _clause(self, where: Condition | None, match: str | None) -> str | None:
+        parts = []
+        if where is not None:
+            columns = {field: (f"text_{i}", f"number_{i}") for i, field in enumerate(self._fields)}
+            parts.append(where.sql(columns))
+        wanted = words(match or "")
+        if wanted:
+            parts.append(f"array_has_all(words, [{', '.join(map(quoted, wanted))}])")
+        return " AND ".join(parts) or None
+
+    def _nearest(self, query: Vectors, k: int, size: int, clause: str | None) -> list[Hit]:
+        """The k nearest of one query [d]: more are asked for until those left out are surely further."""
+        asked = k + SPARE
+        while True:
+            rows, vectors = self._near(query, min(asked, size), clause)
+            micro = cosines_micro(vectors, query)
+            order = sorted(range(len(rows)), key=lambda i: (-micro[i], rows[i]["id"]))[:k]
+            if len(rows) < asked or micro.min() < micro[order[-1]] - 2 * MARGIN * MICRO:
+                return [Hit(rank, micro[i] / MICRO, entry_of(rows[i])) for rank, i in enumerate(order, start=1)]
+            asked *= 4
+
+    def _near(self, query: Vectors, count: int, clause: str | None) -> tuple[list[dict[str, Any]], Vectors]:
+        asked: Any = self._table.search(query, vector_column_name="vector")
+        asked = asked.distance_type("dot").select([*DISPLAYED, "vector", "_distance"]).limit(count)
+        asked = asked.minimum_nprobes(PROBES).maximum_nprobes(0)  # 0: as many as it takes to find enough
+        with _damage(self._folder):
+            found = (asked.where(clause, prefilter=True) if clause else asked).to_arrow()
+        return found.select(list(DISPLAYED)).to_pylist(), _vectors(found["vector"], self.model.dimension)
+
+    def get(self, ids: Sequence[str]) -> list[Entry]:
+        """See `Index`."""
+        rows = dict(self._selected(DISPLAYED, ids))
+        return [entry_of(_there(rows, each)) for each in ids]
+
+    def vectors(self, ids: Sequence[str]) -> Vectors:
+        """See `Index`."""
+        rows = dict(self._selected(["id", "vector"], ids))
+        found = [_there(rows, each)["vector"] for each in ids]
+        return np.array(found, np.float32).reshape(len(ids), self.model.dimension)
+
+    def contents(self) -> Mapping[str, str]:
+        """See `Index`."""
+        with _damage(self._folder):
+            batches = self._table.search().select(["id", "content"]).to_batches()
+            return {row["id"]: row["content"] for batch in batches for row in batch.to_pylist()}
+
+    def thumbnail(self, item: str) -> bytes | None:
+        """See `Index`."""
+        picture: bytes | None = _there(dict(self._selected(["id", "thumbnail"], [item])), item)["thumbnail"]
+        return picture
+
+    def fields(self) -> tuple[str, ...]:
+        """See `Index`; also those that only removed entries had."""
+        return tuple(sorted(self._fields))
+
+    def stats(self) -> Stats:
+        """See `Index`."""
+        items = len(self)
+        with _damage(self._folder):
+            images = self._table.count_rows("image IS NOT NULL")
+        size, pointer = items * self.model.dimension * 4, self._pointer
+        return Stats(items, images, size, self.model, STORE, pointer.version, pointer.tidy)
+
+    def _selected(self, columns: Sequence[str], ids: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Id and row of those of these ids that are there, in any order."""
+        for clause in _clauses(ids):
+            with _damage(self._folder):
+                found = self._table.search().where(clause).select(list(columns)).limit(MANY).to_arrow()
+            yield from ((row["id"], row) for row in found.to_pylist())
+
+    # -- on disk -------------------------------------------------------------------------------------------------
+
+    def publish(self, *, tidy: bool = True) -> int:
+        """See `Index`."""
+        self._require_writing()
+        with refusing(self._folder):
+            if tidy:
+                self._make_indices()
+                self._optimize()
+            sync_all(self._folder / f"{TABLE}.lance")
+            announce(self._folder, self._table.version)
+            pointer = self._pointer.next(self.origin, self._table.version, len(self), self._fields, tidy=tidy)
+            pointer.write(self._folder)
+            self._pointer = pointer
+            oldest = give_up_unread(self._folder, pointer.table)
+            if tidy:
+                self._remove_older(oldest)
+        return pointer.version
+
+    def close(self) -> None:
+        """See `Index`."""
+        self._writing = False
+        self._holding.close()
+
+    def _make_indices(self) -> None:
+        """Once there are enough rows; `optimize` brings in later ones."""
+        from lancedb.index import IvfFlat, LabelList
+
+        there = {column for each in self._table.list_indices() for column in each.columns}
+        if len(self) >= INDEXED_FROM and not {"vector", "words"} <= there:
+            self._table.create_index("vector", config=IvfFlat(distance_type="dot"))
+            self._table.create_index("words", config=LabelList())
+
+    def _optimize(self) -> None:
+        """Until nothing is left to do, so that the optimisation that removes old versions makes no new one."""
+        before = None
+        while before != self._table.version:
+            before = self._table.version
+            self._table.optimize()
+
+    def _remove_older(self, version: int) -> None:
+        """Remove what only versions before this one need, which is the one in force or one that is read."""
+        if version == self._table.version:  # LanceDB keeps the newest of all, however old
+            self._table.optimize(cleanup_older_than=timedelta(milliseconds=1), delete_unverified=True)
+            return
+        when = next(each["timestamp"] for each in self._table.list_versions() if each["version"] == version)
+        age = datetime.now(UTC) - when.astimezone(UTC) + SAFE
+        # We hold the lock, so files of no version are a killed writer's, however young.
+        self._table.optimize(cleanup_older_than=max(age, SAFE), delete_unverified=True)
+
+    def _require_writing(self) -> None:
+        if not self._writing:
+            raise FolderError(f"{self._folder} was opened for reading: open it with writing=True")
+
+
+def _connected(folder: Path) -> Any:
+    try:
+        import lancedb
+    except ImportError as error:
+        raise MissingExtra("lancedb", "lancedb") from error
+    return lancedb.connect(folder)
+
+
+def _hold_newest(folder: Path, holding: ExitStack) -> Pointer:
+    """Hold the version in force until the stack is closed; where it was replaced meanwhile, the one in force then."""
+    pointer = Pointer.read(folder)
+    while True:
+        holder = held(folder, pointer.table)
+        holder.__enter__()
+        now = Pointer.read(folder)
+        if now == pointer:
+            holding.push(holder)
+            return pointer
+        holder.__exit__(None, None, None)
+        pointer = now
+
+
+@contextmanager
+def _damage(folder: Path) -> Iterator[None]:
+    """What LanceDB raises where files are missing or torn, as a FolderError that says what to do."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        raise FolderError(f"{folder / TABLE}.lance can't be read ({error}): {INDEX.remedy}") from error
+
+
+def _clauses(ids: Sequence[str]) -> Iterator[str]:
+    different = list(dict.fromkeys(ids))
+    for start in range(0, len(different), MANY):
+        yield f"id IN ({', '.join(map(quoted, different[start : start + MANY]))})"
+
+
+def _there(rows: Mapping[str, dict[str, Any]], item: str) -> dict[str, Any]:
+    if item not in rows:
+        raise unknown(item)
+    return rows[item]
+
+
+def _vectors(column: Any, dimension: int) -> Vectors:
+    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    vectors: Vectors = np.asarray(flat, np.float32).reshape(-1, dimension)
+    return vectors

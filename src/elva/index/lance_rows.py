@@ -1,0 +1,93 @@
+"""Entries as rows of LanceDB's table, and back.
+
+Beside what an entry shows there are columns that are only asked about: `words`, and for the field of metadata that
+was met as the i-th (from 0) `text_i` and `number_i`, the lists that facts.py tells. They are added as fields appear;
+metadata themselves stay JSON, so that they come back as they were.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from elva.encoding import Vectors
+from elva.errors import InputError
+from elva.index.accepting import metadata_json, words_of
+from elva.index.facts import facts
+from elva.index.protocol import Entry
+
+if TYPE_CHECKING:
+    import pyarrow
+
+DISPLAYED = ("id", "text", "image", "summary", "metadata", "content")
+MOST_FIELDS = 300
+"""Fields that conditions can ask about; data with more have keys that are values."""
+
+
+def schema_of(dimension: int) -> pyarrow.Schema:
+    """The table before any field is known."""
+    import pyarrow
+
+    text, words = pyarrow.string(), pyarrow.list_(pyarrow.string())
+    kinds = [(name, text) for name in DISPLAYED]
+    vector = pyarrow.list_(pyarrow.float32(), dimension)
+    return pyarrow.schema([*kinds, ("thumbnail", pyarrow.binary()), ("words", words), ("vector", vector)])
+
+
+def grown_fields(known: tuple[str, ...], entries: Sequence[Entry]) -> tuple[tuple[str, ...], pyarrow.Schema]:
+    """The fields with those that the entries add behind, and the columns that are to be added for these.
+
+    Raises:
+        InputError: there are too many.
+    """
+    import pyarrow
+
+    grown = tuple(dict.fromkeys([*known, *(field for each in entries for field in facts(each.metadata))]))
+    if len(grown) > MOST_FIELDS:
+        raise InputError(
+            f"the metadata have more than {MOST_FIELDS} fields, such as {grown[-1]!r}: "
+            "where keys are values, write them as a list of values"
+        )
+    columns = [each for i in range(len(known), len(grown)) for each in _columns(i)]
+    return grown, pyarrow.schema(columns)
+
+
+def table_of(entries: Sequence[Entry], vectors: Vectors, fields: tuple[str, ...]) -> pyarrow.Table:
+    """The rows of n entries with their vectors float32 [n, d]."""
+    import pyarrow
+
+    schema = schema_of(vectors.shape[1])
+    for i in range(len(fields)):
+        for column in _columns(i):
+            schema = schema.append(column)
+    said = [facts(each.metadata) for each in entries]
+    columns: dict[str, Any] = {
+        "id": [each.id for each in entries],
+        "text": [each.text for each in entries],
+        "image": [each.image for each in entries],
+        "summary": [each.summary for each in entries],
+        "metadata": [metadata_json(each) for each in entries],
+        "content": [each.content for each in entries],
+        "thumbnail": [each.thumbnail for each in entries],
+        "words": [words_of(each) for each in entries],
+        "vector": pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(vectors.ravel()), vectors.shape[1]),
+    }
+    for i, field in enumerate(fields):
+        columns[f"text_{i}"] = [list(each[field].texts) if field in each else None for each in said]
+        columns[f"number_{i}"] = [list(each[field].numbers) if field in each else None for each in said]
+    return pyarrow.table(columns, schema=schema)
+
+
+def entry_of(row: dict[str, Any]) -> Entry:
+    """The entry of a row of the columns `DISPLAYED`."""
+    return Entry(**{**row, "metadata": json.loads(row["metadata"])})
+
+
+def _columns(i: int) -> list[pyarrow.Field]:
+    import pyarrow
+
+    return [
+        pyarrow.field(f"text_{i}", pyarrow.list_(pyarrow.string())),
+        pyarrow.field(f"number_{i}", pyarrow.list_(pyarrow.float64())),
+    ]

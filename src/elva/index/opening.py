@@ -1,0 +1,71 @@
+"""Which store a folder is of, and which one a new folder gets."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from elva.encoding import ModelIdentity
+from elva.errors import InputError
+from elva.index.exact import ExactIndex
+from elva.index.folder import FolderError
+from elva.index.lance import LanceIndex
+from elva.index.pointer import Pointer
+from elva.index.protocol import NOWHERE, Index, Origin
+
+STORES: dict[str, type[ExactIndex] | type[LanceIndex]] = {"exact": ExactIndex, "lance": LanceIndex}
+
+
+def open_index(folder: Path, model: ModelIdentity | None = None, *, writing: bool = False) -> Index:
+    """Open what was published last, by the store that wrote it.
+
+    Args:
+        folder: what `elva index`, or `create_index`, made.
+        model: what will make the queries, if any will be made.
+        writing: also change it; one process at a time.
+
+    Raises:
+        FolderError: it is no index, or damaged.
+        IndexMismatch: the index was built with another model; names both.
+        FolderInUse: `writing`, and another process is; names it.
+        MissingExtra: the store isn't installed.
+    """
+    name = Pointer.read(folder).store
+    if name not in STORES:
+        raise FolderError(f"{folder} is of an unknown store {name!r}; there are {', '.join(STORES)}")
+    return STORES[name].open(folder, model, writing=writing)
+
+
+def create_index(folder: Path, model: ModelIdentity, origin: Origin = NOWHERE, store: str = "auto") -> Index:
+    """Make a folder of an empty index, and open it for writing.
+
+    Args:
+        folder: a new or empty one, or one of an index of an older version, which is replaced.
+        model: what will make the vectors.
+        origin: where the items come from.
+        store: "lance", "exact", or "auto": LanceDB where it is installed.
+
+    Raises:
+        FolderError: something else lies there, or the system refuses.
+        MissingExtra: the store isn't installed.
+    """
+    if store == "auto":
+        store = "lance" if find_spec("lancedb") else "exact"
+    if store not in STORES:
+        raise InputError(f"there is no store {store!r}; there are auto, {', '.join(STORES)}")
+    return STORES[store].create(folder, model, origin)
+
+
+def model_of(folder: Path) -> str:
+    """The path or name of the model that an index was made with.
+
+    Raises:
+        FolderError: it is no index.
+        InputError: it doesn't say, or the model isn't there any more.
+    """
+    path = Pointer.read(folder).origin.model
+    if path is None:
+        raise InputError(f"{folder} doesn't say which model made it; make it with `elva index`, or give --model")
+    if Path(path).is_absolute() and not Path(path).is_dir():
+        raise InputError(f"{folder} was made with the model {path}, which is not there any more; give --model")
+    return path

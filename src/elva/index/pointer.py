@@ -1,0 +1,94 @@
+"""meta.json of an index folder: the one file that says which version of everything else is in force.
+
+It is replaced in one instant. Whatever lies in the folder beside the version that it names is being written, or was
+by someone who was killed, and nobody reads it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from elva.encoding import ModelIdentity
+from elva.errors import IndexMismatch
+from elva.index.folder import INDEX, read_meta, reading
+from elva.index.protocol import Origin
+from elva.whole import sync, whole_file
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """What meta.json holds.
+
+    Attributes:
+        store: which store wrote the folder.
+        model: what made the vectors.
+        origin: where the items come from.
+        version: how often it was published.
+        table: the store's own number of that version.
+        items: how many it holds.
+        fields: fields of metadata, in the order in which they were first met.
+        tidy: see `Index.publish`.
+    """
+
+    store: str
+    model: ModelIdentity
+    origin: Origin
+    version: int = 0
+    table: int = 0
+    items: int = 0
+    fields: tuple[str, ...] = ()
+    tidy: bool = True
+
+    @classmethod
+    def read(cls, folder: Path) -> Pointer:
+        """Read the pointer of a folder; FolderError where it is no index, or damaged."""
+        meta = read_meta(folder, INDEX)
+        with reading(folder / INDEX.marker, INDEX):
+            root, source, model = (meta["origin"][key] for key in ("root", "source", "model"))
+            return cls(
+                store=str(meta["store"]),
+                model=ModelIdentity.from_row(meta["model"]),
+                origin=Origin(Path(root) if root else None, Path(source) if source else None, model),
+                version=int(meta["version"]),
+                table=int(meta["table"]),
+                items=int(meta["items"]),
+                fields=tuple(map(str, meta["fields"])),
+                tidy=bool(meta["tidy"]),
+            )
+
+    def write(self, folder: Path) -> None:
+        """Put it in force."""
+        root, source = (str(each) if each else None for each in (self.origin.root, self.origin.source))
+        meta = {
+            **INDEX.says,
+            "store": self.store,
+            "model": self.model.to_row(),
+            "origin": {"root": root, "source": source, "model": self.origin.model},
+            "version": self.version,
+            "table": self.table,
+            "items": self.items,
+            "fields": self.fields,
+            "tidy": self.tidy,
+        }
+        with whole_file(folder / INDEX.marker) as file:
+            file.write(json.dumps(meta, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        sync(folder)
+
+    def next(self, origin: Origin, table: int, items: int, fields: tuple[str, ...], *, tidy: bool = True) -> Pointer:
+        """The one that follows."""
+        version = self.version + 1
+        return replace(self, origin=origin, version=version, table=table, items=items, fields=fields, tidy=tidy)
+
+    def require(self, folder: Path, model: ModelIdentity | None) -> None:
+        """Raise IndexMismatch, naming both, where `model` is given and gives other vectors."""
+        if model is not None and not self.model.produces(model):
+            raise IndexMismatch(
+                f"{folder} was built with {_named(self.model)}, not with {_named(model)}: search with "
+                f"{self.model.name}, or index into another folder"
+            )
+
+
+def _named(model: ModelIdentity) -> str:
+    return f"{model.name} ({model.extraction}, {model.fingerprint[:12]}, {model.dimension} numbers)"

@@ -1,0 +1,1 @@
+"""Asking an index: queries answered, explained and reranked."""

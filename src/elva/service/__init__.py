@@ -1,0 +1,1 @@
+"""A search over HTTP, and the page that shows it."""

@@ -1,0 +1,57 @@
+"""Running a service until it is told to stop."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from contextlib import suppress
+
+import uvicorn
+from fastapi import FastAPI
+
+from elva.errors import InputError
+
+GRACE = 60
+"""Seconds that accepted requests have to end."""
+
+
+def loopback(host: str) -> bool:
+    """Whether only this machine can reach a host's address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def require_guarded(host: str, token: str | None, no_token: bool) -> None:
+    """Refuse to serve other machines without a token, unless that is wanted.
+
+    Raises:
+        InputError: a token that no header can hold, or none.
+    """
+    if token is not None and (not token.isascii() or not token.isprintable() or not token.strip() or " " in token):
+        raise InputError("--token takes letters, digits and signs of ASCII, without spaces")
+    if not loopback(host) and not token and not no_token:
+        raise InputError(
+            f"--host {host} can be reached from other machines: give --token, or --no-token if everyone may search"
+        )
+
+
+def serve(app: FastAPI, host: str, port: int) -> None:
+    """Answer requests until SIGTERM or Ctrl-C; what was accepted by then is finished.
+
+    Raises:
+        InputError: the port can't be had.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # Its own log of requests would hold their queries.
+    config = uvicorn.Config(app, host, port, access_log=False, log_config=None, timeout_graceful_shutdown=GRACE)
+    server = uvicorn.Server(config)
+    try:
+        with suppress(KeyboardInterrupt):  # the signal, raised anew when all is done
+            server.run()
+    except SystemExit as error:  # how uvicorn says that it could not begin
+        raise InputError(f"{host}:{port} can't be served; look at the line above, or take another --port") from error
