@@ -46,7 +46,7 @@ INDEXED_FROM = 50_000
 """Rows from which on the vectors get an IVF index; fewer are compared whole within some hundredths of a second."""
 PROBES = 40
 """Parts of an IVF index that a query looks into, at least: of the square root of the rows that there are."""
-SPARE = 16
+SPARE = 4
 """More rows than are wanted are asked for, since the last bits of float32 may order near ties otherwise."""
 MANY = 1000
 """Ids in one expression of SQL."""
@@ -168,10 +168,7 @@ class LanceIndex:
         """See `Index`; of a table with an IVF index some of the nearest may be missing."""
         require_queries(queries, k, self.model.dimension)
         clause = self._clause(where, match)
-        size = len(self)
-        if not size:
-            return [[] for _ in queries]
-        return [self._nearest(query, min(k, size), size, clause) for query in queries]
+        return [self._nearest(query, k, clause) for query in queries]
 
     def _clause(self, where: Condition | None, match: str | None) -> str | None:
         parts = []
@@ -183,14 +180,14 @@ class LanceIndex:
             parts.append(f"array_has_all(words, [{', '.join(map(quoted, wanted))}])")
         return " AND ".join(parts) or None
 
-    def _nearest(self, query: Vectors, k: int, size: int, clause: str | None) -> list[Hit]:
+    def _nearest(self, query: Vectors, k: int, clause: str | None) -> list[Hit]:
         """The k nearest of one query [d]: more are asked for until those left out are surely further."""
         asked = k + SPARE
         while True:
-            rows, vectors = self._near(query, min(asked, size), clause)
-            micro = cosines_micro(vectors, query)
+            rows, vectors = self._near(query, asked, clause)
+            micro = cosines_micro(vectors, query).tolist()
             order = sorted(range(len(rows)), key=lambda i: (-micro[i], rows[i]["id"]))[:k]
-            if len(rows) < asked or micro.min() < micro[order[-1]] - 2 * MARGIN * MICRO:
+            if len(rows) < asked or min(micro) < micro[order[-1]] - 2 * MARGIN * MICRO:
                 return [Hit(rank, micro[i] / MICRO, entry_of(rows[i])) for rank, i in enumerate(order, start=1)]
             asked *= 4
 
@@ -199,7 +196,8 @@ class LanceIndex:
         asked = asked.distance_type("dot").select([*DISPLAYED, "vector", "_distance"]).limit(count)
         asked = asked.minimum_nprobes(PROBES).maximum_nprobes(0)  # 0: as many as it takes to find enough
         with _damage(self._folder):
-            found = (asked.where(clause, prefilter=True) if clause else asked).to_arrow()
+            # `to_arrow` would ask for the schema once more, which takes as long as all that follows here.
+            found = (asked.where(clause, prefilter=True) if clause else asked).to_batches().read_all()
         return found.select(list(DISPLAYED)).to_pylist(), _vectors(found["vector"], self.model.dimension)
 
     def get(self, ids: Sequence[str]) -> list[Entry]:
