@@ -22,7 +22,6 @@ from elva.data.mbeir import MBeir, TaskName
 from elva.data.world import write_world
 from elva.encoding import ModelIdentity
 from elva.index.opening import open_index
-from elva.model.embedder import Embedder
 from elva.search.searcher import Searcher
 from interleaved import percentile_ratio, percentiles, save
 from measure import options
@@ -63,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def service_of(folder: Path, clients: Sequence[int], seconds: float, repeats: int, quick: bool) -> dict[str, Any]:
     """Index the built-in benchmark, serve it, ask it, load it, stop it."""
+    from elva.model.embedder import Embedder  # not with this file: the processes of the stores would load torch too
+
     root, index = folder / "world", folder / "index"
     write_world(root, size="tiny" if quick else "demo")
     _elva("index", root, "--model", "tiny-base", "--dataset", TASK.dataset, "--task", TASK.task, "--out", index)

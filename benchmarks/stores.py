@@ -7,6 +7,7 @@ numpy a product, `argpartition`, and the order of what it chose.
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -66,6 +67,7 @@ def _figures(folder: Path, store: str, size: int, repeats: int) -> dict[str, Any
 def filled(meter: Meter, folder: Path, store: str) -> None:
     """Add all vectors, publish."""
     vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+    _import(store)
     meter.begin()
     index = create_index(folder / store, MODEL, store=store)
     for entries, some in blocks(vectors):
@@ -79,6 +81,7 @@ def filled(meter: Meter, folder: Path, store: str) -> None:
 def asked_of(meter: Meter, folder: Path, store: str, repeats: int) -> None:
     """Open, search, and search beside the peer; found ids and latencies go to a file."""
     queries = np.load(folder / "queries.npy")
+    _import(store)
     meter.begin()
     index = open_index(folder / store, MODEL)
     index.search(queries[:1], RESULTS)
@@ -94,6 +97,12 @@ def asked_of(meter: Meter, folder: Path, store: str, repeats: int) -> None:
         "latencies": latencies(works, timed, repeats),
     }
     (folder / f"{store}.json").write_text(json.dumps(content), "utf-8")
+
+
+def _import(store: str) -> None:
+    """Seconds of importing a package are not those of what it does."""
+    if store == "lance":
+        importlib.import_module("lancedb")
 
 
 def _lance(folder: Path) -> Callable[[Vectors], object]:
