@@ -1,4 +1,4 @@
-"""Searching: the index beside LanceDB and numpy, recall, and the service beside the searcher in it, under load, stopped.
+"""Searching: an index beside LanceDB and numpy, its recall, and the service beside its searcher, under load, stopped.
 
     python benchmarks/search.py                                   # 10,000 and 100,000 vectors, tiny model
     python benchmarks/search.py --sizes 100000 1000000            # an hour, 10 GB of memory, 6 GB of disk
@@ -73,7 +73,6 @@ def service_of(folder: Path, clients: Sequence[int], seconds: float, repeats: in
     with served(index, folder / "log") as service:
         taken = beside_in_process(service, searcher, texts, repeats)
         loads = {number: loaded(service, number, seconds, texts) for number in clients}
-    with served(index, folder / "log") as service:
         end = stopped(service, max(clients), min(seconds, 3), texts)
     beside = {
         kind: {
@@ -140,8 +139,8 @@ def load_table(service: Mapping[str, Any]) -> str:
         lines.append([*line, f"{row['requests_per_forward']:.1f}", f"{row['requests']:,}", f"{failed:,}"])
     end = service["stopped"]
     told = (
-        f"Stopped under {end['clients']} clients: {sum(end['noted'].values()):,} requests accepted, {end['lost']} lost, "
-        f"{end['never_read']} never read; exit status {end['exit_status']}."
+        f"Stopped under {end['clients']} clients: {sum(end['answered'].values()):,} requests answered, {end['lost']} "
+        f"lost, {end['never_read']} never read; exit status {end['exit_status']}."
     )
     return f"{_markdown(lines)}\n\n{told}"
 

@@ -35,11 +35,12 @@ IN_PROCESS, OVER_HTTP = "in process", "over HTTP"
 
 @dataclass
 class Served:
-    """A running service: its process, its port, and the file of what it says."""
+    """A running service: process, port, the file of what it says, and the statuses of its answers to searches."""
 
     process: subprocess.Popen[bytes]
     port: int
     log: Path
+    answers: list[int] = field(default_factory=list)
 
     def get(self, path: str) -> bytes:
         """What a route answers."""
@@ -87,14 +88,16 @@ class Client:
     """One connection that is kept."""
 
     def __init__(self, service: Served) -> None:
-        self._connection = HTTPConnection(HOST, service.port)
+        self._service, self._connection = service, HTTPConnection(HOST, service.port)
 
     def search(self, **asked: Any) -> tuple[int, bytes]:
         """Status and body of a search."""
         body = json.dumps({**asked, "top": RESULTS}).encode()
         self._connection.request("POST", "/search", body, {"Content-Type": "application/json"})
         answer = self._connection.getresponse()
-        return answer.status, answer.read()
+        content = answer.read()
+        self._service.answers.append(answer.status)
+        return answer.status, content
 
     def close(self) -> None:
         """Let go of it."""
@@ -170,31 +173,23 @@ def _batches(service: Served) -> tuple[float, float]:
     return requests, forwards
 
 
-@dataclass
-class _Outcomes:
-    answered: Counter[int] = field(default_factory=Counter)
-    unanswered: int = 0
-
-
 def stopped(service: Served, clients: int, seconds: float, texts: Sequence[str]) -> dict[str, Any]:
     """Tell the service to stop while so many clients ask, each time by a new connection, until none is taken.
 
-    What it noted must have reached a client: `lost` is what did not. A connection that the system had taken and the
-    service not yet is `never_read`: nothing of it was accepted.
+    All searches that the service noted in its life must have reached a client: `lost` is what did not. A connection
+    that the system had taken and the service not yet is `never_read`: nothing of it was accepted.
     """
-    outcomes = _Outcomes()
+    before, unanswered = len(service.answers), list[Exception]()
 
     def ask(number: int) -> None:
         for text in islice(cycle(texts), number, None):
             client = Client(service)
             try:
-                status, _ = client.search(text=text)
+                client.search(text=text)
             except ConnectionRefusedError:
                 return
-            except (OSError, HTTPException):
-                outcomes.unanswered += 1
-            else:
-                outcomes.answered[status] += 1
+            except (OSError, HTTPException) as error:
+                unanswered.append(error)
             finally:
                 client.close()
 
@@ -202,14 +197,12 @@ def stopped(service: Served, clients: int, seconds: float, texts: Sequence[str])
     timer.start()
     _together(ask, clients)
     code = service.process.wait(STARTING)
-    noted, answered = service.noted(), outcomes.answered
-    lost = (noted - answered).total()
+    lost = (service.noted() - Counter(service.answers)).total()
     return {
         "clients": clients,
-        "noted": dict(noted),
-        "answered": dict(answered),
+        "answered": dict(Counter(service.answers[before:])),
         "lost": lost,
-        "never_read": outcomes.unanswered - lost,
+        "never_read": len(unanswered) - lost,
         "exit_status": code,
     }
 
