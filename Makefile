@@ -40,6 +40,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/encode.py
 	$(BIN)/python benchmarks/averaging.py
 	$(BIN)/python benchmarks/rerank.py
+	$(BIN)/python benchmarks/search.py --sizes 10000 --seconds 5
 	$(BIN)/python benchmarks/contrastive.py
 	$(BIN)/python benchmarks/stage3.py
 

@@ -13,10 +13,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
+
 from measure import machine
 
 Runs = dict[str, list[float]]
 """Seconds of each round, by what was timed."""
+Latencies = dict[str, list[list[float]]]
+"""Seconds of each input of each round, by what was timed."""
 
 
 def rounds(works: Mapping[str, Callable[[], object]], repeats: int) -> Runs:
@@ -32,6 +36,40 @@ def rounds(works: Mapping[str, Callable[[], object]], repeats: int) -> Runs:
                 runs[name].append(seconds)
             print(f"  {'warm-up' if not number else f'round {number}'}: {name}: {seconds:.3f} s", flush=True)
     return runs
+
+
+def latencies(works: Mapping[str, Callable[[Any], object]], inputs: Sequence[Any], repeats: int) -> Latencies:
+    """Have each input done by all works in turn, each time beginning with another, `repeats` times over.
+
+    The first eighth of the inputs comes once more before all, to warm up.
+    """
+    taken: Latencies = {name: [] for name in works}
+    names = [*works]
+    for number in range(repeats + 1):
+        some = inputs if number else inputs[: -(-len(inputs) // 8)]
+        round_: Runs = {name: [] for name in works}
+        gc.collect()
+        for place, each in enumerate(some):
+            first = place % len(names)
+            for name in names[first:] + names[:first]:
+                started = time.perf_counter()
+                works[name](each)
+                round_[name].append(time.perf_counter() - started)
+        for name in names if number else ():
+            taken[name].append(round_[name])
+    return taken
+
+
+def percentile_ratio(taken: Latencies, ours: str, peer: str, percent: float) -> dict[str, float]:
+    """How many times as long ours takes as the peer at a percentile, round by round: median, least and largest."""
+    pairs = zip(taken[ours], taken[peer], strict=True)
+    return spread([float(np.percentile(own, percent) / np.percentile(theirs, percent)) for own, theirs in pairs])
+
+
+def percentiles(taken: Sequence[Sequence[float]]) -> dict[str, float]:
+    """Milliseconds at the median and at 95 and 99 of 100, of all rounds together."""
+    every = np.concatenate(taken) * 1000
+    return {f"p{percent}": float(np.percentile(every, percent)) for percent in (50, 95, 99)}
 
 
 def ratio(runs: Runs, peer: str, ours: str, per: Mapping[str, float] | None = None) -> dict[str, float]:

@@ -16,6 +16,7 @@ import encode
 import estimators
 import mining_at_size
 import rerank
+import search
 import without
 from elva.model.embedder import Embedder
 from measure import measured
@@ -65,6 +66,22 @@ def test_reranking_is_shown_beside_the_search_that_it_follows(
     assert len(ratios) == 6
     assert all(f"| {name} | " in shown for name in ratios)
     assert ratios["search, one by one"]["median"] == ratios["search, together"]["median"] == 1
+
+
+def test_searching_is_shown_beside_what_stands_below_it_and_nothing_is_lost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search.main(["--quick", "--out", str(tmp_path / "figures.json")])
+    shown = capsys.readouterr().out
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert {*figures["ratios"]["vs_bare"]} == {"lance, 500", "exact, 500"}
+    assert all(row["recall"] == 1 and f"| {store} | 500 | " in shown for store, row in figures["stores"]["500"].items())
+    assert {*figures["service"]["beside"]} == {"words", "like an item"}
+    for row in figures["service"]["loads"].values():
+        assert row["statuses"] == {"200": row["requests"]}
+    end = figures["service"]["stopped"]
+    assert end["lost"] == end["exit_status"] == 0 and end["answered"].keys() == {"200"}
+    assert ", 0 lost, " in shown
 
 
 def test_memory_is_that_of_the_thing_measured(tmp_path: Path) -> None:

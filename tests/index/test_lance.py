@@ -55,6 +55,24 @@ def test_many_rows_get_an_index_and_filters_still_find_enough(tmp_path: Path, mo
         assert [len(each) for each in found] == [len(each) for each in wanted]
 
 
+def test_a_tidy_publication_leaves_indices_of_all_rows_and_one_of_nothing_leaves_them_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "INDEXED_FROM", 1000)
+    index = LanceIndex.create(tmp_path / "i", MODEL)
+    index.add(entries(1200), unit(1200))
+    index.publish()
+    index.upsert([Entry("later", "thing 3", metadata={"number": 1})], unit(1))
+    for tidy in (False, True):
+        index.publish(tidy=tidy)
+    named = index._indices()
+    assert set(named) == {"vector", "words"}
+    assert [index._table.index_stats(each).num_unindexed_rows for each in named.values()] == [0, 0]
+    before = index._table.version
+    index.publish()
+    assert index._table.version == before
+
+
 def test_a_version_goes_when_its_last_reader_does(tmp_path: Path) -> None:
     folder = tmp_path / "i"
     index = LanceIndex.create(folder, MODEL)

@@ -66,6 +66,20 @@ def test_those_who_ask_together_are_answered_in_one_batch() -> None:
     assert [len(each) for each in model.batches] == [4, 4, 2]
 
 
+def test_those_who_wait_already_are_answered_together_without_waiting_for_others() -> None:
+    model = Model()
+
+    async def test(batcher: Batcher) -> None:
+        first = await occupied(batcher, model)
+        waiting = [asyncio.ensure_future(batcher.ask("double", n)) for n in range(10)]
+        await asyncio.sleep(0.01)
+        model.free.set()
+        assert await asyncio.gather(first, *waiting) == [0, *(2 * n for n in range(10))]
+
+    run(test, model, gather=0, batch=8)
+    assert [len(each) for each in model.batches] == [1, 8, 2]
+
+
 def test_a_bad_request_spoils_no_other_of_its_batch() -> None:
     model = Model()
 

@@ -134,8 +134,7 @@ class Gallery:
         if k < 1:
             raise VectorError(f"lists of length {k} were asked for: ask for 1 or more")
         k = min(k, len(self.ids))
-        column = {each: i for i, each in enumerate(self.ids)}
-        targets = [[column[w] for w in each if w in column] for each in wanted or [()] * len(queries)]
+        targets = self._columns_of(wanted) if wanted else [[]] * len(queries)
         columns, micro = np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.int64)
         ranks: list[int | None] = []
         for start, block in self.cosines(queries):
@@ -143,6 +142,11 @@ class Gallery:
                 columns[row], micro[row] = self.nearest(queries[row], cosines, k)
                 ranks.append(self._best_rank(queries[row], cosines, columns[row], targets[row]))
         return Ranked(columns, micro, tuple(ranks))
+
+    def _columns_of(self, wanted: Sequence[Iterable[str]]) -> list[list[int]]:
+        """Where the ids of each stand; those that the gallery doesn't hold stand nowhere."""
+        column = {each: i for i, each in enumerate(self.ids)}
+        return [[column[w] for w in each if w in column] for each in wanted]
 
     def cosines(self, queries: Vectors) -> Iterator[tuple[int, Vectors]]:
         """Blocks of float32 cosines [b, m] with the number of their first query; the next one overwrites the last."""

@@ -107,11 +107,14 @@ class Batcher:
                 self._queue.task_done()
 
     async def _gather(self, jobs: list[_Job]) -> None:
-        """Wait a moment for others, so that those who ask together are answered together."""
+        """Take who waits already, and wait a moment for others: those who ask together are answered together."""
         until = time.monotonic() + self._limits.gather
-        while len(jobs) < self._limits.batch and (left := until - time.monotonic()) > 0:
+        while len(jobs) < self._limits.batch:
+            if not self._queue.empty():  # each wait lets the loop send answers first, and the moment is over
+                jobs.append(self._queue.get_nowait())
+                continue
             try:
-                jobs.append(await asyncio.wait_for(self._queue.get(), left))
+                jobs.append(await asyncio.wait_for(self._queue.get(), max(0.0, until - time.monotonic())))
             except TimeoutError:
                 return
 

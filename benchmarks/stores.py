@@ -1,0 +1,128 @@
+"""What a store of vectors takes to fill and to ask, beside what stands below it: LanceDB's own query, or plain numpy.
+
+Each store is filled and asked in processes of its own, so that the memory is its own. The peers do what one writes
+without ELVA: LanceDB's query of the same table, looking into as many parts, for the columns that a result shows; in
+numpy a product, `argpartition`, and the order of what it chose.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clustered import DIMENSION, blocks, vectors_and_queries
+from elva.encoding import ModelIdentity, Vectors
+from elva.index import lance
+from elva.index.lance_rows import DISPLAYED
+from elva.index.opening import create_index, open_index
+from interleaved import latencies, percentile_ratio, percentiles
+from measure import MB, Meter, measured
+
+STORES = ("lance", "exact")
+MODEL = ModelIdentity("none", "none", "generative", DIMENSION)
+RESULTS = 10
+TIMED = 10_000_000
+"""Items that the timed queries of a round meet, all together: fewer queries where there are more items."""
+LEAST_TIMED = 20
+OURS, BARE = "ours", "bare"
+
+
+def stores_of(folder: Path, size: int, queries: int, repeats: int) -> dict[str, dict[str, Any]]:
+    """Fill and ask the stores with so many vectors; figures by store."""
+    vectors, asked = vectors_and_queries(size, queries)
+    np.save(folder / "vectors.npy", vectors)
+    np.save(folder / "queries.npy", asked)
+    del vectors
+    rows = {store: _figures(folder, store, size, repeats) for store in STORES}
+    truth = rows["exact"]["found"]
+    for row in rows.values():
+        shares = [len({*own} & {*exact}) / len(exact) for own, exact in zip(row.pop("found"), truth, strict=True)]
+        row["recall"] = sum(shares) / len(shares)
+    return rows
+
+
+def _figures(folder: Path, store: str, size: int, repeats: int) -> dict[str, Any]:
+    phases = {**measured(filled, folder, store), **measured(asked_of, folder, store, repeats)}
+    taken = json.loads((folder / f"{store}.json").read_text())
+    return {
+        "items_per_second": size / (phases["add"].seconds + phases["publish"].seconds),
+        "disk_mb": sum(each.stat().st_size for each in (folder / store).rglob("*") if each.is_file()) / MB,
+        "phases": {name: asdict(figures) for name, figures in phases.items()},
+        "milliseconds": {name: percentiles(rounds) for name, rounds in taken["latencies"].items()},
+        "times_as_long": {f"p{p}": percentile_ratio(taken["latencies"], OURS, BARE, p) for p in (50, 95)},
+        "cosines": taken["cosines"],
+        "found": taken["found"],
+    }
+
+
+# --- in processes of their own
+
+
+def filled(meter: Meter, folder: Path, store: str) -> None:
+    """Add all vectors, publish."""
+    vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+    _import(store)
+    meter.begin()
+    index = create_index(folder / store, MODEL, store=store)
+    for entries, some in blocks(vectors):
+        index.add(entries, some)
+    meter.end("add")
+    index.publish()
+    meter.end("publish")
+    index.close()
+
+
+def asked_of(meter: Meter, folder: Path, store: str, repeats: int) -> None:
+    """Open, search, and search beside the peer; found ids and latencies go to a file."""
+    queries = np.load(folder / "queries.npy")
+    _import(store)
+    meter.begin()
+    index = open_index(folder / store, MODEL)
+    index.search(queries[:1], RESULTS)
+    meter.end("open")
+    found = index.search(queries, RESULTS)
+    meter.end("search")
+    bare = _lance(folder / store) if store == "lance" else _numpy(np.load(folder / "vectors.npy"))
+    works = {OURS: lambda query: index.search(query[None], RESULTS), BARE: bare}
+    timed = queries[: max(LEAST_TIMED, TIMED // len(index))]
+    content = {
+        "found": [[hit.entry.id for hit in hits] for hits in found],
+        "cosines": {f"of rank {rank}": float(np.mean([hits[rank - 1].score for hits in found])) for rank in (1, 10)},
+        "latencies": latencies(works, timed, repeats),
+    }
+    (folder / f"{store}.json").write_text(json.dumps(content), "utf-8")
+
+
+def _import(store: str) -> None:
+    """Seconds of importing a package are not those of what it does."""
+    if store == "lance":
+        importlib.import_module("lancedb")
+
+
+def _lance(folder: Path) -> Callable[[Vectors], object]:
+    import lancedb
+
+    table = lancedb.connect(folder).open_table(lance.TABLE)
+
+    def ask(query: Vectors) -> object:
+        asked = table.search(query, vector_column_name="vector").distance_type("dot").limit(RESULTS)
+        asked = asked.minimum_nprobes(lance.PROBES).maximum_nprobes(0)
+        return asked.select([*DISPLAYED, "_distance"]).to_list()
+
+    return ask
+
+
+def _numpy(vectors: Vectors) -> Callable[[Vectors], object]:
+    def ask(query: Vectors) -> Sequence[int]:
+        cosines = vectors @ query
+        nearest = np.argpartition(cosines, -RESULTS)[-RESULTS:]
+        order: Sequence[int] = nearest[np.argsort(-cosines[nearest])].tolist()
+        return order
+
+    return ask
