@@ -65,7 +65,7 @@ def serve(
     for package in ("fastapi", "uvicorn", "python_multipart"):
         if importlib.util.find_spec(package) is None:
             raise MissingExtra(package.replace("_", "-"), "serve")
-    from elva.service.run import loopback, require_guarded
+    from elva.service.run import loopback, require_guarded, taken
 
     require_guarded(host, token, no_token)
     from elva.data.mbeir import read_lexicon
@@ -74,6 +74,7 @@ def serve(
     from elva.index.protocol import Index
 
     model = model or model_of(index)  # a folder that is no index is told before the seconds that loading a model takes
+    at = taken(host, port)
     embedder = load_embedder(model, threads, device, None, precision)
     scorer = load_reranker(rerank_mode, embedder, rerank_model, device, precision, None)
     from elva.search.inspector import Inspector
@@ -94,7 +95,7 @@ def serve(
     settings = Settings(index.resolve().name, token, hosts, log_queries)
     app = create_app(searcher, settings, inspector, partial(span_likelihoods, embedder), newer)
     typer.echo(f"{index}: {len(searcher.index):,} items; search them at http://{_shown(host)}:{port}/ (Ctrl-C ends it)")
-    run(app, host, port)
+    run(app, at)
 
 
 def _shown(host: str) -> str:

@@ -103,7 +103,7 @@ class Gate:
         return counting
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "unmatched")
+        route = f"{PAGE}*" if scope["path"].startswith(PAGE) else getattr(scope.get("route"), "path", "unmatched")
         self._state.metrics.answered(route, status, seconds)
         line = {"method": scope["method"], "route": route, "status": status, "ms": round(seconds * 1000, 1)}
         if self._state.settings.log_queries:
