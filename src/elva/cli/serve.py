@@ -91,7 +91,7 @@ def serve(
 
     newer = Newer(index, ModelIdentity.of(embedder), parts)
     searcher, inspector = newer.open()
-    hosts = (*LOOPBACK, host) if loopback(host) else ()
+    hosts = tuple(dict.fromkeys((*LOOPBACK, host))) if loopback(host) else ()
     settings = Settings(index.resolve().name, token, hosts, log_queries)
     app = create_app(searcher, settings, inspector, partial(span_likelihoods, embedder), newer)
     typer.echo(f"{index}: {len(searcher.index):,} items; search them at http://{_shown(host)}:{port}/ (Ctrl-C ends it)")
