@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from elva.errors import MediaError
 from elva.index.protocol import Entry, Index, image_path
@@ -37,6 +38,15 @@ SIGNATURES = ((b"\x89PNG", "image/png"), (b"\xff\xd8", "image/jpeg"), (b"GIF8", 
 KEPT = {"Cache-Control": "private, max-age=600"}
 
 
+class _Id(PathConvertor):
+    """Any id in a path; the names of files may hold line breaks."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("id", _Id())
+
+
 def routes(state: State) -> APIRouter:
     """The routes."""
     router = APIRouter()
@@ -62,13 +72,13 @@ def routes(state: State) -> APIRouter:
         more = not ids and bool(wanted) and wanted[-1] != opened.ids[-1]
         return ItemsAnswer(items=rows, total=len(opened.ids), next=wanted[-1] if more else None)
 
-    @router.get("/items/{id:path}/thumbnail", responses=refusals(404) | pictures, response_class=Response)
+    @router.get("/items/{id:id}/thumbnail", responses=refusals(404) | pictures, response_class=Response)
     def thumbnail(id: str) -> Response:
         """A small picture of an item."""
         index = state.index
         return _picture(index.thumbnail(id) or _thumbnail(index, id))
 
-    @router.get("/items/{id:path}/image", responses=refusals(404) | pictures, response_class=Response)
+    @router.get("/items/{id:id}/image", responses=refusals(404) | pictures, response_class=Response)
     def image(id: str) -> Response:
         """The picture of an item, as it lies on the disk."""
         path = _path(state.index, id)
@@ -77,7 +87,7 @@ def routes(state: State) -> APIRouter:
         except OSError:
             raise Refused(404, "image_gone", f"the picture of {id!r} is gone; its thumbnail may be there") from None
 
-    @router.get("/items/{id:path}", responses=refusals(404))
+    @router.get("/items/{id:id}", responses=refusals(404))
     def item(id: str) -> Row:
         """One item."""
         return Row(**row_of(state.index.get([id])[0]))
