@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from elva.search.searcher import Searcher
 from elva.service import newer
 from elva.service.app import create_app
 from elva.service.newer import Newer
+from elva.service.state import Parts
 from judging import FakeEncoder
 
 
@@ -35,11 +38,23 @@ def put(index: Index, encoder: FakeEncoder, text: str) -> None:
 
 
 @pytest.fixture
-def client(folder: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+def opened() -> list[weakref.ref[Index]]:
+    """What was opened, in its order, as long as somebody needs it."""
+    return []
+
+
+@pytest.fixture
+def client(
+    folder: Path, encoder: FakeEncoder, opened: list[weakref.ref[Index]], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[TestClient]:
     monkeypatch.setattr(newer, "EVERY", 0.02)
-    kept = Newer(folder, ModelIdentity.of(encoder), lambda index: (Searcher(encoder, index), None))
-    searcher, _ = kept.open()
-    with TestClient(create_app(searcher, newer=kept)) as client:
+
+    def parts(index: Index) -> Parts:
+        opened.append(weakref.ref(index))
+        return Searcher(encoder, index), None
+
+    kept = Newer(folder, ModelIdentity.of(encoder), parts)
+    with TestClient(create_app(kept.open()[0], newer=kept)) as client:
         yield client
 
 
@@ -66,6 +81,19 @@ def test_a_version_that_is_published_is_served(client: TestClient, folder: Path,
     found = client.get("/search", params={"q": "pink moon"}).json()
     assert found["results"][0]["id"] == "pink moon"
     assert found["version"] == client.get("/health").json()["version"] == before + 3
+
+
+def test_a_version_that_was_replaced_is_let_go(
+    client: TestClient, folder: Path, encoder: FakeEncoder, opened: list[weakref.ref[Index]]
+) -> None:
+    for text in ("blue square", "green heart"):
+        index = open_index(folder, writing=True)
+        put(index, encoder, text)
+        index.close()
+        until(lambda text=text: client.get(f"/items/{text}").status_code == 200)  # type: ignore[misc]
+    gc.collect()
+    assert len(opened) >= 3
+    until(lambda: [each() is None for each in opened] == [True] * (len(opened) - 1) + [False])
 
 
 def test_what_cannot_be_opened_is_told_once_and_the_old_version_goes_on(

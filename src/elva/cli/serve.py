@@ -95,6 +95,7 @@ def serve(
     settings = Settings(index.resolve().name, token, hosts, log_queries)
     app = create_app(searcher, settings, inspector, partial(span_likelihoods, embedder), newer)
     typer.echo(f"{index}: {len(searcher.index):,} items; search them at http://{_shown(host)}:{port}/ (Ctrl-C ends it)")
+    del searcher, inspector  # the app lets go of them when there is a newer version
     run(app, at)
 
 

@@ -39,6 +39,7 @@ def create_app(
         newer: gives newer versions of the index; without one, what is served stays as it is.
     """
     state = State(settings or Settings(), lacking)
+    first = [(searcher, inspector)]  # taken out, so that nothing keeps its version of the index when a newer one comes
 
     def take(parts: Parts) -> None:
         opened = Opened.of(*parts)
@@ -47,7 +48,8 @@ def create_app(
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        await run_sync(take, (searcher, inspector))
+        if first:
+            await run_sync(take, first.pop())
         looking = asyncio.create_task(keep_newest(newer, take)) if newer else None
         async with state.batcher:
             yield
