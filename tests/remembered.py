@@ -10,6 +10,7 @@ import numpy as np
 
 from elva.encoding import ModelIdentity, Vectors
 from elva.index.condition import Condition
+from elva.index.facts import facts
 from elva.index.gallery import Gallery
 from elva.index.protocol import Entry, Hit, Origin, Stats, UnknownItem
 from elva.items import Item
@@ -73,7 +74,7 @@ class Remembered:
         return buffer.getvalue()
 
     def fields(self) -> tuple[str, ...]:
-        return tuple(sorted({name for each in self._entries.values() for name in each.metadata}))
+        return tuple(sorted({name for each in self._entries.values() for name in facts(each.metadata)}))
 
     def stats(self) -> Stats:
         return Stats(

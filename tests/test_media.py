@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -65,6 +66,13 @@ def test_exif_turns_the_picture_upright() -> None:
     exif[0x0112] = 6
     data = encoded(Image.new("RGB", (8, 4)), "JPEG", exif=exif)
     assert load_image(data).size == (4, 8)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for look in (load_image, image_key):
+        with pytest.raises(MediaUnreadable, match="no ordinary file"):
+            look(tmp_path / "pipe.jpg")
 
 
 def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
+import stat
 import threading
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import TypeVar
 
@@ -138,7 +140,7 @@ def _opened(source: ImageSource, limits: MediaLimits, look: Callable[[Image.Imag
     except UnidentifiedImageError as error:
         raise MediaUnreadable(f"{name} is not an image; give a JPEG, PNG or the like") from error
     except Image.DecompressionBombError as error:
-        raise MediaTooLarge(f"{name} is too large to decode: {error}") from error
+        raise MediaTooLarge(f"{name} has far more than {limits.max_pixels:,} pixels, the limit; shrink it") from error
     except (OSError, SyntaxError, ValueError, EOFError, RuntimeError) as error:  # RuntimeError: damaged AVIF
         raise MediaUnreadable(f"{name} is truncated or damaged ({error}); replace the file") from error
 
@@ -159,7 +161,7 @@ def image_key(source: ImageSource) -> str:
     if isinstance(source, bytes):
         return hashlib.sha256(source).hexdigest()
     try:
-        with Path(source).open("rb") as file:
+        with _file(source) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise _not_readable(source, error) from error
@@ -196,12 +198,20 @@ def _read_bytes(source: str | Path | bytes, limits: MediaLimits, name: str) -> b
         _check_bytes(len(source), limits, name)
         return source
     try:
-        with Path(source).open("rb") as file:
+        with _file(source) as file:
             data = file.read(limits.max_bytes + 1)
     except OSError as error:
         raise _not_readable(source, error) from error
     _check_bytes(len(data), limits, name)
     return data
+
+
+def _file(path: str | Path) -> BufferedReader:
+    """The file, open for reading; OSError where it is a pipe or a device, which may never end."""
+    mode = Path(path).stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # opening a folder says best itself what is wrong
+        raise OSError(errno.EINVAL, "no ordinary file")
+    return Path(path).open("rb")
 
 
 def _not_readable(source: str | Path, error: OSError) -> MediaMissing | MediaUnreadable:

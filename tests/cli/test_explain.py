@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
@@ -13,6 +15,7 @@ from typer.testing import CliRunner
 from elva.cli import explain, indexing, search
 from elva.cli.app import app
 from elva.grains import Grain
+from elva.index.protocol import Hit
 from elva.search.inspector import Change, Heard
 from judging import FakeEncoder, write_root
 
@@ -46,6 +49,22 @@ def test_every_grain_is_shown_with_its_verdict(index: Path) -> None:
     ):
         assert words in shown.stdout
     assert "Ignored: small, crimson, circle." in shown.stdout, "this model takes every wording for another meaning"
+
+
+def test_what_results_lack_beside_the_others_is_shown_on_request(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def likelihoods(embedder: object, searcher: object, text: str, hits: Sequence[Hit], grains: Sequence[Grain]) -> Any:
+        assert text == TEXT
+        return [[-2.5, 0.1, None if hit.rank == 1 else 3.0] for hit in hits]
+
+    monkeypatch.setattr("elva.search.lacking.grain_likelihoods", likelihoods)
+    shown = run("explain", index, TEXT, "-k", 2, "--lacking").stdout
+    assert shown.count("small (-2.5)") == 2 and shown.count("circle (+3.0)") == 1 and "crimson (" not in shown
+    assert json.loads(run("explain", index, TEXT, "-k", 2, "--lacking", "--json", "-").stdout)["nats"][0] == [
+        -2.5,
+        0.1,
+        None,
+    ]
+    assert "lacks" not in run("explain", index, TEXT, "-k", 2).stdout
 
 
 def test_the_explanation_as_json_stands_alone_on_the_output(index: Path, tmp_path: Path) -> None:

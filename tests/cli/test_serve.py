@@ -105,3 +105,11 @@ def test_a_folder_that_is_no_index_is_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["serve", str(tmp_path)])
     assert result.exit_code == 2
     assert str(tmp_path) in result.stderr
+
+
+def test_a_port_that_is_taken_is_told_before_a_model_is_loaded(index: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        result = CliRunner().invoke(app, ["serve", str(index), "--port", str(port), "--model", "nowhere"])
+    assert result.exit_code == 2
+    assert f"127.0.0.1:{port} can't be had (Address already in use); take another --port" in result.stderr

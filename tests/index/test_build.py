@@ -50,6 +50,16 @@ def content(index: Index) -> list[tuple[Any, ...]]:
     return list(zip(index.get(ids), index.vectors(ids).tolist(), shown, strict=True))
 
 
+def test_a_second_run_over_a_broken_picture_publishes_nothing(photos: Path, tmp_path: Path, store: str) -> None:
+    whole = next(photos.iterdir()).read_bytes()
+    (photos / "cut.png").write_bytes(whole[: len(whole) // 2])
+    report, _ = run(photos, tmp_path / "i", store=store)
+    assert counts(report) == (12, 0, 0, 0, 1, 12)
+    again, _ = run(photos, tmp_path / "i")
+    assert counts(again) == (0, 0, 12, 0, 1, 0)
+    assert again.stats.version == report.stats.version and again.stats.tidy
+
+
 def test_a_second_run_embeds_only_what_is_new_or_changed(photos: Path, tmp_path: Path, store: str) -> None:
     out = tmp_path / "i"
     report, _ = run(photos, out, store=store, model="m")

@@ -58,6 +58,11 @@ def test_what_is_malformed_names_its_column_and_what_was_expected(text: str, fou
         parse(text, ["price", "colour"])
 
 
+def test_a_field_inside_an_object_is_suggested() -> None:
+    with pytest.raises(ConditionError, match=r"did you mean 'attributes\.gender'\?"):
+        parse("gender = Men", ["attributes.gender", "genre"])
+
+
 def test_quotes_keep_what_is_inside() -> None:
     said = {"the field": 'it\'s a "so, (called) = sign"'}
     assert parse("""'the field' = 'it''s a "so, (called) = sign"'""").holds(said)

@@ -33,9 +33,20 @@ def test_many_numbers_have_a_range_even_when_they_are_texts(tmp_path: Path) -> N
     assert of(tmp_path, rows) == (Facet("price", low=0, high=19.5), Facet("told", low=0, high=39))
 
 
-@pytest.mark.parametrize(
-    "values", [[f"title {each}" for each in range(40)], ["same"] * 3, [["a"], ["b"]], [None, None]]
-)
+def test_objects_are_reached_into_and_the_elements_of_lists_are_counted(tmp_path: Path) -> None:
+    rows = [{"is": {"colour": "red", "tags": ["a", "b", "b"]}}, {"is": {"colour": "blue", "tags": ["b"]}}]
+    assert of(tmp_path, rows) == (
+        Facet("is.colour", (("blue", 1), ("red", 1))),
+        Facet("is.tags", (("b", 2), ("a", 1))),
+    )
+
+
+def test_many_words_that_come_up_again_and_again_are_counted(tmp_path: Path) -> None:
+    (found,) = of(tmp_path, [{"kind": f"kind {each % 40:02}"} for each in range(160)])
+    assert len(found.values) == 40 and found.values[0] == ("kind 00", 4)
+
+
+@pytest.mark.parametrize("values", [[f"title {each}" for each in range(40)], ["same"] * 3, [["a"]] * 2, [None, None]])
 def test_what_no_one_could_choose_from_is_left_out(tmp_path: Path, values: Sequence[Any]) -> None:
     assert of(tmp_path, [{"field": each} for each in values]) == ()
 

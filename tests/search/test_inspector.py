@@ -141,7 +141,7 @@ def test_grains_may_come_from_elsewhere_and_those_beyond_are_counted() -> None:
 def test_what_results_say_of_each_grain_is_passed_on() -> None:
     encoder = FakeEncoder()
 
-    def likelihood(hits: Sequence[Hit], grains: Sequence[Grain]) -> list[list[float]]:
+    def likelihood(text: str, hits: Sequence[Hit], grains: Sequence[Grain]) -> list[list[float]]:
         return [[-1.0 if grain.text in hit.entry.id else -9.0 for grain in grains] for hit in hits]
 
     explanation = Inspector(encoder, indexed(encoder), likelihood=likelihood).explain(Item("small blue circle"), 2)

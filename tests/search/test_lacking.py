@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from elva.grains import Grain
+from elva.index.protocol import Entry, Hit
 from elva.items import Item
 from elva.model.embedder import Embedder
 from elva.model.likelihood import Likelihood, Words
-from elva.search.lacking import span_likelihoods
+from elva.search.lacking import grain_likelihoods, span_likelihoods
+from elva.search.searcher import Searcher
+from judging import FakeEncoder
+from remembered import Remembered
 
 TEXT = "a small red triangle"
 CANDIDATES = [Item(text="red triangle"), Item(text="blue circle"), Item(text="find the picture")]
@@ -71,3 +78,15 @@ def test_spans_are_found_behind_control_tokens_and_in_any_script(embedder: Embed
     for words in ("rouge", "é", "红色", "red"):
         (places,) = processor.places(text, [span(words, text)])
         assert processor.tokenizer.decode([ids[place] for place in places]).strip() == words
+
+
+def test_grains_without_a_place_and_results_that_are_gone_say_nothing(embedder: Embedder, tmp_path: Path) -> None:
+    index = Remembered(FakeEncoder(), tmp_path)
+    entries = [Entry("a", CANDIDATES[0].text), Entry("gone", None, "gone.png"), Entry("b", CANDIDATES[1].text)]
+    index.add(entries, np.ones((3, 48), np.float32))
+    index.thumbnail = lambda item: None  # type: ignore[method-assign]
+    hits = [Hit(rank, 1.0, entry) for rank, entry in enumerate(entries, start=1)]
+    grains = [Grain("image", "the picture"), Grain("colour", "red", span("red"))]
+    found = grain_likelihoods(embedder, Searcher(FakeEncoder(), index), TEXT, hits, grains)
+    (first,), (last,) = span_likelihoods(embedder, TEXT, [span("red")], CANDIDATES[:2])
+    assert found == [[None, first], [None, None], [None, last]]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -105,3 +107,32 @@ def test_other_machines_are_served_only_with_a_token_or_on_purpose() -> None:
     for token in ("", "a b", "é", "\n"):
         with pytest.raises(InputError, match="--token"):
             require_guarded("127.0.0.1", token, False)
+
+
+def began(address: str) -> socket.socket:
+    """A request over the network whose body never ends."""
+    host, _, port = address.removeprefix("http://").partition(":")
+    client = socket.create_connection((host, int(port)), timeout=20)
+    client.sendall(
+        b"POST /search HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+    )
+    return client
+
+
+def test_a_body_that_trickles_in_is_not_waited_for_without_end(listening: Callable[..., str]) -> None:
+    with began(listening(Settings(limits=Limits(patience=0.2)))) as client:
+        answer = b"".join(iter(lambda: client.recv(4_096), b""))
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"did not arrive within 0.2 seconds" in answer
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_body_is_no_fault(
+    listening: Callable[..., str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "elva.service")
+    began(listening()).close()
+    end = time.monotonic() + 20
+    while '"status": 499' not in caplog.text and time.monotonic() < end:
+        time.sleep(0.01)
+    assert '"status": 499' in caplog.text
+    assert "Traceback" not in caplog.text

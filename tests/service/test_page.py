@@ -251,6 +251,22 @@ def test_what_an_index_holds_is_never_read_as_html(
     expect(page.locator("#panel")).to_contain_text("<i>id</i>/a b?#%")
 
 
+def test_fields_inside_objects_are_filters_and_rows_with_short_names(
+    page: Page, listening: Callable[..., str], index: Remembered
+) -> None:
+    for grade in ("fine", "coarse"):
+        entry = Entry(grade, f"a {grade} cloth", None, grade, {"made": {"grade": grade, "of": ["wool", "silk"]}})
+        index.add([entry], FakeEncoder().embed([Item(grade)]).vectors)
+    page.goto(f"{listening()}/?q=cloth")
+    menu = page.locator("details[data-name='made.grade']")
+    expect(menu.locator("summary")).to_have_text("grade")
+    menu.locator("summary").click()
+    page.get_by_label("coarse").check()
+    expect(page.locator("#results .card")).to_have_count(1)
+    page.click(FIRST)
+    expect(page.locator("#panel dl")).to_have_text("gradecoarseofwool, silk")
+
+
 def test_near_duplicates_are_a_stack(page: Page, listening: Callable[..., str], index: Remembered) -> None:
     vector = index.vectors(["circle-blue-small.png"])
     index.add([Entry("copy.png", None, "circle-blue-small.png", "circle blue small")], vector)
@@ -315,6 +331,31 @@ def test_a_service_that_is_busy_or_gone_is_told_with_a_way_out(page: Page, addre
     page.fill("#text", "square")
     page.press("#text", "Enter")
     expect(page.get_by_role("alert")).to_contain_text("does not answer")
+
+
+def test_results_stay_when_what_is_heard_cannot_be_told(page: Page, address: str) -> None:
+    busy = '{"error": {"code": "busy", "message": "64 requests wait"}}'
+    page.route("**/explain", lambda route: route.fulfill(status=429, body=busy, content_type="application/json"))
+    page.goto(f"{address}/?q=circle")
+    expect(page.locator("#status")).to_contain_text("What is heard could not be told: 64 requests wait")
+    expect(page.locator("#results .card").first).to_be_visible()
+
+
+def test_the_filters_are_read_anew_when_something_was_indexed(page: Page, address: str) -> None:
+    def newer(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "version": 2})
+
+    def about(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "items": 34, "version": 2})
+
+    page.goto(address)
+    expect(page.locator("#about")).to_contain_text("33 items")
+    page.route("**/search", newer)
+    page.route("**/about", about)
+    search(page, "circle")
+    expect(page.locator("#about")).to_contain_text("34 items")
 
 
 def test_nothing_is_asked_of_another_host(page: Page, address: str) -> None:

@@ -6,12 +6,14 @@ import base64
 import io
 import json
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from elva.index.protocol import Entry
 from judging import draw
 from remembered import Remembered
 
@@ -224,3 +226,13 @@ def test_the_page_asks_nobody_else(client: TestClient) -> None:
         text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
         assert "http://" not in text and "https://" not in text, path
         assert client.get(f"/page/{path.name}").status_code == 200
+
+
+def test_an_id_of_any_characters_is_found(client: TestClient, index: Remembered) -> None:
+    name = "a\nb/thumbnail 'c' ?#.png"
+    index.add([Entry(name, "a text")], index.vectors(["note"]))
+    address = f"/items/{quote(name, safe='')}"
+    found = client.get(address)
+    assert found.json().get("id") == name, found.text
+    assert client.get(f"{address}/thumbnail").json()["error"]["code"] == "no_image"
+    assert client.get("/items", params={"ids": name}).json()["items"][0]["id"] == name

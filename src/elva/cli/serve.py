@@ -54,7 +54,8 @@ def serve(
 ) -> None:
     """Serve an index: a page to search with, and an API beside it.
 
-    Ctrl-C, or SIGTERM, finishes what was accepted and ends.
+    What `elva index` publishes meanwhile is served a moment later. Ctrl-C, or SIGTERM, finishes what was accepted and
+    ends.
 
     Examples:
 
@@ -64,31 +65,38 @@ def serve(
     for package in ("fastapi", "uvicorn", "python_multipart"):
         if importlib.util.find_spec(package) is None:
             raise MissingExtra(package.replace("_", "-"), "serve")
-    from elva.service.run import loopback, require_guarded
+    from elva.service.run import loopback, require_guarded, taken
 
     require_guarded(host, token, no_token)
     from elva.data.mbeir import read_lexicon
     from elva.encoding import ModelIdentity
-    from elva.index.opening import model_of, open_index
+    from elva.index.opening import model_of
+    from elva.index.protocol import Index
 
     model = model or model_of(index)  # a folder that is no index is told before the seconds that loading a model takes
+    at = taken(host, port)
     embedder = load_embedder(model, threads, device, None, precision)
-    opened = open_index(index, ModelIdentity.of(embedder))
     scorer = load_reranker(rerank_mode, embedder, rerank_model, device, precision, None)
-    lexicon = read_lexicon(opened.origin.root) if opened.origin.root else None
     from elva.search.inspector import Inspector
     from elva.search.lacking import span_likelihoods
     from elva.search.searcher import Searcher
     from elva.service.app import create_app
+    from elva.service.newer import Newer
     from elva.service.run import serve as run
-    from elva.service.state import Settings
+    from elva.service.state import Parts, Settings
 
-    hosts = (*LOOPBACK, host) if loopback(host) else ()
+    def parts(opened: Index) -> Parts:
+        lexicon = read_lexicon(opened.origin.root) if opened.origin.root else None
+        return Searcher(embedder, opened, scorer), Inspector(embedder, opened, lexicon=lexicon)
+
+    newer = Newer(index, ModelIdentity.of(embedder), parts)
+    searcher, inspector = newer.open()
+    hosts = tuple(dict.fromkeys((*LOOPBACK, host))) if loopback(host) else ()
     settings = Settings(index.resolve().name, token, hosts, log_queries)
-    inspector = Inspector(embedder, opened, lexicon=lexicon)
-    app = create_app(Searcher(embedder, opened, scorer), settings, inspector, partial(span_likelihoods, embedder))
-    typer.echo(f"{index}: {len(opened):,} items; search them at http://{_shown(host)}:{port}/ (Ctrl-C ends it)")
-    run(app, host, port)
+    app = create_app(searcher, settings, inspector, partial(span_likelihoods, embedder), newer)
+    typer.echo(f"{index}: {len(searcher.index):,} items; search them at http://{_shown(host)}:{port}/ (Ctrl-C ends it)")
+    del searcher, inspector  # the app lets go of them when there is a newer version
+    run(app, at)
 
 
 def _shown(host: str) -> str:

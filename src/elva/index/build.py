@@ -162,8 +162,8 @@ class _Build:
         due = {each for each, content in self._seen.items() if before.get(each) != content}
         advance = watch("embedding", len(due)) if watch and due else None
         for block in _blocks(each for each in self._source.items([]) if each.entry.id in due):
-            self._put(block, advance)
-            self._index.publish(tidy=False)
+            if self._put(block, advance):
+                self._index.publish(tidy=False)
         gone = [each for each in before if each not in self._seen]
         report.gone = self._index.delete(gone)
         report.unchanged = len(self._seen) - report.new - report.changed
@@ -172,8 +172,12 @@ class _Build:
         report.stats = self._index.stats()
         return report
 
-    def _put(self, block: Sequence[Offered], advance: Progress | None) -> None:
-        """Write a block of items that are new or changed, and embed those whose text or picture is."""
+    def _put(self, block: Sequence[Offered], advance: Progress | None) -> bool:
+        """Write a block of items that are new or changed, and embed those whose text or picture is.
+
+        Returns:
+            Whether any of them could be used.
+        """
         shown = [(each.item, entry) for each in block if (entry := self._shown(each)) is not None]
         known = [entry for _, entry in shown if self._is_known(entry)]
         unknown = [(item, entry) for item, entry in shown if not self._is_known(entry)]
@@ -192,6 +196,7 @@ class _Build:
         changed = sum(entry.id in self._before for _, entry in shown)
         self._report.changed += changed
         self._report.new += len(shown) - changed
+        return bool(shown)
 
     def _shown(self, offered: Offered) -> Entry | None:
         """The entry with digest and thumbnail; None where the picture can't be used, which is noted down."""

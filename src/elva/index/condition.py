@@ -313,7 +313,8 @@ class _Parser:
 
 
 def _unknown(field: str, fields: Collection[str]) -> str:
-    near = difflib.get_close_matches(field, fields, n=1)
+    inside = sorted(each for each in fields if each.endswith(f".{field}"))
+    near = inside or difflib.get_close_matches(field, fields, n=1)
     there = ", ".join(sorted(fields)[:20]) or "none"
     hint = f"did you mean {near[0]!r}?" if near else f"the fields are: {there}"
     return f"no entry has a field {field!r}; {hint}"

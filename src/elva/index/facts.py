@@ -35,7 +35,7 @@ def facts(metadata: Mapping[str, Any]) -> dict[str, Fact]:
     a text that reads as a number is also a number: the cells of a CSV file are texts.
     """
     values: dict[str, list[str]] = {}
-    for field, value in _scalars("", metadata):
+    for field, value in scalars(metadata):
         values.setdefault(field, []).append(_text(value))
     return {
         field: Fact(tuple(texts), tuple(each for each in map(number, texts) if each is not None))
@@ -51,13 +51,14 @@ def number(text: str) -> float | None:
     return value + 0.0 if math.isfinite(value) else None  # -0.0 becomes 0.0: stores needn't agree on the sign
 
 
-def _scalars(field: str, value: Any) -> Iterator[tuple[str, Any]]:
+def scalars(value: Any, field: str = "") -> Iterator[tuple[str, Any]]:
+    """Field and value of all that metadata says: objects are reached into by dots, lists gone through."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _scalars(f"{field}.{key}" if field else str(key), inner)
+            yield from scalars(inner, f"{field}.{key}" if field else str(key))
     elif isinstance(value, list | tuple):
         for each in value:
-            yield from _scalars(field, each)
+            yield from scalars(each, field)
     elif value is not None:
         yield field, value
 

@@ -25,8 +25,9 @@ PICTURE = Grain("image", "the picture")
 Splitting = Callable[[str], Split]
 """Finds the grains of a text, by rule or by a model."""
 
-GrainLikelihood = Callable[[Sequence[Hit], Sequence[Grain]], Sequence[Sequence[float]]]
-"""How probable the words of m grains are, given each of n results: n rows of m log-probabilities in nats."""
+GrainLikelihood = Callable[[str, Sequence[Hit], Sequence[Grain]], Sequence[Sequence[float | None]]]
+"""By how many nats the words of m grains of a text are more probable behind each of n results than behind the others: n
+rows of m numbers, None where there is nothing to say. See `lacking.grain_likelihoods`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,8 @@ class Explanation:
         more: grains beyond the first ones, not tried.
         rewordings: (text, distance) of the same query in other words.
         hits: the first results of the query.
-        nats: per hit and grain, the log-probability of the grain's words given the result; None where nobody asked.
+        nats: per hit and grain, by how much more probable the grain's words are behind this result than behind the
+            others; far below 0, the result lacks it. None where nobody asked.
         forced_ret: summaries that did not end by themselves, of all that were written.
         truncated: texts that were cut to fit, of all variants.
     """
@@ -110,7 +112,7 @@ class Explanation:
     more: int
     rewordings: tuple[tuple[str, float], ...]
     hits: tuple[Hit, ...]
-    nats: tuple[tuple[float, ...], ...] | None
+    nats: tuple[tuple[float | None, ...], ...] | None
     forced_ret: int
     truncated: int
 
@@ -199,7 +201,7 @@ class Inspector:
                 found.grains, moved, encoding.summaries[1 : len(masked) + 1], without, strict=True
             )
         ]
-        nats = self.likelihood(before, found.grains) if self.likelihood else None
+        nats = self.likelihood(item.text, before, found.grains) if self.likelihood else None
         return Explanation(
             item.text,
             encoding.summaries[0],

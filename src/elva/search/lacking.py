@@ -6,14 +6,21 @@ other results are asked for the same words, so the difference to their mean leav
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 
+from elva.grains import Grain
+from elva.index.protocol import Hit
 from elva.items import Item
 from elva.model.embedder import Embedder
 from elva.model.likelihood import Likelihood, Words
+from elva.search.searcher import Searcher
+
+LACKING = math.log(4)
+"""Nats: a result lacks words that are so many times less probable behind it than behind the others."""
 
 
 def span_likelihoods(
@@ -48,3 +55,22 @@ def span_likelihoods(
     sums = torch.tensor([[float(row[some].sum()) for some in read] for row in rows], dtype=torch.float64)
     above = (sums - sums.mean(0)) * len(sums) / (len(sums) - 1)  # the mean of the others, without its own share
     return [[more if some else None for more, some in zip(row, read, strict=True)] for row in above.tolist()]
+
+
+def grain_likelihoods(
+    embedder: Embedder, searcher: Searcher, text: str, hits: Sequence[Hit], grains: Sequence[Grain]
+) -> list[list[float | None]]:
+    """The same for the grains of a text and the results of a search.
+
+    Returns:
+        n rows, a number per grain. None, beside what `span_likelihoods` says, for a grain that has no place in the
+        text, such as a picture, and for a result of which nothing is left to read.
+
+    Raises:
+        MediaError: a picture is damaged or too large.
+    """
+    candidates = [searcher.candidate(hit.entry) for hit in hits]
+    placed = [each.span for each in grains if each.span is not None]
+    found = iter(span_likelihoods(embedder, text, placed, [each for each in candidates if each is not None]))
+    rows = [iter([None] * len(placed) if each is None else next(found)) for each in candidates]
+    return [[None if each.span is None else next(row) for each in grains] for row in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,8 @@ from elva import __version__
 from elva.search.searcher import Searcher
 from elva.service import embedding, errors, items, searching, watching
 from elva.service.gate import Gate
-from elva.service.state import Explains, Lacks, Settings, State
+from elva.service.newer import Newer, keep_newest
+from elva.service.state import Explains, Lacks, Opened, Parts, Settings, State
 
 PAGE = Path(__file__).parent / "page"
 
@@ -25,6 +27,7 @@ def create_app(
     settings: Settings | None = None,
     inspector: Explains | None = None,
     lacking: Lacks | None = None,
+    newer: Newer | None = None,
 ) -> FastAPI:
     """The application.
 
@@ -33,14 +36,25 @@ def create_app(
         settings: how it is run.
         inspector: takes queries apart; without one, /explain says that there is none.
         lacking: tells what results lack; without one, /lacking says so.
+        newer: gives newer versions of the index; without one, what is served stays as it is.
     """
-    state = State(searcher, settings or Settings(), inspector, lacking)
+    state = State(settings or Settings(), lacking)
+    first = [(searcher, inspector)]  # taken out, so that nothing keeps its version of the index when a newer one comes
+
+    def take(parts: Parts) -> None:
+        opened = Opened.of(*parts)
+        state.about = items.about(opened, state)
+        state.opened = opened
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        state.about = await run_sync(items.about, state)
+        if first:
+            await run_sync(take, first.pop())
+        looking = asyncio.create_task(keep_newest(newer, take)) if newer else None
         async with state.batcher:
             yield
+            if looking:
+                looking.cancel()
 
     # FastAPI's own pages of documentation come from a CDN.
     app = FastAPI(title="ELVA", version=__version__, lifespan=life, docs_url=None, redoc_url=None)

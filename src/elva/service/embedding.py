@@ -34,23 +34,24 @@ def routes(state: State) -> APIRouter:
             raise ItemError("an item has neither text nor image; give one of them")
         return found
 
-    @router.post("/embed", responses=refusals(429, 503))
+    @router.post("/embed", responses=refusals(429))
     async def embed(request: Request, body: EmbedBody) -> EmbedAnswer:
         """Embed items: unit vectors, and what the model wrote about each."""
         items = [await item(each) for each in body.items]
         vectors, summaries, encoding = await state.ask(request, "embed", items)
         return EmbedAnswer(
-            model=state.searcher.encoder.name,
+            model=state.opened.searcher.encoder.name,
             vectors=vectors.tolist(),
             summaries=summaries,
             forced_ret=encoding.forced_ret,
             truncated=encoding.truncated,
         )
 
-    @router.post("/v1/embeddings", responses=refusals(404, 429, 503))
+    @router.post("/v1/embeddings", responses=refusals(404, 429))
     async def embeddings(request: Request, body: EmbeddingsBody) -> EmbeddingsAnswer:
         """Embed texts and images, for clients that speak to OpenAI."""
-        name, dimension = state.searcher.encoder.name, state.searcher.encoder.dimension
+        encoder = state.opened.searcher.encoder
+        name, dimension = encoder.name, encoder.dimension
         if body.model is not None and body.model != name:
             raise Refused(404, "unknown_model", f"the model here is {name}, and no other is served", "model")
         if body.dimensions not in (None, dimension):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,10 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from elva.errors import ElvaError, MediaTooLarge
+from elva.index.folder import FolderError
 from elva.index.protocol import UnknownItem
+
+log = logging.getLogger("elva.service")
 
 
 class Fault(BaseModel):
@@ -54,7 +58,7 @@ CODES = {400: "bad_request", 401: "unauthorized", 404: "not_found", 405: "method
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What OpenAPI says of a route's errors, beside those that every route has."""
-    return {status: {"model": Problem} for status in sorted({400, 401, 413, 422, *statuses})}
+    return {status: {"model": Problem} for status in sorted({400, 401, 413, 422, 503, *statuses})}
 
 
 def add_to(app: FastAPI) -> None:
@@ -83,6 +87,9 @@ def add_to(app: FastAPI) -> None:
 
 def told(error: ElvaError) -> PlainJson:
     """What a user's mistake is answered with."""
+    if isinstance(error, FolderError):  # it names places on this machine, and a client can mend nothing there
+        log.error("the index can't be read: %s", error)
+        return problem(503, "index_unreadable", "the index can't be read at present; its keeper finds why in the log")
     if isinstance(error, UnknownItem):
         return problem(404, "unknown_item", str(error))
     if isinstance(error, MediaTooLarge):

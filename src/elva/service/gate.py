@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import logging
@@ -9,10 +10,11 @@ import time
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from elva.service.errors import Refused, problem
-from elva.service.state import State
+from elva.service.state import GONE, State
 
 log = logging.getLogger("elva.service")
 
@@ -63,6 +65,8 @@ class Gate:
                 await response(scope, receive, noting)
             else:
                 await self._app(scope, self._counted(receive), noting)
+        except ClientDisconnect:  # in the middle of the body
+            status = GONE
         finally:
             self._note(scope, status, time.perf_counter() - start)
 
@@ -89,13 +93,20 @@ class Gate:
         return Refused(413, "too_large", f"the request has more than {self._state.settings.limits.body:,} bytes")
 
     def _counted(self, receive: Receive) -> Receive:
-        """`receive`, until a body that did not tell its length is too long."""
-        left = self._state.settings.limits.body
+        """`receive`, until a body that did not tell its length is too long, or one that trickles in takes too long."""
+        limits = self._state.settings.limits
+        left, until, more = limits.body, time.monotonic() + limits.patience, True
 
         async def counting() -> Message:
-            nonlocal left
-            message = await receive()
-            left -= len(message.get("body", b""))
+            nonlocal left, more
+            if not more:  # what is waited for now is that the client goes
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), until - time.monotonic())
+            except TimeoutError:
+                late = f"the request did not arrive within {limits.patience:g} seconds"
+                raise Refused(408, "too_slow", late, headers={"Connection": "close"}) from None
+            left, more = left - len(message.get("body", b"")), message.get("more_body", False)
             if left < 0:
                 raise self._too_large()
             return message
@@ -103,7 +114,7 @@ class Gate:
         return counting
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "unmatched")
+        route = f"{PAGE}*" if scope["path"].startswith(PAGE) else getattr(scope.get("route"), "path", "unmatched")
         self._state.metrics.answered(route, status, seconds)
         line = {"method": scope["method"], "route": route, "status": status, "ms": round(seconds * 1000, 1)}
         if self._state.settings.log_queries:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import socket
 from contextlib import suppress
 
 import uvicorn
@@ -39,19 +40,30 @@ def require_guarded(host: str, token: str | None, no_token: bool) -> None:
         )
 
 
-def serve(app: FastAPI, host: str, port: int) -> None:
-    """Answer requests until SIGTERM or Ctrl-C; what was accepted by then is finished.
+def taken(host: str, port: int) -> socket.socket:
+    """The address, taken before the seconds that loading a model takes; connections are refused until `serve`.
 
     Raises:
-        InputError: the port can't be had.
+        InputError: it can't be had.
     """
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
+        at = socket.socket(family, kind, protocol)
+        at.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        at.bind(address)
+    except OSError as error:
+        raise InputError(f"{place} can't be had ({error.strerror}); take another --port, or another --host") from error
+    return at
+
+
+def serve(app: FastAPI, at: socket.socket) -> None:
+    """Answer requests at an address until SIGTERM or Ctrl-C; what was accepted by then is finished."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     # Its own log of requests would hold their queries.
-    config = uvicorn.Config(app, host, port, access_log=False, log_config=None, timeout_graceful_shutdown=GRACE)
+    config = uvicorn.Config(app, access_log=False, log_config=None, timeout_graceful_shutdown=GRACE)
     server = uvicorn.Server(config)
-    try:
-        with suppress(KeyboardInterrupt):  # the signal, raised anew when all is done
-            server.run()
-    except SystemExit as error:  # how uvicorn says that it could not begin
-        raise InputError(f"{host}:{port} can't be served; look at the line above, or take another --port") from error
+    with suppress(KeyboardInterrupt):  # the signal, raised anew when all is done
+        server.run([at])

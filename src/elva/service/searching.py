@@ -31,15 +31,16 @@ def routes(state: State) -> APIRouter:
     router = APIRouter()
 
     async def answered(request: Request, query: Asked) -> SearchAnswer:
-        return _answer(await state.ask(request, "search", query), state)
+        answer, version = await state.ask(request, "search", query)
+        return _answer(answer, version)
 
-    @router.post("/search", responses=refusals(404, 415, 429, 503), openapi_extra=openapi(SearchBody))
+    @router.post("/search", responses=refusals(404, 415, 429), openapi_extra=openapi(SearchBody))
     async def search(request: Request) -> SearchAnswer:
         """Search with words, an image, indexed items, or several of them; as JSON, or as a form with a file."""
         asked, item = await read(request, SearchBody, state)
         return await answered(request, query_of(asked, item, state))
 
-    @router.get("/search", responses=refusals(404, 429, 503))
+    @router.get("/search", responses=refusals(404, 429))
     async def search_by_link(
         request: Request,
         q: Annotated[str | None, Query(max_length=LIMITS.characters)] = None,
@@ -58,10 +59,10 @@ def routes(state: State) -> APIRouter:
         )
         return await answered(request, query_of(asked, item_of(asked, None), state))
 
-    @router.post("/explain", responses=refusals(404, 415, 429, 503), openapi_extra=openapi(ExplainBody))
+    @router.post("/explain", responses=refusals(404, 415, 429), openapi_extra=openapi(ExplainBody))
     async def explain(request: Request) -> dict[str, Any]:
         """Which parts of a query the model listens to, and how the results change without each."""
-        if state.inspector is None:
+        if state.opened.inspector is None:
             raise Refused(404, "no_inspector", "this service explains no queries")
         asked, item = await read(request, ExplainBody, state)
         if item is None:
@@ -70,7 +71,7 @@ def routes(state: State) -> APIRouter:
         row: dict[str, Any] = explanation.to_row()
         return row
 
-    @router.post("/lacking", responses=refusals(404, 429, 503))
+    @router.post("/lacking", responses=refusals(404, 429))
     async def lacking(request: Request, body: LackingBody) -> LackingAnswer:
         """Which words of a text each result lacks, beside the other results: those far below 0."""
         if state.lacking is None:
@@ -93,7 +94,7 @@ def row_of(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _answer(answer: Answer, state: State) -> SearchAnswer:
+def _answer(answer: Answer, version: int) -> SearchAnswer:
     results = [
         ResultRow(
             **row_of(each.hit.entry),
@@ -110,5 +111,5 @@ def _answer(answer: Answer, state: State) -> SearchAnswer:
         folded=answer.folded,
         notes=list(answer.notes),
         seconds={step: round(seconds, 4) for step, seconds in answer.seconds.items()},
-        version=state.stats.version,
+        version=version,
     )

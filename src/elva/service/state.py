@@ -12,6 +12,7 @@ from fastapi import Request
 
 from elva.index.protocol import Index, Stats
 from elva.items import Item
+from elva.search.query import Answer, Query
 from elva.search.searcher import Searcher
 from elva.service.batching import Batcher, Work
 from elva.service.bodies import About
@@ -56,22 +57,48 @@ class Settings:
     limits: Limits = LIMITS
 
 
-@dataclass
-class State:
-    """The parts of a running service."""
+Parts = tuple[Searcher, Explains | None]
+"""What answers over an index: the searcher, and what takes queries apart, if anything does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One published version of the index, and what of it is read once.
+
+    Attributes:
+        searcher: asks it.
+        inspector: takes queries apart over it.
+        stats: of it.
+        ids: all of them, ascending.
+    """
 
     searcher: Searcher
+    inspector: Explains | None
+    stats: Stats
+    ids: Sequence[str]
+
+    @classmethod
+    def of(cls, searcher: Searcher, inspector: Explains | None) -> Opened:
+        """Read what is to be known."""
+        index = searcher.index
+        return cls(searcher, inspector, index.stats(), sorted(index.contents()))
+
+
+@dataclass
+class State:
+    """The parts of a running service. `opened` may be exchanged at any time: whoever needs it twice takes it once."""
+
     settings: Settings
-    inspector: Explains | None = None
     lacking: Lacks | None = None
     metrics: Metrics = field(default_factory=Metrics)
+    opened: Opened = field(init=False)
     about: About = field(init=False)
 
     @cached_property
     def batcher(self) -> Batcher:
         """Where requests for the model wait."""
         works: Mapping[str, Work] = {
-            "search": self.searcher.search,
+            "search": self._search,
             "embed": self._embed,
             "explain": lambda asked: [self._explain(*each) for each in asked],
             "lack": lambda asked: [self._lack(*each) for each in asked],
@@ -83,20 +110,10 @@ class State:
         """Where pictures are looked at."""
         return Pictures(self.settings.limits.media)
 
-    @cached_property
-    def stats(self) -> Stats:
-        """Of the index, which does not change while it is served."""
-        return self.index.stats()
-
-    @cached_property
-    def ids(self) -> list[str]:
-        """All ids, ascending."""
-        return sorted(self.index.contents())
-
     @property
     def index(self) -> Index:
         """What is searched."""
-        return self.searcher.index
+        return self.opened.searcher.index
 
     async def ask(self, request: Request, kind: str, payload: Any) -> Any:
         """Have the model do something for a client, for as long as the client waits."""
@@ -111,21 +128,28 @@ class State:
             work.cancel()
             gone.cancel()
 
+    def _search(self, queries: Sequence[Query]) -> list[tuple[Answer, int]]:
+        """The answers, each with the version of the index that gave it."""
+        opened = self.opened
+        return [(answer, opened.stats.version) for answer in opened.searcher.search(queries)]
+
     def _embed(self, asked: Sequence[Sequence[Item]]) -> list[Any]:
         """Items of several requests, embedded at once and handed back to each."""
-        encoding = self.searcher.encoder.embed([item for items in asked for item in items])
+        encoding = self.opened.searcher.encoder.embed([item for items in asked for item in items])
         ends = [sum(map(len, asked[: number + 1])) for number in range(len(asked))]
         parts = [slice(end - len(items), end) for end, items in zip(ends, asked, strict=True)]
         return [(encoding.vectors[part], encoding.summaries[part], encoding) for part in parts]
 
     def _explain(self, query: Item, top: int, grains: Sequence[str] | None) -> Any:
-        assert self.inspector is not None  # its route says so first
-        return self.inspector.explain(query, top, grains)
+        inspector = self.opened.inspector
+        assert inspector is not None  # its route says so first
+        return inspector.explain(query, top, grains)
 
     def _lack(self, text: str, spans: Spans, ids: Sequence[str]) -> list[list[float | None]]:
         """Rows of numbers; of None for an item of which nothing is left to read."""
         assert self.lacking is not None  # its route says so first
-        items = [self.searcher.candidate(each) for each in self.index.get(ids)]
+        searcher = self.opened.searcher
+        items = [searcher.candidate(each) for each in searcher.index.get(ids)]
         found = iter(self.lacking(text, spans, [each for each in items if each is not None]))
         return [[None] * len(spans) if each is None else list(next(found)) for each in items]
 

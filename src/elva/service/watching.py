@@ -17,19 +17,19 @@ def routes(state: State) -> APIRouter:
     @router.get("/health", responses={503: {"model": Health}})
     async def health(response: Response) -> Health:
         """Whether requests are taken: 503 while the service starts or stops. Needs no token."""
-        ready = state.batcher.ready
+        ready, stats = state.batcher.ready, state.opened.stats
         response.status_code = 200 if ready else 503
         return Health(
             ready=ready,
-            model=state.stats.model.name,
-            items=state.stats.items,
-            version=state.stats.version,
+            model=stats.model.name,
+            items=stats.items,
+            version=stats.version,
             waiting=state.batcher.waiting,
         )
 
     @router.get("/metrics", responses=refusals(), response_class=PlainTextResponse)
     async def metrics() -> PlainTextResponse:
         """Counters for Prometheus."""
-        return PlainTextResponse(state.metrics.text(state.batcher.waiting, state.stats.items))
+        return PlainTextResponse(state.metrics.text(state.batcher.waiting, state.opened.stats.items))
 
     return router

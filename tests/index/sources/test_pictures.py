@@ -43,3 +43,13 @@ def test_what_is_no_picture_is_an_error_of_its_own(tmp_path: Path) -> None:
     assert [error.found for error in errors] == ["is not an image", "its name is not UTF-8", "does not exist"]
     for error in errors:
         str(error).encode()
+
+
+def test_formats_that_are_not_read_and_linked_folders_are_listed(tmp_path: Path) -> None:
+    picture(tmp_path / "a/good.png")
+    (tmp_path / "a/loop").symlink_to(tmp_path)
+    (tmp_path / "a/phone.HEIC").write_bytes(b"")
+    (tmp_path / "a/notes.txt").write_text("no picture")
+    errors: list[DataError] = []
+    assert [each.entry.id for each in Pictures(tmp_path).items(errors)] == ["a/good.png"]
+    assert [error.found for error in errors] == ["is a link to a folder", ".HEIC can't be read"]

@@ -15,11 +15,15 @@ from elva.items import HALF_CHARACTER, Item
 from elva.media import image_facts
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
+UNREAD = frozenset({".heic", ".heif", ".jxl", ".jp2", ".svg", ".psd", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf"})
+"""Endings of pictures that are not read; they are listed, where other files are passed over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
     """Every file whose name ends as those of pictures do; hidden files and folders are passed over.
+
+    Links to files are followed, and links to folders, which may lead anywhere, are listed as errors.
 
     An item's id is the path below the folder; its metadata are `file`, `folder`, `width`, `height` and `date` (when it
     was taken, else when the file was written).
@@ -44,7 +48,7 @@ class Pictures:
 
     def items(self, errors: list[DataError]) -> Iterator[Offered]:
         """See `Source`."""
-        for path in self._files():
+        for path in self._files(errors):
             try:
                 yield self._offered(path)
             except DataError as error:
@@ -52,7 +56,7 @@ class Pictures:
             except MediaError as error:
                 errors.append(bad_picture((path, None, None), error))
 
-    def _files(self) -> Iterator[Path]:
+    def _files(self, errors: list[DataError]) -> Iterator[Path]:
         def refuse(error: OSError) -> None:
             raise DataError(
                 error.filename, None, None, f"can't be read ({error.strerror})", "check its rights"
@@ -60,15 +64,21 @@ class Pictures:
 
         for folder, below, files in os.walk(self.path, onerror=refuse):
             below[:] = sorted(each for each in below if not each.startswith(".") and Path(folder, each) != self.without)
-            for name in sorted(files):
-                if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
-                    yield Path(folder, name)
+            for path in (Path(folder, name) for name in below):
+                if path.is_symlink():
+                    fix = "move the folder here, or index it by itself"
+                    errors.append(DataError(_shown(path), None, None, "is a link to a folder", fix))
+            for path in (Path(folder, name) for name in sorted(files) if not name.startswith(".")):
+                if path.suffix.lower() in SUFFIXES:
+                    yield path
+                elif path.suffix.lower() in UNREAD:
+                    found = f"{path.suffix} can't be read"
+                    errors.append(DataError(_shown(path), None, None, found, "convert it, such as to JPEG"))
 
     def _offered(self, path: Path) -> Offered:
         relative = path.relative_to(self.path)
         if HALF_CHARACTER.search(str(relative)):
-            shown = os.fsencode(path).decode("utf-8", "replace")
-            raise DataError(shown, None, None, "its name is not UTF-8", "rename the file")
+            raise DataError(_shown(path), None, None, "its name is not UTF-8", "rename the file")
         seen = image_facts(path)
         folder = relative.parent.as_posix()
         metadata = {
@@ -80,6 +90,11 @@ class Pictures:
         }
         entry = Entry(relative.as_posix(), image=relative.as_posix(), metadata=metadata)
         return Offered(entry, Item(image=path), (path, None, None))
+
+
+def _shown(path: Path) -> str:
+    """A path for people, whatever bytes it has."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def _written(path: Path) -> str:

@@ -5,7 +5,7 @@ const TOKEN = "elva-token";
 /**
  * @typedef {{id: string, text: string | null, summary: string, metadata: Record<string, unknown>, image: boolean}} Item
  * @typedef {Item & {rank: number, score: number, likelihood: number | null, same: {id: string, score: number}[]}} Result
- * @typedef {{summary: string, results: Result[], folded: number, notes: string[], seconds: Record<string, number>}} Answer
+ * @typedef {{summary: string, results: Result[], folded: number, notes: string[], seconds: Record<string, number>, version: number}} Answer
  * @typedef {{name: string, values: [string | number | boolean, number][], low: number | null, high: number | null}} Facet
  */
 

@@ -1,12 +1,15 @@
 /** The page: one state, which the address holds; whatever changes it is shown anew. */
 
 import { ask, Problem, whenTokenIsNeeded } from "./api.js";
+import { chips } from "./chips.js";
 import { counted, element, place } from "./dom.js";
 import { filters } from "./filters.js";
-import { face, grid, skeletons } from "./grid.js";
+import { whenGiven } from "./giving.js";
+import { grid, skeletons } from "./grid.js";
 import { inspector, maskOf, verdicts } from "./grains.js";
+import { addNote, noResults, problem, reason, say } from "./messages.js";
 import { closePanel, openPanel } from "./panel.js";
-import { fileIn, hold, picture } from "./pictures.js";
+import { hold, picture } from "./pictures.js";
 import { start } from "./start.js";
 import { asks, condition, nothing, question, read, STEP, written } from "./state.js";
 import { tokenAsked } from "./token.js";
@@ -103,6 +106,7 @@ async function search(signal) {
   try {
     const answer = await ask("/search", { body: body(state), signal });
     shown.answer = answer;
+    if (answer.version !== about.version) learn(await ask("/about", { signal })); // something was indexed meanwhile
   } finally {
     clearTimeout(late);
     results.removeAttribute("aria-busy");
@@ -121,7 +125,7 @@ async function showAnswer(signal) {
   const seconds = Object.values(answer.seconds).reduce((sum, each) => sum + each, 0);
   const folded = answer.folded ? `, ${counted(answer.folded, "near-duplicate")} folded` : "";
   say(`${counted(answer.results.length, "result")}${folded} · ${seconds.toFixed(2)} s`, answer.notes);
-  if (!answer.results.length) return results.replaceChildren(noResults());
+  if (!answer.results.length) return results.replaceChildren(noResults(filtered() ? unfilter : null));
   results.replaceChildren(grid(answer.results, open, null), moreButton(answer));
 }
 
@@ -149,8 +153,10 @@ async function explain(signal) {
   try {
     of.explained = await ask("/explain", { body: { text, image, top: 10 }, signal });
   } catch (error) {
-    if (error instanceof Problem && error.status === 422) return; // a query without grains
-    throw error;
+    if (signal.aborted) throw error;
+    // A query without grains is told by nothing; the results stand whatever else went wrong.
+    if (!(error instanceof Problem && error.status === 422)) addNote(`What is heard could not be told: ${reason(error)}`);
+    return;
   }
   if (of !== shown) return;
   if (state.mask) await showAnswer(signal);
@@ -207,7 +213,7 @@ async function showLacking(id) {
     if (nats && state.item === id) place("beside").replaceChildren(...verdicts(grains, nats));
   } catch (error) {
     shown.lacking = undefined; // opening another result asks again
-    if (state.item === id) place("beside").replaceChildren(`What it lacks could not be told: ${error instanceof Error ? error.message : error}`);
+    if (state.item === id) place("beside").replaceChildren(`What it lacks could not be told: ${reason(error)}`);
   }
 }
 
@@ -220,40 +226,8 @@ function shut() {
 // -- the parts of the page -------------------------------------------------------------------------------------------
 
 function showChips() {
-  const chips = [];
-  const held = state.image ? picture(state.image) : null;
-  if (state.image) {
-    const thumbnail = held ? element("img", { src: held.url, alt: "" }) : null;
-    chips.push(chip(held ? "picture" : "picture missing", () => go({ image: "" }), thumbnail));
-  }
-  for (const id of state.like) chips.push(chip(id, () => go({ like: state.like.filter((each) => each !== id) }), small(id), "like"));
-  for (const id of state.unlike) {
-    chips.push(chip(id, () => go({ unlike: state.unlike.filter((each) => each !== id) }), small(id), "without"));
-  }
-  for (const words of state.minus) {
-    chips.push(chip(words, () => go({ minus: state.minus.filter((each) => each !== words) }), null, "without"));
-  }
-  place("chips").replaceChildren(...chips);
+  place("chips").replaceChildren(...chips(state, go));
   text.placeholder = state.image || state.like.length ? "… and, in words" : "What are you looking for?";
-}
-
-/** @param {string} id */
-function small(id) {
-  return face({ id, text: id, summary: "", metadata: {}, image: true });
-}
-
-/** @param {string} name @param {() => void} remove @param {Node | null} thumbnail @param {string} [role] */
-function chip(name, remove, thumbnail, role = "") {
-  const made = element(
-    "span.chip",
-    {},
-    thumbnail,
-    role ? element("em", {}, role) : null,
-    element("span.name", { title: name }, name),
-    element("button", { type: "button", "aria-label": `Remove ${role} ${name}`, onclick: remove }, "✕"),
-  );
-  if (role === "without") made.classList.add("minus");
-  return made;
 }
 
 function showTools() {
@@ -298,15 +272,12 @@ function showStart() {
   closePanel();
 }
 
-function noResults() {
-  const filtered = Object.keys(state.chosen).length || state.where || state.match;
-  return element(
-    "div.empty",
-    {},
-    element("h2", {}, "Nothing fits"),
-    element("p", {}, filtered ? "No item meets the filters." : "The index gave no result."),
-    filtered ? element("button", { type: "button", onclick: () => go({ chosen: {}, where: "", match: "" }) }, "Remove the filters") : null,
-  );
+function filtered() {
+  return Boolean(Object.keys(state.chosen).length || state.where || state.match);
+}
+
+function unfilter() {
+  go({ chosen: {}, where: "", match: "" });
 }
 
 /** @param {Answer} answer */
@@ -315,31 +286,14 @@ function moreButton(answer) {
   return element("button.next", { type: "button", onclick: () => go({ top: Math.min(about.top, state.top + STEP) }, true) }, "Show more");
 }
 
-/** @param {string} sentence @param {string[]} [notes] */
-function say(sentence, notes = []) {
-  place("status").classList.toggle("silent", !sentence);
-  place("status").replaceChildren(sentence, ...notes.map((each) => element("span.note", {}, each)));
-}
-
 /** @param {unknown} error */
 function showProblem(error) {
-  const status = error instanceof Problem ? error.status : -1;
-  const message = error instanceof Error ? error.message : String(error);
-  const heading = status === 429 || status === 503 ? "Busy" : status === 0 ? "No connection" : "That did not work";
   say("");
   const again = () => {
     shown = { question: "", answer: null, explained: null };
     update();
   };
-  results.replaceChildren(
-    element(
-      "div.empty",
-      { role: "alert" },
-      element("h2", {}, heading),
-      element("p", {}, message),
-      element("button", { type: "button", onclick: again }, "Try again"),
-    ),
-  );
+  results.replaceChildren(problem(error, again));
 }
 
 // -- what a person does ----------------------------------------------------------------------------------------------
@@ -358,12 +312,7 @@ place("home").addEventListener("click", (event) => {
   event.preventDefault();
   go(nothing());
 });
-place("pick").addEventListener("click", () => place("file").click());
-place("file").addEventListener("change", () => {
-  const input = /** @type {HTMLInputElement} */ (place("file"));
-  take(input.files?.[0]);
-  input.value = "";
-});
+whenGiven(take);
 place("theme").addEventListener("click", () => {
   const dark = document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
   const theme = dark === "dark" ? "light" : "dark";
@@ -383,25 +332,6 @@ addEventListener("keydown", (event) => {
   else if (state.mask) go({ mask: "" });
   else text.blur();
 });
-addEventListener("paste", (event) => {
-  const file = fileIn(event.clipboardData);
-  if (!file) return;
-  event.preventDefault();
-  take(file);
-});
-addEventListener("dragover", (event) => {
-  if (!event.dataTransfer?.types.includes("Files")) return;
-  event.preventDefault();
-  place("drop").hidden = false;
-});
-addEventListener("dragleave", (event) => {
-  if (!event.relatedTarget) place("drop").hidden = true;
-});
-addEventListener("drop", (event) => {
-  event.preventDefault();
-  place("drop").hidden = true;
-  take(fileIn(event.dataTransfer));
-});
 addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll("details.menu[open]")) {
     if (event.target instanceof Node && document.contains(event.target) && !menu.contains(event.target)) {
@@ -417,21 +347,27 @@ async function take(file) {
     const held = await hold(file, about?.body ?? Infinity);
     go({ text: text.value.trim(), image: held.hash });
   } catch (error) {
-    say(error instanceof Error ? error.message : String(error));
+    say(reason(error));
   }
 }
 
 // -- beginning -------------------------------------------------------------------------------------------------------
 
+/** @param {any} told */
+function learn(told) {
+  about = told;
+  place("about").textContent = `${about.name} · ${counted(about.items, "item")} · ${about.model}`;
+  showTools();
+}
+
 async function begin() {
   whenTokenIsNeeded(tokenAsked);
   try {
-    about = await ask("/about");
+    learn(await ask("/about"));
   } catch (error) {
     return showProblem(error);
   }
   if (!state.text && text.value.trim()) state.text = text.value.trim(); // somebody was quicker
-  place("about").textContent = `${about.name} · ${counted(about.items, "item")} · ${about.model}`;
   update();
   if (!asks(state)) text.focus({ preventScroll: true });
 }

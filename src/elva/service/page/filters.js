@@ -1,6 +1,7 @@
 /** Filters made from the fields of the index, and the options beside them. */
 
 import { element } from "./dom.js";
+import { label } from "./fields.js";
 
 /** @typedef {import("./api.js").Facet} Facet @typedef {import("./state.js").State} State */
 
@@ -12,15 +13,16 @@ import { element } from "./dom.js";
  * @returns {HTMLElement[]}
  */
 export function filters(about, state, change, hearing) {
-  const made = about.facets.map((facet) => menu(facet, state, change));
+  const names = about.facets.map((facet) => facet.name);
+  const made = about.facets.map((facet) => menu(facet, label(facet.name, names), state, change));
   made.push(more(about, state, change));
   if (hearing) made.push(toggle("Show what is heard", hearing.on, hearing.set));
   if (about.can_rerank) made.push(toggle("Rerank", state.rerank, (rerank) => change({ rerank })));
   return made;
 }
 
-/** @param {Facet} facet @param {State} state @param {(change: Partial<State>) => void} change */
-function menu(facet, state, change) {
+/** @param {Facet} facet @param {string} label @param {State} state @param {(change: Partial<State>) => void} change */
+function menu(facet, label, state, change) {
   const chosen = state.chosen[facet.name] ?? [];
   /** @param {string[]} values */
   const choose = (values) => {
@@ -28,7 +30,7 @@ function menu(facet, state, change) {
     change({ chosen: values.length ? { ...rest, [facet.name]: values } : rest });
   };
   const content = facet.low === null ? values(facet, chosen, choose) : range(facet, chosen, choose);
-  return dropdown(facet.name, chosen.map(shown).join(", "), content);
+  return dropdown(facet.name, label, chosen.map(shown).join(", "), content);
 }
 
 /** @param {string} value */
@@ -80,16 +82,16 @@ function more(about, state, change) {
     element("label", {}, "Words that must occur", match),
     element("label", {}, "Condition", where),
   );
-  return dropdown("More", [state.match && `“${state.match}”`, state.where].filter(Boolean).join(", "), content);
+  return dropdown("More", "More", [state.match && `“${state.match}”`, state.where].filter(Boolean).join(", "), content);
 }
 
-/** @param {string} name @param {string} chosen @param {HTMLElement} content */
-function dropdown(name, chosen, content) {
+/** @param {string} name @param {string} label @param {string} chosen @param {HTMLElement} content */
+function dropdown(name, label, chosen, content) {
   const made = /** @type {HTMLDetailsElement} */ (
     element(
       "details.menu",
       { name: "filters", "data-name": name, "data-chosen": Boolean(chosen) },
-      element("summary", {}, name, chosen ? element("b", {}, chosen) : null),
+      element("summary", {}, label, chosen ? element("b", {}, chosen) : null),
       content,
     )
   );

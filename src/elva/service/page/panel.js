@@ -1,6 +1,7 @@
 /** The chosen result: all that the index holds of it, and what can be done with it. */
 
 import { element, place } from "./dom.js";
+import { label, rows } from "./fields.js";
 import { face } from "./grid.js";
 
 /** @typedef {import("./api.js").Item} Item @typedef {import("./api.js").Result} Result */
@@ -12,7 +13,7 @@ import { face } from "./grid.js";
  */
 export function openPanel(item, actions) {
   const panel = place("panel");
-  const fields = Object.entries(item.metadata).filter(([, value]) => value !== null && value !== "");
+  const fields = rows(item.metadata);
   const parts = [
     element(
       "div.top",
@@ -57,13 +58,14 @@ function section(name, content) {
   return content ? element("section", {}, element("h2", {}, name), content) : null;
 }
 
-/** @param {[string, unknown][]} fields */
+/** @param {[string, string][]} fields */
 function table(fields) {
-  const rows = fields.map(([name, value]) => [
-    element("dt", {}, name),
-    element("dd", {}, typeof value === "object" ? JSON.stringify(value) : String(value)),
+  const names = fields.map(([name]) => name);
+  const parts = fields.map(([name, value]) => [
+    element("dt", { title: name }, label(name, names)),
+    element("dd", {}, value),
   ]);
-  return element("dl", {}, ...rows.flat());
+  return element("dl", {}, ...parts.flat());
 }
 
 /** @param {{id: string, score: number}[]} same @param {Actions} actions */

@@ -12,7 +12,7 @@ import { face } from "./grid.js";
  */
 export function start(about, go) {
   if (!about.items) {
-    return [element("div.empty", {}, element("p", {}, "This index holds nothing yet. Fill it with elva index, and start again."))];
+    return [element("div.empty", {}, element("p", {}, "This index holds nothing yet. Fill it with elva index, and load this page again."))];
   }
   const pictures = about.images ? `, ${counted(about.images, "picture")}` : "";
   const examples = about.examples.map((/** @type {string} */ each) =>
