@@ -120,4 +120,4 @@ def _tell(report: BuildReport, source: Path, out: Path) -> None:
     )
     if stats.store == "exact":
         typer.echo('It is searched in memory. For many items: pip install "elva-retrieval[lancedb]", and --store lance')
-    typer.echo(f'Search it with: elva search {out} "..."')
+    typer.echo(f'Search it with: elva search {out} "..."\nor on a page:   elva serve {out}')
