@@ -27,6 +27,53 @@ def embed_tasks(
         store.embed(encoder, "candidate", candidates, f"{name}: candidates", watch)
 
 
+def embedded(
+    root: Path,
+    encoder: Encoder,
+    *,
+    split: str,
+    datasets: Sequence[str],
+    tasks: Sequence[int],
+    instruction_choice: Choice,
+    vectors: Path | None = None,
+    skip_bad_rows: bool,
+    watch: Watch | None,
+) -> tuple[MBeir, Sequence[TaskName], VectorStore]:
+    """Check the chosen tasks of a data root and embed them; arguments and errors as in `embed_root`.
+
+    Args:
+        root: the data.
+        encoder: the model.
+        split: which split.
+        datasets: names to keep.
+        tasks: task ids to keep.
+        instruction_choice: which prompts.
+        vectors: a folder of vectors; what it holds is not embedded again. IndexMismatch where they are others'.
+        skip_bad_rows: leave bad rows out.
+        watch: told of the work.
+
+    Returns:
+        The data, its tasks, and the vectors.
+    """
+    bench, names, skipped = open_tasks(
+        root, split, datasets, tasks, by_task=True, skip_bad_rows=skip_bad_rows, watch=watch
+    )
+    store = store_of(bench, encoder, instruction_choice, vectors)
+    embed_tasks(bench, names, encoder, store, watch)
+    store.counts.skipped_rows = skipped
+    return bench, names, store
+
+
+def store_of(bench: MBeir, encoder: Encoder, choice: Choice, vectors: Path | str | None) -> VectorStore:
+    """A store for these data: empty, or with the vectors of a folder; IndexMismatch where they are others'."""
+    model, data = ModelIdentity.of(encoder), bench.fingerprint()
+    if vectors is None:
+        return VectorStore(model, choice, data)
+    store = VectorStore.load(Path(vectors))
+    store.require(model, choice, data)
+    return store
+
+
 def embed_root(
     root: Path,
     encoder: Encoder,
@@ -58,11 +105,15 @@ def embed_root(
         FolderError: `out` holds anything but vectors.
     """
     require_free(out, VECTORS)
-    bench, names, skipped = open_tasks(
-        root, split, datasets, tasks, by_task=True, skip_bad_rows=skip_bad_rows, watch=watch
+    _, _, store = embedded(
+        root,
+        encoder,
+        split=split,
+        datasets=datasets,
+        tasks=tasks,
+        instruction_choice=instruction_choice,
+        skip_bad_rows=skip_bad_rows,
+        watch=watch,
     )
-    store = VectorStore(ModelIdentity.of(encoder), instruction_choice, bench.fingerprint())
-    embed_tasks(bench, names, encoder, store, watch)
-    store.counts.skipped_rows = skipped
     store.save(out)
     return store

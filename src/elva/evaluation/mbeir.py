@@ -14,10 +14,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from elva.data.mbeir import Choice, MBeir
-from elva.data.opening import open_tasks
-from elva.encoding import Encoder, ModelIdentity, Watch
-from elva.evaluation.embed import embed_tasks
+from elva.data.mbeir import Choice
+from elva.encoding import Encoder, Watch
+from elva.evaluation.embed import embedded
 from elva.evaluation.grains import MASKED_QUERIES, GrainTally, add_masked, add_pairs, by_cosine
 from elva.evaluation.judging import Asked, Judged, Results, circumstances, figures, require_depth, write
 from elva.evaluation.retrieve import Retrieval, retrieve
@@ -67,12 +66,17 @@ def evaluate(
     require_depth(depth)
     root, out = Path(root), Path(out)
     require_free(out, EVALUATION)
-    bench, names, skipped = open_tasks(
-        root, split, datasets, tasks, by_task=True, skip_bad_rows=skip_bad_rows, watch=watch
+    bench, names, store = embedded(
+        root,
+        encoder,
+        split=split,
+        datasets=datasets,
+        tasks=tasks,
+        instruction_choice=instruction_choice,
+        vectors=Path(vectors) if vectors is not None else None,
+        skip_bad_rows=skip_bad_rows,
+        watch=watch,
     )
-    store = store_of(bench, encoder, instruction_choice, vectors)
-    embed_tasks(bench, names, encoder, store, watch)
-    store.counts.skipped_rows = skipped
     tally, judged = GrainTally(), []
     for name in names:
         asked = Asked.of(bench, name)
@@ -93,16 +97,6 @@ def evaluate(
     }
     write(out, row, judged, store.rows())
     return Results(row, {str(each.asked.name): each.retrieval for each in judged})
-
-
-def store_of(bench: MBeir, encoder: Encoder, choice: Choice, vectors: Path | str | None) -> VectorStore:
-    """A store for these data: empty, or with the vectors of a folder; IndexMismatch where they are others'."""
-    model, data = ModelIdentity.of(encoder), bench.fingerprint()
-    if vectors is None:
-        return VectorStore(model, choice, data)
-    store = VectorStore.load(Path(vectors))
-    store.require(model, choice, data)
-    return store
 
 
 def by_vectors(asked: Asked, store: VectorStore, depth: int) -> Retrieval:

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from elva.data.mbeir import Choice, MBeir
-from elva.data.opening import open_tasks
 from elva.data.stored import Lookup
 from elva.encoding import Encoder, Watch
 from elva.errors import InputError
-from elva.evaluation.embed import embed_tasks
+from elva.evaluation.embed import embedded
 from elva.evaluation.grains import GrainTally, add_pairs
 from elva.evaluation.judging import Asked, Judged, Results, circumstances, figures, require_depth, write
-from elva.evaluation.mbeir import by_vectors, store_of
+from elva.evaluation.mbeir import by_vectors
 from elva.evaluation.retrieve import Retrieval
 from elva.evaluation.scored import ByScores
 from elva.evaluation.store import VectorStore
@@ -79,12 +78,17 @@ def evaluate_reranked(
         raise InputError(f"{top} candidates of each list are to be reranked: give 1 or more")
     root, out = Path(root), Path(out)
     require_free(out, EVALUATION)
-    bench, names, skipped = open_tasks(
-        root, split, datasets, tasks, by_task=True, skip_bad_rows=skip_bad_rows, watch=watch
+    bench, names, store = embedded(
+        root,
+        encoder,
+        split=split,
+        datasets=datasets,
+        tasks=tasks,
+        instruction_choice=instruction_choice,
+        vectors=Path(vectors) if vectors is not None else None,
+        skip_bad_rows=skip_bad_rows,
+        watch=watch,
     )
-    store = store_of(bench, encoder, instruction_choice, vectors)
-    embed_tasks(bench, names, encoder, store, watch)
-    store.counts.skipped_rows = skipped
     reranking = Reranking(bench, store, scorer, top, cosine, watch)
     tally, judged, before = GrainTally(), list[Judged](), list[Judged]()
     for name in names:

@@ -18,10 +18,9 @@ from elva.data.opening import open_tasks
 from elva.data.scores import Scores
 from elva.encoding import Encoder, Watch
 from elva.errors import InputError
-from elva.evaluation.embed import embed_tasks
+from elva.evaluation.embed import embed_tasks, store_of
 from elva.evaluation.grains import GrainTally, add_pairs
 from elva.evaluation.judging import Asked, Judged, Results, circumstances, figures, require_depth, write
-from elva.evaluation.mbeir import store_of
 from elva.evaluation.retrieve import Retrieval
 from elva.evaluation.store import Counts, VectorStore
 from elva.evaluation.trec import Run, strictly_falling

@@ -18,6 +18,7 @@ from __future__ import annotations
 import difflib
 import operator
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,20 +54,20 @@ class ConditionError(InputError):
     """A condition that can't be read, or that names an unknown field."""
 
 
-class Condition:
+class Condition(ABC):
     """What metadata must satisfy; `parse` makes one."""
 
     def holds(self, metadata: Mapping[str, Any]) -> bool:
         """Whether an entry's metadata satisfy it."""
         return self.true_of(facts(metadata))
 
+    @abstractmethod
     def true_of(self, said: Mapping[str, Fact]) -> bool:
         """The same for metadata that went through `facts` before."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sql(self, columns: Columns) -> str:
         """The same as an expression of SQL that is never NULL; values are quoted, and names come from `columns`."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
