@@ -206,4 +206,5 @@ def _say_goodbye(out: Path, seconds: float) -> None:
     console = Console()
     console.print(f"\nDone in {seconds / 60:.1f} minutes. Open [bold]{out / 'report.html'}[/bold] in a browser.")
     console.print(f"The sheets of {len(SEARCHES)} sample searches lie in {out / 'searches'}. Type next:")
-    console.print(f'  elva search {out / "index"} "{SEARCHES[0]}"', highlight=False)
+    console.print(f'  elva search {out / "index"} "{SEARCHES[0]}"', highlight=False, soft_wrap=True)
+    console.print(f"  elva serve {out / 'index'}    # the same on a page", highlight=False, soft_wrap=True)
