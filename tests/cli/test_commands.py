@@ -11,8 +11,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from data.published import SUB_TASKS, published
-from elva.cli import indexing, judge, report, search, train
+from elva.cli import embedding, indexing, report, search, train
 from elva.cli.app import app
+from elva.cli.evaluating import mbeir
 from elva.cli.options import RerankMode
 from elva.data import published_counts
 from elva.search.rerank import Reranker
@@ -41,7 +42,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(model)
         return FakeEncoder(model)
 
-    for module in (indexing, judge, report, search, train):
+    for module in (embedding, indexing, mbeir, report, search, train):
         monkeypatch.setattr(module, "load_embedder", load)
     return names
 
@@ -199,7 +200,7 @@ def rereads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
         asked.append((mode.value, model))
         return Reranker(smallest_embedder(), mode.value)
 
-    for module in (judge, search):
+    for module in (mbeir, search):
         monkeypatch.setattr(module, "load_reranker", load)
     return asked
 

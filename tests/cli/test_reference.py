@@ -11,8 +11,9 @@ from typing import Annotated
 
 import typer
 
-from elva.cli import judge, search
+from elva.cli import search
 from elva.cli.app import app
+from elva.cli.evaluating import mbeir
 from elva.cli.reference import commands, reference
 from elva.search.scoring import COSINE
 
@@ -102,5 +103,5 @@ def test_the_page_is_written_without_torch() -> None:
 
 
 def test_a_cosine_is_worth_the_same_in_python_and_on_the_command_line() -> None:
-    for command in (judge.evaluate, search.search):
+    for command in (mbeir.evaluate, search.search):
         assert signature(command).parameters["rerank_cosine"].default == COSINE

@@ -13,12 +13,13 @@ from elva import __version__
 from elva.cli import (
     data,
     demo,
+    embedding,
+    evaluating,
     experiment,
     explain,
     exporting,
     importing,
     indexing,
-    judge,
     report,
     search,
     serve,
@@ -96,7 +97,21 @@ def options(
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-for module in (data, importing, train, judge, report, indexing, search, explain, serve, exporting, demo, experiment):
+for module in (
+    data,
+    importing,
+    train,
+    embedding,
+    evaluating,
+    report,
+    indexing,
+    search,
+    explain,
+    serve,
+    exporting,
+    demo,
+    experiment,
+):
     module.add_to(app)
 
 

@@ -1,9 +1,8 @@
-"""`elva embed` and `elva evaluate`: what a model makes of a data folder, and how good that is."""
+"""`elva evaluate mbeir`: a model on data in the M-BEIR layout."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +14,6 @@ from elva.cli.options import (
     Device,
     ImageCache,
     Instruction,
-    ModelName,
     Precision,
     PrecisionOption,
     Rerank,
@@ -39,66 +37,12 @@ if TYPE_CHECKING:
     from elva.evaluation.judging import Results
 
 
-class Benchmark(StrEnum):
-    """The benchmarks `elva evaluate` knows."""
-
-    mbeir = "mbeir"
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register the commands."""
-    app.command()(embed)
-    app.command()(evaluate)
-
-
-def embed(
-    root: Root,
-    model: ModelName,
-    out: Annotated[Path, typer.Option(help="Folder to write.", show_default=False)],
-    split: Split = "test",
-    datasets: Datasets = None,
-    tasks: Tasks = None,
-    instruction: Instruction = "0",
-    skip_bad_rows: SkipBadRows = False,
-    image_cache: ImageCache = None,
-    device: Device = "auto",
-    precision: PrecisionOption = Precision.auto,
-    threads: Threads = None,
-) -> None:
-    """Embed every query and candidate of a split, once each.
-
-    Leaves ids.jsonl, vectors-*.npy (float32, unit length) and meta.json; `elva evaluate` takes the
-    folder as --vectors.
-
-    Example:
-
-        elva embed demo/world --model runs/stage2/model --out runs/stage2/vectors
-    """
-    choice = instruction_choice(instruction)
-    embedder = load_embedder(model, threads, device, image_cache, precision)
-    from elva.evaluation.embed import embed_root
-
-    with Watching() as watch:
-        store = embed_root(
-            root,
-            embedder,
-            out,
-            split=split,
-            datasets=datasets or (),
-            tasks=tasks or (),
-            instruction_choice=choice,
-            skip_bad_rows=skip_bad_rows,
-            watch=watch,
-        )
-    counts = store.counts
-    typer.echo(
-        f"{out}: {len(store):,} vectors; {counts.forced_ret:,} summaries without [RET] "
-        f"of their own, {counts.truncated:,} texts cut, {counts.skipped_rows:,} bad rows left out"
-    )
+def add_to(group: typer.Typer) -> None:
+    """Register the command."""
+    group.command("mbeir")(evaluate)
 
 
 def evaluate(
-    benchmark: Annotated[Benchmark, typer.Argument(help="mbeir: the built-in world, imports and M-BEIR itself.")],
     root: Root,
     out: Annotated[Path, typer.Option(help="Folder to write.", show_default=False)],
     model: Annotated[
@@ -130,11 +74,11 @@ def evaluate(
     precision: PrecisionOption = Precision.auto,
     threads: Threads = None,
 ) -> None:
-    """Judge a model: hit@1, hit@5, hit@10, MRR, and how well it tells each kind of grain.
+    """Judge a model on the built-in world, an import, or M-BEIR itself.
 
-    Leaves results.json, table.md, ranked lists in runs/ and judgements in qrels/, and prints the table. With --scores
-    a file is judged in place of a model: candidates that it lacks come behind, in the order of --model if there is one.
-    With --rerank the first of each list are scored by a model that reads them with the query in mind.
+    Tells hit@1, hit@5, hit@10, MRR, and how well it tells each kind of grain. With --scores a file is judged in place
+    of a model: candidates that it lacks come behind, in the order of --model if there is one. With --rerank the first
+    of each list are scored by a model that reads them with the query in mind.
 
     Examples:
 

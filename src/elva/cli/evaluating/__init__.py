@@ -1,0 +1,23 @@
+"""`elva evaluate BENCHMARK`: how good a model is. One command per benchmark, each with its own options."""
+
+from __future__ import annotations
+
+import typer
+
+from elva.cli.evaluating import mbeir
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    group = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
+    group.callback()(evaluate)
+    for module in (mbeir,):
+        module.add_to(group)
+    app.add_typer(group, name="evaluate")
+
+
+def evaluate() -> None:
+    """Judge a model on a benchmark.
+
+    Every benchmark leaves results.json, table.md, ranked lists in runs/ and judgements in qrels/, and prints the table.
+    """
