@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from elva.analysis.evidence.arms import Spread, Trial, trials
-from elva.analysis.evidence.judged import judge
+from elva.analysis.evidence.judged import Against, judge
 from elva.analysis.records import read_records
 from elva.errors import InputError
+from elva.evaluation.significance import Comparison
 from experiments import cure, grain, record, write_records
 
 
@@ -126,3 +127,10 @@ def test_other_queries_and_two_baselines_are_refused(tmp_path: Path) -> None:
         read(tmp_path / "a", *cure(), record("late", 0, {"t": [1]}))
     with pytest.raises(InputError, match="several arms called baseline: stage2, stage1"):
         read(tmp_path / "b", *cure(), record("stage1", 0, {"t": [2] * 8}, role="baseline"))
+
+
+@pytest.mark.parametrize(("agreeing", "seeds", "clear"), [(4, 5, True), (3, 5, False), (2, 2, True), (1, 1, False)])
+def test_a_difference_is_clear_where_four_of_five_seeds_agree(agreeing: int, seeds: int, clear: bool) -> None:
+    by_seed = (0.1,) * agreeing + (-0.05,) * (seeds - agreeing)
+    found = Comparison(0.05, 0.02, 0.08, 0.001, None, None, by_seed, 100, 100)
+    assert Against("more", tuple(range(seeds)), found, 0.01).clear is clear

@@ -84,7 +84,7 @@ def _luck(trial: Trial, judged: Judged) -> Iterator[Check]:
 
 
 def _training_luck(judged: Judged) -> Iterator[Check]:
-    """The tests know nothing of seeds: that all point the same way says little where they are few and arms many."""
+    """The tests know nothing of seeds: that they point the same way says little where they are few and arms many."""
     clear = {
         row.name: (100 * interval[0], 100 * interval[1])
         for row in judged.rows.values()

@@ -12,6 +12,9 @@ from elva.analysis.records import Record
 from elva.evaluation.metrics import MEASURES
 from elva.evaluation.significance import Comparison, bootstrap_interval, compare, hits, holm
 
+AGREEING = 0.8
+"""Share of the seeds that have to point the same way before a difference is called clear."""
+
 
 @dataclass(frozen=True, slots=True)
 class Against:
@@ -31,8 +34,8 @@ class Against:
 
     @property
     def clear(self) -> bool:
-        """Whether the corrected p is below 5 % and all seeds, two or more, point the same way."""
-        return self.p_holm < 0.05 and self.found.same_sign == len(self.seeds) > 1
+        """Whether the corrected p is below 5 % and four of five seeds, two at the least, point the same way."""
+        return self.p_holm < 0.05 and self.found.same_sign >= max(2, AGREEING * len(self.seeds))
 
 
 @dataclass(frozen=True, slots=True)
