@@ -8,6 +8,8 @@ STAMP := $(VENV)/.installed
 
 # Tiny models run fastest on one thread; more threads only wait for each other.
 export OMP_NUM_THREADS ?= 1
+# How many processes run tests; tests of one file stay together, since they share what they train.
+WORKERS ?= 2
 # Nothing here downloads models or data.
 export HF_HUB_OFFLINE ?= 1
 
@@ -17,7 +19,7 @@ demo: $(STAMP)
 	$(BIN)/elva demo --out demo
 
 test: check
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 check: $(STAMP)
 	$(BIN)/ruff check .
