@@ -31,12 +31,13 @@ class Started:
 def test_arms_and_seeds_leave_their_records_and_what_is_done_is_not_done_again(tmp_path: Path) -> None:
     row = plan_row()
     row["arms"]["averaged"] = {"role": "candidate", "read": ["summaries=3"]}
+    row["arms"]["three"] = {"extends": "more", "updates": 3}
     plan, out, results = written(tmp_path, row), tmp_path / "lab", tmp_path / "results"
     started = Started()
-    judged = run_experiment(plan, out, results, Choice(arms=["stage2", "more", "averaged"]), start=started)
-    assert judged == (6, results / "small")
+    judged = run_experiment(plan, out, results, Choice(arms=["stage2", "more", "averaged", "three"]), start=started)
+    assert judged == (8, results / "small")
     runs = {path.name for path in results.rglob("*-s*.json")}
-    assert runs == {f"{arm}-s{seed}.json" for arm in ("stage2", "more", "averaged") for seed in (0, 1)}
+    assert runs == {f"{arm}-s{seed}.json" for arm in ("stage2", "more", "averaged", "three") for seed in (0, 1)}
     trained = read_record(results / "small/world/more-s0.json")
     kept = json.loads((results / "small/pace.json").read_text())["world"]
     pace = kept["arms"]["more"]["seconds_per_update"]
@@ -47,6 +48,9 @@ def test_arms_and_seeds_leave_their_records_and_what_is_done_is_not_done_again(t
         "mrbench_task0_val": 2,
         "mrbench_task3_val": 2,
     }
+    fixed = read_record(results / "small/world/three-s0.json")
+    assert (fixed.updates, fixed.seconds_per_update, fixed.budget_seconds) == (3, None, None)
+    assert "three" not in kept["arms"]
     start = read_record(results / "small/world/stage2-s1.json")
     assert (start.updates, start.seconds, start.budget_seconds, start.recipe) == (0, 0.0, None, "")
     assert start.named["colour"][1] > 0

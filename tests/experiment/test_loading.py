@@ -58,6 +58,7 @@ WRONG: dict[str, tuple[Change, str]] = {
     "a preparation that isn't": (put("arms.more.uses", ["caption"]), r"names caption, which .*did you mean 'captions'"),
     "an arm that isn't": (put("arms.mined.extends", "mor"), r"arms\.mined\.extends is mor, .*did you mean 'more'"),
     "an arm that extends itself": (put("arms.more.extends", "mined"), "extends itself"),
+    "updates of no training": (put("arms.stage2.updates", 3), r"arms\.stage2\.updates are of a training"),
     "data that aren't": (put("arms.more.data", ["word"]), r"arms\.more\.data names word, .*did you mean 'world'"),
     "no place to write": (put("prepare.captions.command", "elva caption {root}"), r"add --out \{out\}"),
     "a placeholder that isn't": (
@@ -115,6 +116,13 @@ def test_an_arm_inherits_what_it_does_not_say(tmp_path: Path) -> None:
     assert (arm.role, arm.recipe, arm.quick) == ("candidate", other.recipe, False)
     assert arm.settings == (*other.settings, "contrast.hard_negatives=1")
     assert arm.uses == ("captions", "negatives")
+
+
+def test_an_arm_that_names_its_updates_has_no_pace(tmp_path: Path) -> None:
+    row = plan_row()
+    row["arms"]["more"]["updates"] = 3
+    plan = load_plan(written(tmp_path, row))[1]
+    assert [(arm.updates, arm.paced) for arm in plan.arms.values()] == [(None, False), (3, False), (3, False)]
 
 
 @pytest.mark.parametrize("name", packaged_files("experiments"))

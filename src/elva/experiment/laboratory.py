@@ -197,7 +197,7 @@ def _write_paces(path: Path, runs: Sequence[Runs]) -> None:
 
 def _budget_row(runs: Runs) -> dict[str, Any]:
     data = runs.where.data
-    arms = {name: arm for name, arm in runs.plan.arms_on(data).items() if arm.trains}
+    arms = {name: arm for name, arm in runs.plan.arms_on(data).items() if arm.paced}
     return {
         "budget_seconds": runs.plan.budget(data),
         "clock": "processor seconds of one thread",

@@ -76,6 +76,7 @@ def _on_top(arm: Arm, other: Arm) -> Arm:
         command=arm.command or other.command,
         settings=(*other.settings, *arm.settings),
         uses=tuple(dict.fromkeys((*other.uses, *arm.uses))),
+        updates=arm.updates or other.updates,
         read=(*other.read, *arm.read),
         data=arm.data or other.data,
     )

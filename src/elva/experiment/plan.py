@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Annotated, Literal
 
 from elva.analysis.records import Role
-from elva.strict import AT_LEAST_ZERO, POSITIVE
+from elva.strict import AT_LEAST_ONE, AT_LEAST_ZERO, POSITIVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +74,19 @@ class Arm:
     command: Annotated[str | None, "an elva command that leaves an evaluation in {out}, in place of a training"] = None
     settings: Annotated[tuple[str, ...], "key=value pairs on top, behind those of the extended arm"] = ()
     uses: Annotated[tuple[str, ...], "preparations, beside those of the extended arm"] = ()
+    updates: Annotated[int | None, "so many, whatever they take; null: as many as fit the budget", AT_LEAST_ONE] = None
     read: Annotated[tuple[str, ...], "key=value pairs put into elva.json of a copy of the start checkpoint"] = ()
     data: Annotated[tuple[str, ...], "only on these data; empty: all"] = ()
 
     @property
     def trains(self) -> bool:
-        """Whether it is a training; the budget is about these."""
+        """Whether it is a training."""
         return self.recipe is not None
+
+    @property
+    def paced(self) -> bool:
+        """Whether its updates follow from the budget, so that their pace must be known."""
+        return self.trains and self.updates is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

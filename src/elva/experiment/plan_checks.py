@@ -86,6 +86,8 @@ def _arm(plan: Plan, name: str, arm: Arm) -> Iterator[str]:
         yield f"{key}.role is {arm.role}, but it is the start checkpoint as it is; give a recipe, or role baseline"
     if not arm.trains and arm.settings:
         yield f"{key}.settings are of a training, and it has no recipe; remove them, or give the recipe"
+    if not arm.trains and arm.updates:
+        yield f"{key}.updates are of a training, and it has no recipe; remove them, or give the recipe"
     if not arm.trains and not arm.command and arm.uses:
         yield f"{key}.uses names preparations, but nothing there reads them; remove it, or give a recipe"
     if arm.command and arm.read:

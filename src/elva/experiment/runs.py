@@ -163,11 +163,13 @@ class Runs:
         def command() -> list[str]:
             return self._train_arm(name, seed, self.updates(name, seed), folder)
 
-        after = (self._name("pace"),) if self._unmeasured() else ()
+        after = (self._name("pace"),) if arm.paced and self._unmeasured() else ()
         return Job(self.job_name(name, seed), command, needs, folder / "model" / "config.json", folder, after=after)
 
     def updates(self, name: str, seed: int) -> int:
-        """What the budget leaves for an arm; InputError where that is nothing."""
+        """How many an arm makes: those it names, or what the budget leaves; InputError where that is nothing."""
+        if (fixed := self.arms[name].updates) is not None:
+            return fixed
         budget = self.plan.budget(self.where.data)
         return updates_within(budget, self.preparation_seconds(name, seed), self.paces[name])
 
@@ -229,7 +231,7 @@ class Runs:
         """Arm -> digest of its recipe and of what it starts from, the same whichever seeds run."""
         digests = {}
         for name, arm in self.arms.items():
-            if arm.trains:
+            if arm.paced:
                 recipe = self._resolved(name, self.plan.seeds[0], self.start(self.plan.seeds[0]))
                 told = f"{__version__} {dict(self.where.inputs)} {chosen_settings(recipe)} {self.read(name)}"
                 digests[name] = hashlib.sha256(told.encode()).hexdigest()[:16]

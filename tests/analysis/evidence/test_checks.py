@@ -42,6 +42,13 @@ def test_an_arm_that_reads_the_start_otherwise_took_no_seconds_that_count(tmp_pa
     assert found.verdict == "no" and "elva 66 s (+10%)" in found.answer and "read" not in found.answer
 
 
+def test_updates_that_the_plan_gives_are_told(tmp_path: Path) -> None:
+    given = [each | {"budget_seconds": None} for each in cure()]
+    found = answers(tmp_path, *given)["Did all arms train for the same seconds"]
+    updates = given[-1]["updates"]
+    assert found.verdict == "open" and f"elva {updates}" in found.answer
+
+
 def test_starts_are_compared(tmp_path: Path) -> None:
     question = "Do all arms of a seed start from the same checkpoint"
     records = cure()

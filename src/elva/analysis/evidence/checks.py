@@ -137,11 +137,15 @@ def _starts(trial: Trial) -> Check:
 
 def _seconds(trial: Trial) -> Check:
     question = "Did all arms train for the same seconds?"
-    taken = {
-        arm.name: fmean(run.seconds for run in arm.runs)
+    trained = [
+        arm
         for arm in trial.arms.values()
         if arm.role in ("candidate", "control") and any(run.updates for run in arm.runs)  # others read the start anew
-    }
+    ]
+    given = [f"{arm.name} {arm.runs[0].updates}" for arm in trained if arm.runs[0].budget_seconds is None]
+    if given and len(given) == len(trained):
+        return Check(question, "open", f"No: the plan gives each its updates, whatever they take: {_listed(given)}.")
+    taken = {arm.name: fmean(run.seconds for run in arm.runs) for arm in trained}
     if not taken or min(taken.values()) <= 0:
         return Check(question, "open", "There are no trained candidates and controls with seconds to compare.")
     middle = median(taken.values())
