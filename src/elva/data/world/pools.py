@@ -22,6 +22,9 @@ from elva.data.world.render import render
 from elva.data.world.scenes import Scene
 from elva.grains import Grain
 
+STILL_TASKS = (0, 1, 2, 3, 4, 6, 7, 8)
+"""The tasks on texts and pictures, in the order in which they are written."""
+
 Progress = Callable[[str, int], None]  # (part, how many pictures were just drawn)
 
 

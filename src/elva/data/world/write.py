@@ -14,7 +14,7 @@ from elva.data.records import Candidate
 from elva.data.world.base import BasePlan, BaseSplit
 from elva.data.world.benchmark import Benchmark, draw_cases
 from elva.data.world.families import FamilyPlan, FamilySplit, draw_families
-from elva.data.world.pools import Progress, Split, Studio
+from elva.data.world.pools import STILL_TASKS, Progress, Split, Studio
 from elva.data.world.scenes import Scene
 from elva.data.world.triples import as_csv, draw_triples
 from elva.data.world.words import lexicon
@@ -55,7 +55,7 @@ class WorldPlan:
     base: BasePlan
 
 
-_EACH_ONCE = dict.fromkeys(TASKS, 1)
+_EACH_ONCE = dict.fromkeys(STILL_TASKS, 1)
 _MORE_OF_MRBENCH = {0: 3, 1: 1, 2: 1, 3: 3, 4: 2, 6: 1, 7: 3, 8: 1}
 _JUDGED = {split: FamilyPlan(60, 4, _EACH_ONCE) for split in ("val", "test")}
 _BASE = BasePlan(48_000, 10_000, 16_000)
