@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from elva.clips import Clip
 from elva.errors import ItemError
 from elva.items import LABEL_LENGTH, Item
 
@@ -29,6 +30,10 @@ def test_an_item_without_text_and_image_is_refused(text: str | None) -> None:
         (Item(video=["a.png", "b.png"]), "video"),
         (Item(" ", video=[Image.new("RGB", (3, 4))]), "video"),
         (Item("a", video=("a.png", b"\x89PNG")), "video,text"),
+        (Item(turns=[Item("a"), Item("b")]), "text"),
+        (Item(turns=[Item("a"), Item(image="a.png")]), "image,text"),
+        (Item(turns=[Item(image="a.png"), Item(image="b.png")]), "image"),
+        (Item(turns=[Item(video=["a.png"]), Item("a")]), "video,text"),
     ],
 )
 def test_the_modality_follows_from_the_content(item: Item, modality: str) -> None:
@@ -87,3 +92,52 @@ def test_a_frame_that_is_no_image_is_named() -> None:
 def test_a_video_that_is_no_sequence_of_frames_is_refused(video: Any) -> None:
     with pytest.raises(ItemError, match=r"the video is (clip\.mp4|of type \w+); give its frames"):
         Item(video=video)
+
+
+def test_turns_are_the_parts_of_an_item_in_their_order() -> None:
+    turns = [Item("a", "a.png"), Item("b"), Item(image="b.png")]
+    item = Item(turns=turns, instruction="find it")
+    assert item.parts == tuple(turns)
+    assert item.visuals == ("a.png", "b.png")
+    assert item.label() == "3 turns (a first)"
+    turns.pop()
+    assert len(item.parts) == 3, "an item does not change behind one's back"
+    assert len({item, Item(turns=item.turns, instruction="find it"), Item(turns=turns)}) == 2
+
+
+def test_an_item_without_turns_is_its_own_single_part() -> None:
+    item = Item("a", video=["a.png", "b.png"])
+    assert item.parts == (item,)
+    assert item.visuals == (("a.png", "b.png"),)
+    assert Item("a").visuals == ()
+
+
+@pytest.mark.parametrize(
+    ("turns", "told"),
+    [
+        ([], "the turns are no list of items, or none"),
+        ("red", "the turns are no list of items"),
+        (Item("a"), "the turns are no list of items"),
+        (["red"], "turn 1 is of type str; give an item"),
+        ([Item("a"), Item("b", instruction="find it")], "turn 2 has an instruction of its own; give it to the whole"),
+        ([Item(turns=[Item("a")])], "turn 1 has turns of its own; put all turns in one list"),
+        ([Item(image="a.png"), Item(video=["a.png"])], "images and videos"),
+    ],
+)
+def test_turns_that_are_no_plain_items_are_refused(turns: Any, told: str) -> None:
+    with pytest.raises(ItemError, match=told):
+        Item(turns=turns)
+
+
+@pytest.mark.parametrize("beside", [{"text": "a"}, {"image": "a.png"}, {"video": ["a.png"]}])
+def test_nothing_stands_beside_turns(beside: Any) -> None:
+    with pytest.raises(ItemError, match="has turns and something beside them"):
+        Item(turns=[Item("b")], **beside)
+
+
+def test_a_video_may_be_a_clip_on_disk() -> None:
+    item = Item("a", video=Clip("clip.mp4"))
+    assert item.shown == Clip("clip.mp4")
+    assert item.modality == "video,text"
+    assert Item(video=Clip("clip.mp4")).label() == "video clip.mp4"
+    assert len({item, Item("a", video=Clip("clip.mp4")), Item("a", video=Clip("clip.mp4", frames=4))}) == 2

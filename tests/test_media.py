@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from elva.errors import MediaMissing, MediaTooLarge, MediaTooNarrow, MediaUnreadable
-from elva.media import MediaLimits, clip_key, frames_of, image_key, image_size, load_image
+from elva.media import MediaLimits, image_key, image_size, load_image
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
@@ -184,14 +184,3 @@ def test_many_threads_leave_the_warnings_as_they_were() -> None:
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(load_image, [odd] * 200))
     assert list(warnings.filters) == before
-
-
-def test_the_key_of_a_clip_is_that_of_its_frames_in_their_order() -> None:
-    one, other = (image_key(encoded(Image.new("RGB", (2, 2), colour))) for colour in (RED, WHITE))
-    assert clip_key([one, other]) == clip_key(iter((one, other)))
-    assert len({one, clip_key([one]), clip_key([one, one]), clip_key([one, other]), clip_key([other, one])}) == 5
-
-
-def test_a_picture_is_its_own_single_frame() -> None:
-    assert frames_of("a.png") == ("a.png",)
-    assert frames_of(("a.png", "b.png")) == ("a.png", "b.png")

@@ -15,7 +15,8 @@ OWN_BREAK = Prompts("Sum up:", "\nIn one word: ")
 
 
 def words(prompts: Prompts, item: Item, extraction: Extraction = "one_word") -> str:
-    return prompts.user_text(item, item.text, extraction)
+    (text,) = prompts.user_texts(item, [item.text], extraction)
+    return text
 
 
 def test_an_instruction_is_no_text_of_the_item_but_stands_above() -> None:
@@ -54,3 +55,16 @@ def test_instruction_and_text_become_sentences_where_the_model_wants_them() -> N
     assert words(prompts, Item('"a dog"')) == "A dog.\nsentence:"
     assert words(prompts, Item('""')) == "sentence:", "a text of nothing is a text"
     assert words(prompts, Item('""', PICTURE)) == "image:"
+
+
+def test_turns_are_parted_by_line_breaks_and_the_first_stands_behind_the_instruction() -> None:
+    turns = Item(turns=[Item("a", PICTURE), Item(image=PICTURE), Item("b"), Item("c", PICTURE)], instruction="find it")
+    texts = [turn.text for turn in turns.parts]
+    assert NAMING.user_texts(turns, texts, "generative") == ["find it a\n", "", "b\n", "c\nSum up:"]
+    assert NAMING.own_texts(turns, texts) == ["find it a\n", "", "b\n", "c"]
+    assert NAMING.user_texts(turns, texts, "one_word")[-1] == "c\nimage and sentence, above: image and sentence"
+
+
+def test_a_last_turn_without_words_leaves_the_prompt_behind_its_picture() -> None:
+    turns = Item(turns=[Item("a"), Item(image=PICTURE)])
+    assert NAMING.user_texts(turns, ["a", None], "generative") == ["a\n", "Sum up:"]

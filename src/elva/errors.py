@@ -2,7 +2,7 @@
 
     ElvaError
     ├── InputError              something handed in can't be used
-    │   ├── MediaError          an image
+    │   ├── MediaError          an image or a clip
     │   │   ├── MediaMissing        the file isn't there
     │   │   ├── MediaUnreadable     truncated, or no picture at all
     │   │   ├── MediaTooLarge       over the limit of bytes or pixels
@@ -41,7 +41,7 @@ class InputError(ElvaError):
 
 
 class MediaError(InputError):
-    """An image can't be used."""
+    """An image or a clip can't be used."""
 
 
 class MediaMissing(MediaError):

@@ -1,4 +1,4 @@
-"""The only place that opens image files. Limits hold before a pixel is decoded."""
+"""The only place that opens image files; clips.py and video_files.py open clips. Limits hold before decoding."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import errno
 import hashlib
 import re
 import stat
+import struct
 import threading
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BufferedReader, BytesIO
 from pathlib import Path
@@ -20,27 +21,33 @@ from elva.errors import MediaMissing, MediaTooLarge, MediaTooNarrow, MediaUnread
 
 ImageSource = str | Path | bytes | Image.Image
 """A path, the encoded bytes of an image file, or a picture already in memory."""
-Visual = ImageSource | tuple[ImageSource, ...]
-"""What a model looks at: a picture, or a clip as the tuple of its frames."""
 
 SIDEWAYS = (5, 6, 7, 8)
 """EXIF orientations that exchange width and height."""
+DAMAGED = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, IndexError, struct.error)
+"""What Pillow raises of a damaged file: of an AVIF RuntimeError, of a GIF that is cut off IndexError."""
 SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
 @dataclass(frozen=True, slots=True)
 class MediaLimits:
-    """What an image may cost, checked before decoding.
+    """What an image or a clip may cost, checked before decoding.
 
     Attributes:
-        max_bytes: encoded bytes.
+        max_bytes: encoded bytes of a picture, one that moves included.
         max_pixels: width times height.
         max_ratio: longer side over shorter side; the image processors of Qwen2-VL refuse more.
+        max_clip_bytes: encoded bytes of a video file.
+        max_clip_pixels: of all frames of a clip that are looked at.
+        max_frames: that a clip has, looked at or not.
     """
 
     max_bytes: int = 50_000_000
     max_pixels: int = 64_000_000
     max_ratio: int = 200
+    max_clip_bytes: int = 1_000_000_000
+    max_clip_pixels: int = 256_000_000
+    max_frames: int = 20_000
 
 
 DEFAULT_LIMITS = MediaLimits()
@@ -65,7 +72,7 @@ def load_image(source: ImageSource, limits: MediaLimits = DEFAULT_LIMITS) -> Ima
         MediaTooNarrow: one side is too long for the other; nothing was decoded.
         MediaUnreadable: truncated, damaged, or no image.
     """
-    return _opened(source, limits, _upright_rgb)
+    return look_at(source, limits, _upright_rgb)
 
 
 def image_size(source: ImageSource, limits: MediaLimits = DEFAULT_LIMITS) -> tuple[int, int]:
@@ -74,7 +81,7 @@ def image_size(source: ImageSource, limits: MediaLimits = DEFAULT_LIMITS) -> tup
     Raises:
         MediaError: as `load_image`; damage behind the header is not seen.
     """
-    return _opened(source, limits, _upright_size)
+    return look_at(source, limits, _upright_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +101,7 @@ class ImageFacts:
 
 def image_facts(source: ImageSource, limits: MediaLimits = DEFAULT_LIMITS) -> ImageFacts:
     """Size and day of an image, from its header where the format allows; MediaError as `image_size`."""
-    return _opened(source, limits, lambda image: ImageFacts(*_upright_size(image), _taken(image)))
+    return look_at(source, limits, lambda image: ImageFacts(*_upright_size(image), _taken(image)))
 
 
 class _Quiet:
@@ -123,11 +130,11 @@ _QUIET = _Quiet()
 Looked = TypeVar("Looked")
 
 
-def _opened(source: ImageSource, limits: MediaLimits, look: Callable[[Image.Image], Looked]) -> Looked:
-    """What `look` makes of the opened image; what goes wrong is told with the image's name."""
+def look_at(source: ImageSource, limits: MediaLimits, look: Callable[[Image.Image], Looked]) -> Looked:
+    """What `look` makes of the opened image, within the limits; MediaError as `load_image`, whatever it does."""
     name = describe(source)
     if isinstance(source, Image.Image):
-        _check_size(source, limits, name)
+        check_size(source.size, limits, name)
         return look(source)
     data = _read_bytes(source, limits, name)
     try:
@@ -135,13 +142,13 @@ def _opened(source: ImageSource, limits: MediaLimits, look: Callable[[Image.Imag
         # (odd metadata and the like) name no file, and what they are about is decoded all the same.
         with _QUIET:
             image = Image.open(BytesIO(data))
-            _check_size(image, limits, name)
+            check_size(image.size, limits, name)
             return look(image)
     except UnidentifiedImageError as error:
         raise MediaUnreadable(f"{name} is not an image; give a JPEG, PNG or the like") from error
     except Image.DecompressionBombError as error:
         raise MediaTooLarge(f"{name} has far more than {limits.max_pixels:,} pixels, the limit; shrink it") from error
-    except (OSError, SyntaxError, ValueError, EOFError, RuntimeError) as error:  # RuntimeError: damaged AVIF
+    except DAMAGED as error:
         raise MediaUnreadable(f"{name} is truncated or damaged ({error}); replace the file") from error
 
 
@@ -167,25 +174,8 @@ def image_key(source: ImageSource) -> str:
         raise _not_readable(source, error) from error
 
 
-def clip_key(frames: Iterable[str]) -> str:
-    """The name of a clip's content, of the keys of its frames in their order; never that of a picture."""
-    return hashlib.sha256(" ".join(["video", *frames]).encode()).hexdigest()
-
-
-def visual_key(visual: Visual) -> str:
-    """The name of the content of a picture or a clip; MediaError as `image_key`."""
-    return clip_key(map(image_key, visual)) if isinstance(visual, tuple) else image_key(visual)
-
-
-def frames_of(visual: Visual) -> tuple[ImageSource, ...]:
-    """The frames of a clip; a picture is its own single frame."""
-    return visual if isinstance(visual, tuple) else (visual,)
-
-
-def describe(source: Visual) -> str:
-    """A short name of a picture or a clip, for tables and errors."""
-    if isinstance(source, tuple):
-        return f"video of {len(source)} {'frame' if len(source) == 1 else 'frames'} ({describe(source[0])} first)"
+def describe(source: ImageSource) -> str:
+    """A short name of a picture, for tables and errors."""
     if isinstance(source, Image.Image):
         return f"image of {source.width} x {source.height} pixels"
     if isinstance(source, bytes):
@@ -225,15 +215,22 @@ def _check_bytes(count: int, limits: MediaLimits, name: str) -> None:
         raise MediaTooLarge(f"{name} has more than {limits.max_bytes:,} bytes; shrink it")
 
 
-def _check_size(image: Image.Image, limits: MediaLimits, name: str) -> None:
-    pixels = image.width * image.height
+def check_size(size: tuple[int, int], limits: MediaLimits, name: str) -> None:
+    """MediaError where a picture of this width and height is over a limit."""
+    pixels = size[0] * size[1]
     if pixels > limits.max_pixels:
         raise MediaTooLarge(f"{name} has {pixels:,} pixels, the limit is {limits.max_pixels:,}; shrink it")
-    if max(image.size) > limits.max_ratio * min(image.size):
+    if max(size) > limits.max_ratio * min(size):
         raise MediaTooNarrow(
-            f"{name} is a strip of {image.width} x {image.height} pixels, its longer side may be at most "
+            f"{name} is a strip of {size[0]} x {size[1]} pixels, its longer side may be at most "
             f"{limits.max_ratio} times the shorter; cut a part out"
         )
+
+
+def check_frames(count: int, limits: MediaLimits, name: str) -> None:
+    """MediaTooLarge where a clip has more frames than are gone through."""
+    if count > limits.max_frames:
+        raise MediaTooLarge(f"{name} has more than {limits.max_frames:,} frames; cut a part out")
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:

@@ -7,6 +7,7 @@ The chat format around the turn is the checkpoint's own template.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from elva.encoding import Extraction
@@ -56,27 +57,37 @@ class Prompts:
     one_word: str = CLASSIC_ONE_WORD
     sentences: bool = False
 
-    def own_text(self, item: Item, text: str | None) -> str:
-        """Instruction and text of an item, perhaps nothing; arguments as in `user_text`."""
-        instruction = as_sentence(item.instruction or "") if self.sentences else item.instruction
-        above = " ".join(part for part in (instruction, text) if part)
-        return as_sentence(above) if self.sentences else above
+    def own_texts(self, item: Item, texts: Sequence[str | None]) -> list[str]:
+        """The words behind what each part of an item shows: its text, the first one's behind the instruction.
 
-    def user_text(self, item: Item, text: str | None, extraction: Extraction) -> str:
-        """The text part of the user's turn: instruction and query text, a line break, the extraction prompt.
+        They may be nothing. A line break ends all but the last. Arguments as in `user_texts`.
+        """
+        first, *others = texts
+        *before, last = [self._above(item.instruction, first), *(self._above(None, text) for text in others)]
+        return [*(f"{words}\n" if words else "" for words in before), last]
+
+    def user_texts(self, item: Item, texts: Sequence[str | None], extraction: Extraction) -> list[str]:
+        """As `own_texts`; behind the last a line break and the extraction prompt.
 
         A prompt that begins with a line break of its own has it with nothing above, too.
 
         Args:
             item: gives the instruction and, for the one-word prompt, the modality.
-            text: the item's text after truncation, or None.
+            texts: of each part of the item its text after truncation, or None.
             extraction: which template.
         """
-        above = self.own_text(item, text)
-        shown: Modality = "text" if item.image is None else "image,text" if above else "image"
+        *before, above = self.own_texts(item, texts)
+        pictured, written = any(part.image is not None for part in item.parts), any((*before, above))
+        shown: Modality = "text" if not pictured else "image,text" if written else "image"
         prompt = self.generative if extraction == "generative" else self.one_word
         prompt = prompt.replace("{modality}", MODALITY_WORDS[item.modality]).replace("{above}", MODALITY_WORDS[shown])
-        return above + prompt if prompt.startswith("\n") or not above else f"{above}\n{prompt}"
+        return [*before, above + prompt if prompt.startswith("\n") or not above else f"{above}\n{prompt}"]
+
+    def _above(self, instruction: str | None, text: str | None) -> str:
+        if self.sentences and instruction:
+            instruction = as_sentence(instruction)
+        above = " ".join(part for part in (instruction, text) if part)
+        return as_sentence(above) if self.sentences else above
 
 
 def as_sentence(text: str) -> str:

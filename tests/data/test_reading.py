@@ -28,7 +28,7 @@ def test_the_numbers_the_benchmark_fixes() -> None:
     names = "visualnews fashion200k webqa edis nights oven infoseek fashioniq cirr mscoco"
     assert [DATASETS[name] for name in names.split()] == list(range(10))
     assert (DATASETS["world"], DATASETS["mrbench"]) == (100, 101)
-    assert sorted(TASKS) == [0, 1, 2, 3, 4, 6, 7, 8]
+    assert sorted(TASKS) == [0, 1, 2, 3, 4, 6, 7, 8, 10]
     assert TASKS[7] == ("image,text", "image")
 
 

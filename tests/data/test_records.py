@@ -27,17 +27,19 @@ ids = st.builds("{}:{}".format, st.integers(0, 2000), st.integers(0, 10**9))
 id_lists = st.lists(ids, unique=True, max_size=4).map(tuple)
 misses = st.lists(st.builds(NearMiss, ids, words), max_size=3).map(tuple)
 
+PARTS = {"text": words, "image": paths, "video": paths}
+
 
 @st.composite
-def contents(draw: st.DrawFn) -> tuple[str | None, str | None, Any]:
+def contents(draw: st.DrawFn) -> tuple[str | None, str | None, Any, str | None]:
     modality = draw(st.sampled_from(MODALITIES))
-    text = draw(words) if "text" in modality else None
-    return text, draw(paths) if "image" in modality else None, modality
+    text, image, video = (draw(value) if part in modality else None for part, value in PARTS.items())
+    return text, image, modality, video
 
 
 @st.composite
 def queries(draw: st.DrawFn) -> Query:
-    text, image, modality = draw(contents())
+    text, image, modality, video = draw(contents())
     positives = draw(id_lists)
     grains = [Grain("kind", draw(words))]
     if text is not None:
@@ -54,6 +56,7 @@ def queries(draw: st.DrawFn) -> Query:
         draw(misses),
         draw(st.none() | words),
         draw(st.none() | words),
+        video,
     )
 
 
@@ -64,9 +67,10 @@ def test_a_query_survives_its_row(one: Query) -> None:
 
 @given(contents(), ids, st.none() | words)
 def test_a_candidate_survives_its_row(
-    content: tuple[str | None, str | None, Any], did: str, source: str | None
+    content: tuple[str | None, str | None, Any, str | None], did: str, source: str | None
 ) -> None:
-    one = Candidate(did, *content, source)
+    text, image, modality, video = content
+    one = Candidate(did, text, image, modality, source, video)
     assert candidate_from_row(json.loads(json.dumps(candidate_to_row(one)))) == one
 
 
@@ -81,6 +85,17 @@ def test_both_spellings_of_the_mixed_modality_are_one(spelling: str) -> None:
     assert candidate_from_row(row).modality == "image,text"
     asked = query(1, query_modality=spelling, query_img_path="a.png")
     assert query_from_row(asked, 7).modality == "image,text"
+
+
+def test_a_row_of_published_form_has_no_field_of_a_video() -> None:
+    assert query_to_row(query_from_row(query(1), 0)) == query(1)
+    assert candidate_to_row(candidate_from_row(candidate(1))) == candidate(1)
+    film = candidate(1, img_path=None, modality="video", video_path="clips/1")
+    assert candidate_to_row(candidate_from_row(film)) == film
+    assert (
+        len({candidate_from_row(candidate(1, modality="video", img_path=None, video_path=v)).content for v in "ab"})
+        == 2
+    )
 
 
 def test_the_task_comes_from_the_file_else_from_the_row_else_is_unknown() -> None:
@@ -127,6 +142,10 @@ def test_positives_of_another_dataset_are_read() -> None:
         ({"query_img_path": "a.png"}, "query_modality"),
         ({"query_modality": "image", "query_img_path": "../a.png"}, "query_img_path"),
         ({"query_modality": "image", "query_img_path": "/etc/a.png"}, "query_img_path"),
+        ({"query_modality": "video"}, "query_video_path"),
+        ({"query_video_path": "a.mp4"}, "query_modality"),
+        ({"query_modality": "video", "query_video_path": "a.mp4"}, "query_modality"),
+        ({"query_modality": "video", "query_txt": None, "query_video_path": "../a.mp4"}, "query_video_path"),
         ({"pos_cand_list": "9:1"}, "pos_cand_list"),
         ({"pos_cand_list": [9]}, "pos_cand_list"),
         ({"pos_cand_list": [{"id": "9:1"}]}, "pos_cand_list"),
@@ -152,7 +171,7 @@ def test_a_bad_field_is_named(changes: dict[str, Any], field: str) -> None:
 
 @given(
     st.dictionaries(
-        st.sampled_from([*query(1), "grains", "near_misses", "task_id"]),
+        st.sampled_from([*query(1), "query_video_path", "grains", "near_misses", "task_id"]),
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
             lambda inner: (

@@ -27,11 +27,11 @@ def plain(embedder: Embedder, pair: tuple[Item, Item]) -> float:
     """The same by transformers' own forward."""
     processor, shown = embedder.processor, {}
     pictures = [[load_image(item.image)] for item in pair if item.image is not None]
-    grids = torch.zeros(0, 3)
+    grids = None
     if pictures:
         pixels, grids = processor.pixels(pictures)
         shown = {"pixel_values": pixels, "image_grid_thw": grids}
-    ids = processor.pair_tokens([pair], [list(grids)])[0].ids[None]
+    ids = processor.pair_tokens([pair], [grids])[0].ids[None]
     embedder.backbone.hf.model.rope_deltas = None  # state left by the last call
     with torch.no_grad():
         logits = embedder.backbone.hf(input_ids=ids, mm_token_type_ids=processor.types(ids), **shown).logits[0, -1]
@@ -60,7 +60,7 @@ def test_grouping_changes_nothing(embedder: Embedder, items: list[Item], monkeyp
 
 def test_the_turn_asks_shows_the_query_and_then_the_candidate(embedder: Embedder) -> None:
     pair = (Item(text="red [RET]", instruction="find it"), Item(text="blue"))
-    turn = embedder.processor.decode(embedder.processor.pair_tokens([pair], [[]])[0].ids.tolist())
+    turn = embedder.processor.decode(embedder.processor.pair_tokens([pair], [None])[0].ids.tolist())
     assert f"{MATCH}Query:find it red" in turn
     assert turn.index("red") < turn.index("Candidate:blue")
 
@@ -68,7 +68,7 @@ def test_the_turn_asks_shows_the_query_and_then_the_candidate(embedder: Embedder
 def test_long_texts_are_cut_and_say_so(embedder: Embedder) -> None:
     longest = embedder.processor.settings.max_text
     pairs = [(Item(text="red"), Item(text="blue " * (longest + 5))), (Item(text="red"), Item(text="blue"))]
-    assert [turn.truncated for turn in embedder.processor.pair_tokens(pairs, [[], []])] == [True, False]
+    assert [turn.truncated for turn in embedder.processor.pair_tokens(pairs, [None, None])] == [True, False]
 
 
 def test_videos_are_refused(embedder: Embedder, items: list[Item]) -> None:

@@ -19,6 +19,8 @@ def test_a_name_is_that_of_the_content(tmp_path: Path) -> None:
     assert red == name_of(Item(image=str(path))) == name_of(Item(image=path.read_bytes()))
     assert len({red, name_of(Item(image=path, text="a")), name_of(Item(image=path, instruction="a"))}) == 3
     assert name_of(Item(video=[path, path])) != red
+    talks = [[Item("a"), Item(image=path)], [Item(image=path), Item("a")], [Item("a", path)], [Item("b", path)]]
+    assert len({name_of(Item(turns=turns)) for turns in talks}) == 4
     Image.new("RGB", (8, 8), "blue").save(path)
     assert name_of(Item(image=path)) != red, "the file under the path is another one"
     path.unlink()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from elva.analysis.sheet import TINY
+from elva.clips import Clip, Visual, frames_of
 from elva.data.mbeir import Candidate, MBeir, Query, TaskName
 from elva.errors import MediaError
 from elva.evaluation.trec import Run, read_run
@@ -127,9 +128,11 @@ class ExampleBook:
         """The examples for (task, qid) keys."""
         return [self._example(task, qid) for task, qid in keys]
 
-    def picture(self, path: str | None) -> str | None:
-        """A data URI of an image of the root; a grey square when it can't be opened."""
-        return None if path is None else data_uri(self._bench.root / path)
+    def picture(self, row: Query | Candidate) -> str | None:
+        """A data URI of its image, or of the middle of its video; a grey square when it can't be opened."""
+        if row.video is not None:
+            return data_uri(Clip(self._bench.root / row.video, frames=1))
+        return None if row.image is None else data_uri(self._bench.root / row.image)
 
     def _example(self, task: str, qid: str) -> Example:
         known = self._task(task)
@@ -143,10 +146,10 @@ class ExampleBook:
             )
             for name, evaluated in self._evaluated.items()
         )
-        return Example(task, qid, self.picture(query.image), query.text, answers)
+        return Example(task, qid, self.picture(query), query.text, answers)
 
     def _found(self, candidate: Candidate, correct: bool) -> Found:
-        return Found(self.picture(candidate.image), candidate.text, correct)
+        return Found(self.picture(candidate), candidate.text, correct)
 
     def _task(self, task: str) -> _Task:
         if task not in self._tasks:
@@ -169,10 +172,10 @@ def _read_task(bench: MBeir, name: TaskName, top: Mapping[str, Mapping[str, tupl
     return _Task(queries, pool, bench.qrels(name), top)
 
 
-def data_uri(path: Path) -> str:
-    """A picture as a data URI: tiny ones whole as PNG, others as a small JPEG."""
+def data_uri(visual: Visual) -> str:
+    """A picture, or the first frame of a clip, as a data URI: tiny ones whole as PNG, others as a small JPEG."""
     try:
-        image = load_image(path)
+        image = load_image(frames_of(visual)[0])
     except MediaError:
         return _GREY
     tiny = max(image.size) <= TINY

@@ -47,11 +47,15 @@ def world(
         WorldSize, typer.Option(help="large: twice the training data and the pool; tiny is for tests.")
     ] = WorldSize.demo,
     base: Annotated[bool, typer.Option("--base", help="Also the split that trains the tiny base model.")] = False,
+    clips: Annotated[
+        bool, typer.Option("--clips", help="Also clips in which a thing moves, turns, grows or shrinks (task 10).")
+    ] = False,
 ) -> None:
     """Write the built-in world: rendered scenes and descriptions, all eight M-BEIR tasks.
 
     Every query knows its grains (shape, colour, size, fill, pose, relation, background), and its
-    near misses, which differ in one of them. The test split holds MRBench-mini.
+    near misses, which differ in one of them. The test split holds MRBench-mini. Of clips, what the thing does is
+    one of the grains.
 
     Example:
 
@@ -60,7 +64,7 @@ def world(
     from elva.data.world import write_world
 
     with Watching() as watch:
-        summary = write_world(out, seed=seed, size=size.value, base=base, progress=watch.part)
+        summary = write_world(out, seed=seed, size=size.value, base=base, clips=clips, progress=watch.part)
     queries, candidates = sum(summary.queries.values()), sum(summary.candidates.values())
     typer.echo(f"{out}: {queries:,} queries, {candidates:,} candidates")
     typer.echo("It was there already." if summary.reused else f"Check it: elva data check {out}")

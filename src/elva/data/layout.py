@@ -35,8 +35,9 @@ DATASETS = {
     "mscoco": 9,
     "world": 100,
     "mrbench": 101,
+    "clips": 102,
 }
-"""Dataset name -> id; 0 to 9 are M-BEIR's, 100 and 101 ours, imported tables start at 1000."""
+"""Dataset name -> id; 0 to 9 are M-BEIR's, 100 to 102 ours, imported tables start at 1000."""
 
 FIRST_IMPORTED_ID = 1000
 
@@ -49,8 +50,9 @@ TASKS: dict[int, tuple[Modality, Modality]] = {
     6: ("image,text", "text"),
     7: ("image,text", "image"),
     8: ("image,text", "image,text"),
+    10: ("text", "video"),
 }
-"""Task id -> (modality of the query, modality of its positives); M-BEIR leaves 5 unused."""
+"""Task id -> (modality of the query, modality of its positives); M-BEIR leaves 5 unused, and 10 is ours."""
 
 TASK_OF_MODALITIES = {modalities: task for task, modalities in TASKS.items()}
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from elva.clips import Clip
 from elva.data.instructions import Choice, Key, Prompts, choice_by_qid, read_instructions
 from elva.data.layout import (
     DATASETS,
@@ -163,11 +164,11 @@ class MBeir:
     def query_item(self, query: Query, masked_txt: str | None = None, choice: Choice = 0) -> Item:
         """The query as an item, with its instruction; `masked_txt` replaces its text."""
         text = query.text if masked_txt is None else masked_txt
-        return Item(text, self._image(query.image), self.instruction(query, choice))
+        return Item(text, self._path(query.image), self.instruction(query, choice), self._clip(query.video))
 
     def candidate_item(self, candidate: Candidate) -> Item:
         """The candidate as an item; candidates get no instruction."""
-        return Item(candidate.text, self._image(candidate.image))
+        return Item(candidate.text, self._path(candidate.image), video=self._clip(candidate.video))
 
     def lexicon(self) -> Lexicon:
         """The words for grains (grains.json), or an empty lexicon.
@@ -202,7 +203,7 @@ class MBeir:
         return read_train_set(self, split, datasets, task_ids, also)
 
     def fingerprint(self) -> str:
-        """sha256 in hex over the names and contents of all data files; images are not read."""
+        """sha256 in hex over the names and contents of all data files; images and videos are not read."""
         digest = hashlib.sha256()
         for path in self._data_files():
             with path.open("rb") as file:
@@ -227,8 +228,11 @@ class MBeir:
     def _dataset_names(self) -> dict[int, str]:
         return {number: name for name, number in {**DATASETS, **self._instructions[1]}.items()}
 
-    def _image(self, path: str | None) -> Path | None:
+    def _path(self, path: str | None) -> Path | None:
         return None if path is None else (self.root / path).absolute()
+
+    def _clip(self, path: str | None) -> Clip | None:
+        return None if path is None else Clip((self.root / path).absolute())
 
 
 def read_lexicon(root: Path) -> Lexicon:

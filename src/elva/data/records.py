@@ -15,7 +15,8 @@ from typing import Any, cast
 from elva.grains import Grain
 from elva.items import HALF_CHARACTER, Modality
 
-MODALITIES = ("text", "image", "image,text")
+MODALITIES = ("text", "image", "image,text", "video")
+"""M-BEIR's, and video, which is ours."""
 
 Row = Mapping[str, Any]
 
@@ -49,7 +50,7 @@ class Query:
         qid: "<dataset id>:<n>".
         text: the words, or None.
         image: path relative to the root, or None.
-        modality: which of both it holds.
+        modality: what of these and of a video it holds.
         positives: dids of the right answers; the same did never stands in `negatives`.
         negatives: dids known to be wrong; may be empty.
         task: M-BEIR's task id, see `layout.TASKS`.
@@ -57,6 +58,7 @@ class Query:
         near_misses: candidates one grain off.
         paraphrase: another wording of the same grains (row field "paraphrase_txt").
         source: query_src_content as it stands in the file.
+        video: path of a video relative to the root, or None (row field "query_video_path"): what `Clip` takes.
     """
 
     qid: str
@@ -70,6 +72,7 @@ class Query:
     near_misses: tuple[NearMiss, ...] = ()
     paraphrase: str | None = None
     source: str | None = None
+    video: str | None = None
 
     @property
     def dataset_id(self) -> int:
@@ -86,11 +89,12 @@ class Candidate:
     image: str | None
     modality: Modality
     source: str | None = None
+    video: str | None = None
 
     @property
     def content(self) -> int:
-        """A 64-bit hash of what it says: equal for the same text and picture under any id."""
-        return hash((self.text, self.image))
+        """A 64-bit hash of what it says: equal for the same text, picture and video under any id."""
+        return hash((self.text, self.image, self.video))
 
 
 def query_from_row(row: Row, task: int | None) -> Query:
@@ -103,7 +107,7 @@ def query_from_row(row: Row, task: int | None) -> Query:
     Raises:
         RowProblem: a field is missing, of a wrong type, or contradicts another one.
     """
-    modality, text, image = _content(row, "query_modality", "query_txt", "query_img_path")
+    modality, text, image, video = _content(row, "query_modality", "query_txt", "query_img_path", "query_video_path")
     positives = _dids(row, "pos_cand_list")
     return Query(
         qid=_identifier(row, "qid"),
@@ -117,6 +121,7 @@ def query_from_row(row: Row, task: int | None) -> Query:
         near_misses=_near_misses(row),
         paraphrase=_text(row, "paraphrase_txt"),
         source=_source(row, "query_src_content"),
+        video=video,
     )
 
 
@@ -131,6 +136,8 @@ def query_to_row(query: Query) -> dict[str, Any]:
         "pos_cand_list": list(query.positives),
         "neg_cand_list": list(query.negatives),
     }
+    if query.video is not None:
+        row["query_video_path"] = query.video
     if query.grains:
         row["grains"] = [grain.to_row() for grain in query.grains]
     if query.near_misses:
@@ -142,26 +149,29 @@ def query_to_row(query: Query) -> dict[str, Any]:
 
 def candidate_from_row(row: Row) -> Candidate:
     """Read a candidate row; RowProblem as in `query_from_row`."""
-    modality, text, image = _content(row, "modality", "txt", "img_path")
-    return Candidate(_identifier(row, "did"), text, image, modality, _source(row, "src_content"))
+    modality, text, image, video = _content(row, "modality", "txt", "img_path", "video_path")
+    return Candidate(_identifier(row, "did"), text, image, modality, _source(row, "src_content"), video)
 
 
 def candidate_to_row(candidate: Candidate) -> dict[str, Any]:
-    """The row of a candidate."""
-    return {
+    """The row of a candidate; our own field is left out where it is empty."""
+    row: dict[str, Any] = {
         "did": candidate.did,
         "txt": candidate.text,
         "img_path": candidate.image,
         "modality": candidate.modality,
         "src_content": candidate.source,
     }
+    if candidate.video is not None:
+        row["video_path"] = candidate.video
+    return row
 
 
 def parse_modality(value: object, field: str) -> Modality:
     """One canonical spelling of a modality; RowProblem when it is none."""
     modality = "image,text" if value == "text,image" else value
     if modality not in MODALITIES:
-        raise RowProblem(field, f"unknown modality {value!r}", "use text, image or image,text")
+        raise RowProblem(field, f"unknown modality {value!r}", "use text, image, image,text or video")
     return cast(Modality, modality)
 
 
@@ -185,21 +195,22 @@ def _identifier(row: Row, field: str) -> str:
 
 
 def _content(
-    row: Row, modality_field: str, text_field: str, image_field: str
-) -> tuple[Modality, str | None, str | None]:
+    row: Row, modality_field: str, text_field: str, image_field: str, video_field: str
+) -> tuple[Modality, str | None, str | None, str | None]:
+    """Modality, text, image and video, which must fit."""
     modality = parse_modality(row.get(modality_field), modality_field)
-    text, image = _text(row, text_field), _image_path(row, image_field)
-    if text is None and image is None:
-        raise RowProblem(text_field, "text and image are both empty", "give one, or drop the row")
-    if "text" in modality and text is None:
-        raise RowProblem(text_field, f"empty, but the modality is {modality}", "give the text")
-    if "image" in modality and image is None:
-        raise RowProblem(image_field, f"empty, but the modality is {modality}", "give the image")
-    if "text" not in modality and text is not None:
-        raise RowProblem(modality_field, f"{modality}, but there is text", "write image,text")
-    if "image" not in modality and image is not None:
-        raise RowProblem(modality_field, f"{modality}, but there is an image", "write image,text")
-    return modality, text, image
+    text, image, video = _text(row, text_field), _path(row, image_field), _path(row, video_field)
+    parts = (("text", text_field, text), ("image", image_field, image), ("video", video_field, video))
+    if text is None and image is None and video is None:
+        raise RowProblem(text_field, "text, image and video are all empty", "give one, or drop the row")
+    for part, field, value in parts:
+        if part in modality and value is None:
+            raise RowProblem(field, f"empty, but the modality is {modality}", f"give the {part}")
+    for part, field, value in parts:
+        if part not in modality and value is not None:
+            fix = f"leave {field} out" if "video" in (part, modality) else "write image,text"
+            raise RowProblem(modality_field, f"{modality}, but there is {field}", fix)
+    return modality, text, image, video
 
 
 def _text(row: Row, field: str) -> str | None:
@@ -212,7 +223,7 @@ def _text(row: Row, field: str) -> str | None:
     return text if text.strip() else None
 
 
-def _image_path(row: Row, field: str) -> str | None:
+def _path(row: Row, field: str) -> str | None:
     path = _text(row, field)
     if path is None:
         return None

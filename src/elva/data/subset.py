@@ -122,7 +122,7 @@ class _Writing:
         write_queries(self.out, name, queries)
         write_lines(self.out / name.qrels_path, lines)
         for query in queries:
-            self.note(query.image)
+            self.note(query)
         pool = self.pool(name, queries[0].dataset_id, named)
         write_pool(self.out, name, self.told(pool), split_only=True)
         return len(pool)
@@ -160,16 +160,16 @@ class _Writing:
         reduced[kept] = True
         return reduced
 
-    def note(self, image: str | None) -> None:
-        """Remember an image that a row names: its folder where one link is enough."""
-        if image is not None:
-            self.images_named.add(image if self.own_images else normpath(image).partition("/")[0])
+    def note(self, row: Query | Candidate) -> None:
+        """Remember an image or a video that a row names: its folder where one link is enough."""
+        if (named := row.image or row.video) is not None:
+            self.images_named.add(named if self.own_images else normpath(named).partition("/")[0])
 
     def told(self, pool: Iterable[Candidate]) -> Iterator[Candidate]:
         """The candidates of a pool on their way to the file."""
         count = 0
         for count, candidate in enumerate(pool, 1):
-            self.note(candidate.image)
+            self.note(candidate)
             yield candidate
             if self.progress and count % TOLD_EVERY == 0:
                 self.progress(TOLD_EVERY)
@@ -177,11 +177,11 @@ class _Writing:
             self.progress(count % TOLD_EVERY)
 
     def images(self) -> None:
-        """Bring the images that rows name: each by itself, or the source's image folders by one link each."""
-        for image in sorted(self.images_named) if self.own_images else ():
-            if (
-                self.data.root / image
-            ).is_file():  # a missing one is a bad row of the source: `elva data check` says so
-                place_file(self.data.root / image, self.out / image, link=True)
+        """Bring the images and videos that rows name: each by itself, or the folders they lie in by one link each."""
+        for name in sorted(self.images_named) if self.own_images else ():
+            named = self.data.root / name  # a missing one is a bad row of the source: `elva data check` says so
+            for file in [named, *named.glob("*")]:  # a video may be a folder of frames
+                if file.is_file():
+                    place_file(file, self.out / name / file.relative_to(named), link=True)
         for folder in () if self.own_images else sorted(self.images_named):
             (self.out / folder).symlink_to((self.data.root / folder).resolve())

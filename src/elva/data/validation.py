@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from elva.clips import Clip, Visual, frames_of
 from elva.data.instructions import read_instructions
 from elva.data.layout import GLOBAL_POOLS, INSTRUCTIONS, LOCAL_POOLS, QUERIES, TRIPLES, TaskName
 from elva.data.mbeir import MBeir
@@ -47,7 +48,7 @@ class ValidationReport:
     Attributes:
         errors: every bad place, file by file.
         counts: file -> number of good rows.
-        images: number of different images that were opened and decoded.
+        images: number of different images and videos that were opened and decoded.
         indexed: file of queries or candidates -> where its good rows lie.
         tasks: sub-task -> number of different good queries, and of candidates in its pool; None for a task that only
             files without a task in their name hold.
@@ -86,7 +87,7 @@ def validate(
     """Check a whole tree.
 
     Checked: encoding, JSON, types, ids (form, repetition, another meaning in another file), modalities
-    against contents, images (missing, truncated, too large), dids that no pool holds, positives outside
+    against contents, images and videos (missing, truncated, too large), dids that no pool holds, positives outside
     the task's pool, judgements, instructions and triples.
 
     Args:
@@ -95,12 +96,13 @@ def validate(
         files: check only these queries, pools and judgements, all when empty; other local pools are
             read for the dids that they hold, and their own bad rows are passed over, but for a did that is
             another candidate in one of these files.
-        check_images: decode every image that a row names, once.
-        limits: what an image may cost.
+        check_images: decode every image, and the frames of every video, that a row names, once.
+        limits: what an image or a video may cost.
         progress: told how many rows and images were checked.
 
     Raises:
         DataError: the folder is no M-BEIR tree.
+        MissingExtra: a row names a video file, and PyAV is not installed.
     """
     data = MBeir.open(root)
     check = _Check(MBeir(data.root, Rows(skip_bad=True)), frozenset(files), limits if check_images else None, progress)
@@ -227,7 +229,7 @@ class _Check:
                 self.add(path, line, *problem)
                 return False
             asked[query.dataset_id, task].append(hash(query.qid))
-            return self.image_is_good(path, line, "query_img_path", query.image)
+            return self.media_are_good(path, line, query, "query_")
 
         parse = query_parser(None if name is None else name.task)
         good = self.rows(path, parse, "qid", hash, is_good, earlier, repeats=name is None)
@@ -307,21 +309,28 @@ class _Check:
             self.errors.append(error)
 
     def candidate_is_good(self, path: Path, line: int, candidate: Candidate) -> bool:
-        """A candidate is as good as its image."""
-        return self.image_is_good(path, line, "img_path", candidate.image)
+        """A candidate is as good as what it shows."""
+        return self.media_are_good(path, line, candidate)
 
-    def image_is_good(self, path: Path, line: int, field: str, image: str | None) -> bool:
-        """Decode an image, once however many rows name it; a bad one is an error of each row."""
-        if image is None or self.limits is None or not self.is_wanted(path):
+    def media_are_good(self, path: Path, line: int, row: Query | Candidate, prefix: str = "") -> bool:
+        """Decode the image or video of a row, once however many rows name it; a bad one is an error of each row."""
+        if self.limits is None or not self.is_wanted(path):
             return True
-        if (key := hash(image)) not in self.images:
+        if row.video is not None:
+            return self.is_good(path, line, f"{prefix}video_path", row.video, Clip(self.data.root / row.video))
+        return row.image is None or self.is_good(path, line, f"{prefix}img_path", row.image, self.data.root / row.image)
+
+    def is_good(self, path: Path, line: int, field: str, name: str, visual: Visual) -> bool:
+        """Whether what lies under this name can be shown."""
+        assert self.limits is not None
+        if (key := hash(name)) not in self.images:
             self.images.add(key)
-            if (found := _image_problem(self.data.root / image, self.limits)) is not None:
-                self.bad_images[image] = found
+            if (found := _problem(visual, self.limits)) is not None:
+                self.bad_images[name] = found
             self.told(1)
-        problem = self.bad_images.get(image)
+        problem = self.bad_images.get(name)
         if problem is not None:
-            self.add(path, line, field, problem, "replace the image, or drop the row")
+            self.add(path, line, field, problem, "replace the file, or drop the row")
         return problem is None
 
     def add(self, path: Path, line: int | None, field: str | None, found: str, fix: str) -> None:
@@ -347,9 +356,10 @@ def _field(query: Query, did: str) -> str:
     return "neg_cand_list" if did in query.negatives else "near_misses"
 
 
-def _image_problem(path: Path, limits: MediaLimits) -> str | None:
+def _problem(visual: Visual, limits: MediaLimits) -> str | None:
     try:
-        load_image(path, limits)
+        for frame in frames_of(visual, limits):
+            load_image(frame, limits)
     except MediaError as error:
         # the media error's own advice gives way to the row's
         return str(error).partition("; ")[0]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
+from elva.clips import frames_of
 from elva.encoding import Encoder, Encoding, ModelIdentity, Progress, Watch
 from elva.errors import DataError, DataErrors, InputError, MediaError
 from elva.index.folder import OLD_INDEX
@@ -107,8 +108,9 @@ def _look(source: Source, errors: list[DataError], strict: bool, watch: Watch | 
     seen: dict[str, str] = {}
     for offered in source.items(errors):
         try:
-            if strict and offered.item.image is not None:
-                load_image(offered.item.image)
+            for visual in offered.item.visuals if strict else ():
+                for frame in frames_of(visual):
+                    load_image(frame)
             seen[offered.entry.id] = offered.keyed().content
         except MediaError as error:
             errors.append(bad_picture(offered.place, error))

@@ -245,7 +245,7 @@ class Backbone(nn.Module):
 
         Args:
             types: (S,) what each token stands for, see `Processor.types`.
-            grid: (3,) grid of the picture or clip of the turn, (n, 3) of several pictures, or None.
+            grid: (3,) grid of the picture or clip of the turn, (n, 3) of several pictures or several clips, or None.
         """
         grids = () if grid is None else tuple(map(tuple, grid.view(-1, 3).tolist()))
         return self._known_positions(bytes(types.tolist()), grids)
@@ -255,7 +255,7 @@ class Backbone(nn.Module):
         if grids and 2 in types:  # a video's
             # Qwen2.5-VL counts the time between temporal patches in seconds; the others take no notice.
             seconds = self.plain.config.vision_config.temporal_patch_size / FRAMES_PER_SECOND
-            shown = {"video_grid_thw": torch.tensor(grids), "second_per_grid_ts": torch.tensor([seconds])}
+            shown = {"video_grid_thw": torch.tensor(grids), "second_per_grid_ts": torch.tensor([seconds] * len(grids))}
         elif grids:
             shown = {"image_grid_thw": torch.tensor(grids)}
         ids = torch.zeros(1, len(types), dtype=torch.long)  # get_rope_index reads nothing of them but their number

@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from elva.media import Visual, clip_key, frames_of, image_key, image_size, load_image
+from elva.clips import Clip, Visual, clip_key, frames_of, most_frames, size_and_frames, visual_key
+from elva.media import load_image
 from elva.model.backbone import Backbone
 from elva.model.feature_files import FeatureFiles, Seen
 from elva.model.processor import Processor
@@ -41,7 +42,7 @@ class VisionFeatures:
     def __init__(self, backbone: Backbone, processor: Processor, folder: Path | None = None, keep: bool = True) -> None:
         self.backbone, self.processor, self.keep = backbone, processor, keep
         self._seen: dict[str, Seen] = {}
-        self._keys: dict[str, str] = {}
+        self._keys: dict[str | Clip, str] = {}
         self._pending: dict[str, Seen] = {}
         self._files = FeatureFiles(folder, self._identity()) if folder else None
 
@@ -58,7 +59,7 @@ class VisionFeatures:
         """Visual tokens and grid of each picture or clip; what occurs twice is computed once.
 
         Args:
-            sources: pictures, and clips as tuples of frames.
+            sources: pictures, and clips.
             batch_size: frames that are looked at together; a longer clip is looked at by itself.
             progress: called with the number of pictures and clips just looked at.
 
@@ -114,19 +115,16 @@ class VisionFeatures:
         Raises:
             MediaError: the picture, or the clip's first frame, is missing, too large, or its header is damaged.
         """
-        frames = frames_of(source)
-        return self.processor.grid(image_size(frames[0]), len(frames))
+        return self.processor.grid(*size_and_frames(source))
 
     def _key(self, source: Visual) -> str:
         if isinstance(source, tuple):
             return clip_key(map(self._key, source))
-        if not isinstance(source, str | Path):
-            return image_key(source)
-        if not self.keep:
-            return image_key(source)
-        name = str(source)
+        if not self.keep or not isinstance(source, str | Path | Clip):
+            return visual_key(source)
+        name = source if isinstance(source, Clip) else str(source)
         if name not in self._keys:
-            self._keys[name] = image_key(source)
+            self._keys[name] = visual_key(source)
         return self._keys[name]
 
     def forget(self) -> None:
@@ -154,7 +152,7 @@ def _batches(visuals: Iterable[tuple[str, Visual]], most: int) -> Iterator[list[
     """The same in runs of at most so many frames, or of one longer clip."""
     batch, count = list[tuple[str, Visual]](), 0
     for key, visual in visuals:
-        more = len(frames_of(visual))
+        more = most_frames(visual)
         if batch and count + more > most:
             yield batch
             batch, count = [], 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,13 +10,15 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from elva.clips import Visual, frames_of
 from elva.encoding import Extraction
 from elva.errors import InputError
 from elva.items import Item
-from elva.media import Visual, frames_of, load_image
+from elva.media import load_image
 from elva.model.backbone import Backbone, Deep
+from elva.model.feature_files import Seen
 from elva.model.features import VisionFeatures
-from elva.model.processor import Processor
+from elva.model.processor import Processor, Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,8 @@ class Prepared:
         ids: (S,) token ids of the turn.
         positions: (3, S) rotary positions.
         next_position: rotary position of the first written token.
-        shown: its picture or clip, or None; of a pair one of its pictures.
-        visual: (n, W) visual tokens of what is shown as `Backbone.see` gives them; None where it wasn't looked at yet.
+        shown: the pictures or clips of it, in order.
+        visual: (n, W) visual tokens of each as `Backbone.see` gives them; none where they weren't looked at yet.
         truncated: whether its text was cut.
         own: (W,) ids of its own words, where [RET] reads them apart (`Processor.own_words`).
     """
@@ -36,8 +38,8 @@ class Prepared:
     ids: Tensor
     positions: Tensor
     next_position: int
-    shown: Visual | None
-    visual: Tensor | None
+    shown: tuple[Visual, ...]
+    visual: tuple[Tensor, ...]
     truncated: bool
     own: Tensor
 
@@ -89,10 +91,8 @@ class Inputs:
         """
         shown = self._shown(items)
         if look:
-            seen: Iterator[tuple[Tensor | None, Tensor]] = iter(self.features.look(shown))
-        else:
-            seen = ((None, self.features.grid(one)) for one in shown)
-        return self._prepare(items, extraction, seen)
+            return self._prepare(items, extraction, *_parted(self.features.look(shown)))
+        return self._prepare(items, extraction, [], [self.features.grid(one) for one in shown])
 
     def prepare_live(
         self,
@@ -108,11 +108,10 @@ class Inputs:
             alter: augments the frames of a clip, or the one of a picture, before they are looked at.
         """
         clips = [alter([load_image(frame) for frame in frames_of(one)]) for one in self._shown(items)]
-        seen: Iterator[tuple[Tensor, Tensor]] = iter(())
-        if clips:
-            pixels, grids = self.processor.pixels(clips)
-            seen = iter(list(zip(self.backbone.see(pixels, grids), grids, strict=True)))
-        return self._prepare(items, extraction, seen)
+        if not clips:
+            return self._prepare(items, extraction, [], [])
+        pixels, grids = self.processor.pixels(clips)
+        return self._prepare(items, extraction, self.backbone.see(pixels, grids), grids)
 
     def prepare_pairs(self, pairs: Sequence[tuple[Item, Item]]) -> list[Prepared]:
         """Tokenise and look at pairs of query and candidate, for the turn that asks whether they match.
@@ -121,44 +120,52 @@ class Inputs:
             MediaError: a picture is missing, damaged or too large.
             InputError: one of them holds a video.
         """
-        clip = next((item for pair in pairs for item in pair if item.video is not None), None)
+        clip = next((item for pair in pairs for item in pair if item.modality.startswith("video")), None)
         if clip is not None:
             raise InputError(
                 f"{clip.label()}: the question whether two items match was tried with no video; leave it out"
             )
-        pictures = [[item.shown for item in pair if item.shown is not None] for pair in pairs]
-        seen = iter(self.features.look([picture for some in pictures for picture in some]))
-        looks = [[next(seen) for _ in some] for some in pictures]
-        turns = self.processor.pair_tokens(pairs, [[grid for _, grid in some] for some in looks])
-        return [
-            Prepared(
-                turn.ids,
-                *self._positions(turn.ids, torch.stack([grid for _, grid in look]) if look else None),
-                some[0] if some else None,
-                torch.cat([visual for visual, _ in look]) if look else None,
-                turn.truncated,
-                torch.zeros(0, dtype=torch.long),
-            )
-            for turn, some, look in zip(turns, pictures, looks, strict=True)
-        ]
+        shown = [(*query.visuals, *candidate.visuals) for query, candidate in pairs]
+        tokens, grids = _parted(self.features.look([picture for pictures in shown for picture in pictures]))
+        stacked = _stacked(grids, shown)
+        turns = self.processor.pair_tokens(pairs, stacked)
+        return self._put_together(turns, shown, tokens, stacked, [torch.zeros(0, dtype=torch.long)] * len(pairs))
 
     def _shown(self, items: Sequence[Item]) -> list[Visual]:
         """What is looked at, in the order of the items; InputError where the model can't be shown a clip."""
-        if any(item.video is not None for item in items):
+        if any(item.modality.startswith("video") for item in items):
             self.backbone.check_clips()
-        return [item.shown for item in items if item.shown is not None]
+        return [shown for item in items for shown in item.visuals]
 
     def _prepare(
-        self, items: Sequence[Item], extraction: Extraction, seen: Iterator[tuple[Tensor | None, Tensor]]
+        self, items: Sequence[Item], extraction: Extraction, tokens: Sequence[Tensor], grids: Iterable[Tensor]
     ) -> list[Prepared]:
-        """With visual tokens and grid of each that shows something, in their order."""
-        looks = [next(seen) if item.shown is not None else (None, None) for item in items]
-        grids = [grid for _, grid in looks]
-        turns = self.processor.all_tokens(items, extraction, grids, self.backbone.times_clips)
-        rows = zip(items, turns, looks, self.processor.own_words(items), strict=True)
+        """With visual tokens (none: not yet) and grid of all that is shown, in its order."""
+        shown = [item.visuals for item in items]
+        stacked = _stacked(grids, shown)
+        turns = self.processor.all_tokens(items, extraction, stacked, self.backbone.times_clips)
+        return self._put_together(turns, shown, tokens, stacked, self.processor.own_words(items))
+
+    def _put_together(
+        self,
+        turns: Sequence[Tokens],
+        shown: Sequence[tuple[Visual, ...]],
+        tokens: Sequence[Tensor],
+        grids: Sequence[Tensor | None],
+        own: Sequence[Tensor],
+    ) -> list[Prepared]:
+        """`tokens` are those of all that is shown, in its order, or none; the others have one entry an item."""
+        seen = iter(tokens)
         return [
-            Prepared(turn.ids, *self._positions(turn.ids, grid), item.shown, visual, turn.truncated, own)
-            for item, turn, (visual, grid), own in rows
+            Prepared(
+                turn.ids,
+                *self._positions(turn.ids, grid),
+                visuals,
+                tuple(next(seen) for _ in visuals) if tokens else (),
+                turn.truncated,
+                words,
+            )
+            for turn, visuals, grid, words in zip(turns, shown, grids, own, strict=True)
         ]
 
     def _positions(self, ids: Tensor, grid: Tensor | None) -> tuple[Tensor, int]:
@@ -188,9 +195,9 @@ class Inputs:
             mask[row, width - len(one) :] = True
         ids = ids.to(device)
         inputs = (reader or self.backbone).embed(ids)
-        unseen = self.features.look([one.shown for one in batch if one.visual is None and one.shown is not None])
-        fresh = iter(unseen)
-        visual = [next(fresh)[0] if one.visual is None else one.visual for one in batch if one.shown is not None]
+        unseen = self.features.look([visual for one in batch if not one.visual for visual in one.shown])
+        fresh = (tokens for tokens, _ in unseen)
+        visual = [tokens for one in batch for tokens in (one.visual or [next(fresh) for _ in one.shown])]
         deep = None
         if visual:
             places = self.processor.types(ids) > 0
@@ -203,3 +210,14 @@ class Inputs:
     def own_words(self, batch: Sequence[Prepared]) -> Tensor:
         """(B, W) int64, as in `Prefix.own`."""
         return pad_sequence([one.own for one in batch], True, -1).to(self.backbone.device)
+
+
+def _parted(seen: Sequence[Seen]) -> tuple[list[Tensor], list[Tensor]]:
+    """Visual tokens of each, and grids."""
+    return [tokens for tokens, _ in seen], [grid for _, grid in seen]
+
+
+def _stacked(grids: Iterable[Tensor], shown: Sequence[Sequence[Visual]]) -> list[Tensor | None]:
+    """The grids (n, 3) of each item's n pictures or clips, of those (3,) of all; None for an item without."""
+    rest = iter(grids)
+    return [torch.stack([next(rest) for _ in visuals]) if visuals else None for visuals in shown]

@@ -23,6 +23,7 @@ from torch import Tensor
 from transformers import AutoTokenizer
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil, smart_resize
 
+from elva.clips import size_and_frames
 from elva.encoding import Extraction
 from elva.errors import CheckpointError
 from elva.items import FRAMES_PER_SECOND, Item
@@ -191,72 +192,67 @@ class Processor:
         Args:
             items: what the turns are about.
             extraction: which prompt they end with.
-            grids: (3,) of what each item shows; None leaves one pad for all of it.
+            grids: (3,) of what each item shows, (n, 3) where its parts show n; None leaves one pad for each.
             timed: each temporal patch of a clip stands alone, behind its time (`Backbone.times_clips`).
 
         Raises:
             CheckpointError: the chat template has no place for what an item shows.
         """
-        shown = [[(item, grid)] if grid is not None else [] for item, grid in zip(items, grids, strict=True)]
-        return self._turns([self._message(item, extraction) for item in items], shown, timed)
+        messages = [self._message(item, extraction) for item in items]
+        return self._turns(messages, [item.parts for item in items], grids, timed)
 
-    def pair_tokens(self, pairs: Sequence[tuple[Item, Item]], grids: Sequence[Sequence[Tensor]]) -> list[Tokens]:
+    def pair_tokens(self, pairs: Sequence[tuple[Item, Item]], grids: Sequence[Tensor | None]) -> list[Tokens]:
         """The user's turn that asks whether a candidate matches a query, for each pair.
 
         Args:
             pairs: query and candidate, of texts and pictures.
-            grids: of each pair (3,) of each picture, the query's first.
+            grids: of each pair (n, 3) of its n pictures, the query's first, or None.
 
         Raises:
             CheckpointError: the chat template has no place for a picture.
         """
-        pictures = ([item for item in pair if item.image is not None] for pair in pairs)
-        shown = [[*zip(items, some, strict=True)] for items, some in zip(pictures, grids, strict=True)]
-        return self._turns([self._pair_message(*pair) for pair in pairs], shown, timed=False)
+        messages = [self._pair_message(*pair) for pair in pairs]
+        return self._turns(messages, [(*query.parts, *other.parts) for query, other in pairs], grids, timed=False)
 
     def _turns(
         self,
         messages: Sequence[tuple[list[dict[str, Any]], bool]],
-        shown: Sequence[Sequence[tuple[Item, Tensor]]],
+        parts: Sequence[Sequence[Item]],
+        grids: Sequence[Tensor | None],
         timed: bool,
     ) -> list[Tokens]:
-        """Tokens of conversations, each with whether a text was cut, what it shows in its order, and the grids."""
+        """Tokens of conversations, each with whether a text was cut, what it is about in its order, and the grids."""
         if not messages:
             return []
         conversations, truncated = zip(*messages, strict=True)
         turns = self.tokenizer.apply_chat_template([*conversations], add_generation_prompt=True, tokenize=False)
-        written = [self._with_pads(turn, some, timed) for turn, some in zip(turns, shown, strict=True)]
+        written = [self._with_pads(*row, timed) for row in zip(turns, parts, grids, strict=True)]
         # All at once: the tokenizer has threads for that.
         ids = self.tokenizer(written, add_special_tokens=False, return_attention_mask=False)["input_ids"]
         return [Tokens(torch.tensor(one, dtype=torch.long), cut) for one, cut in zip(ids, truncated, strict=True)]
 
     def _message(self, item: Item, extraction: Extraction) -> tuple[list[dict[str, Any]], bool]:
         """The conversation about an item, which is one message of the user, and whether the item's text was cut."""
-        text, truncated = self._own_text(item)
-        content: list[dict[str, str]] = []
-        if item.shown is not None:
-            content.append({"type": "image" if item.video is None else "video"})
-        asked = self.settings.prompts.user_text(self._with_plain_instruction(item), text, extraction)
-        content.append({"type": "text", "text": asked})
-        return [{"role": "user", "content": content}], truncated
+        texts, truncated = self._own_texts(item)
+        asked = self.settings.prompts.user_texts(self._with_plain_instruction(item), texts, extraction)
+        return [{"role": "user", "content": _content(item, asked)}], truncated
 
     def _pair_message(self, query: Item, candidate: Item) -> tuple[list[dict[str, Any]], bool]:
         """The conversation about a pair, and whether one of its texts was cut."""
         content, truncated = [{"type": "text", "text": MATCH}], False
         for head, item in ((QUERY, query), (CANDIDATE, candidate)):
-            text, cut = self._own_text(item)
+            texts, cut = self._own_texts(item)
             truncated |= cut
             content.append({"type": "text", "text": head})
-            if item.image is not None:
-                content.append({"type": "image"})
-            if own := self.settings.prompts.own_text(self._with_plain_instruction(item), text):
-                content.append({"type": "text", "text": own})
+            content += _content(item, self.settings.prompts.own_texts(self._with_plain_instruction(item), texts))
         return [{"role": "user", "content": content}], truncated
 
-    def _with_pads(self, turn: str, shown: Sequence[tuple[Item, Tensor]], timed: bool) -> str:
+    def _with_pads(self, turn: str, parts: Sequence[Item], grids: Tensor | None, timed: bool) -> str:
         """The turn with a pad per visual token where the template wrote one for all of a picture or clip."""
-        written = ""
-        for item, grid in shown:
+        if grids is None:
+            return turn
+        written, showing = "", (part for part in parts if part.shown is not None)
+        for item, grid in zip(showing, grids.view(-1, 3), strict=True):
             pad = IMAGE_PAD if item.video is None else VIDEO_PAD
             before, found, turn = turn.partition(pad)
             if not found:
@@ -265,11 +261,16 @@ class Processor:
         return written + turn
 
     def _pads_of(self, item: Item, pad: str, grid: Tensor, timed: bool) -> str:
-        if item.video is None or not timed:
+        if item.video is None or item.shown is None or not timed:
             return pad * self.visual_tokens(grid)
-        times = self.times(len(item.video))
+        times = self.times(size_and_frames(item.shown)[1])
         block = VISION_START + pad * (self.visual_tokens(grid) // len(times)) + VISION_END
         return "".join(f"<{time:.1f} seconds>{block}" for time in times)
+
+    def _own_texts(self, item: Item) -> tuple[list[str | None], bool]:
+        """The text of each part of an item, and whether one was cut."""
+        texts, cuts = zip(*map(self._own_text, item.parts), strict=True)
+        return [*texts], any(cuts)
 
     def _own_text(self, item: Item) -> tuple[str | None, bool]:
         if item.text is None:
@@ -303,18 +304,20 @@ class Processor:
     def own_words(self, items: Sequence[Item]) -> list[Tensor]:
         """(W,) int64 ids of each item's own text, cut to `max_text`, and of a line break, for [RET] to read.
 
-        W is 0 where an item has no text, and for all items where the bottleneck is not "pictures".
+        Of an item of turns, those of each turn. W is 0 where an item has no text, and for all items where the
+        bottleneck is not "pictures".
         """
         if self.settings.bottleneck != "pictures" or not items:
             return [torch.zeros(0, dtype=torch.long)] * len(items)
-        texts = [self._without_control(item.text or "") for item in items]
+        texts = [self._without_control(part.text or "") for item in items for part in item.parts]
         rows = self.tokenizer(texts, add_special_tokens=False, return_attention_mask=False)["input_ids"]
         # "red" before "circle" is not "red circle": a break tells what was given from what was written. A line break is
         # one token in every byte-level vocabulary, Qwen's among them, and models know it from between the lines of a
         # turn. It is read alone, not behind the text: a tokenizer may make one token of a full stop and a break.
         end, longest = self.written_ids("\n"), self.settings.max_text
         words = ([*ids[:longest], *end] if text.strip() else [] for text, ids in zip(texts, rows, strict=True))
-        return [torch.tensor(ids, dtype=torch.long) for ids in words]
+        joined = ([word for _ in item.parts for word in next(words)] for item in items)
+        return [torch.tensor(ids, dtype=torch.long) for ids in joined]
 
     def written_ids(self, text: str) -> list[int]:
         """Token ids of a text as the model would have written it, without an end."""
@@ -340,6 +343,17 @@ class Processor:
     def decode(self, ids: list[int]) -> str:
         """Text of a sampled summary without control tokens, nor such as a model spells out: the prompt names [RET]."""
         return self._without_control(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+
+
+def _content(item: Item, texts: Sequence[str]) -> list[dict[str, str]]:
+    """A message about an item: what each part shows, then its text, if any."""
+    content: list[dict[str, str]] = []
+    for part, text in zip(item.parts, texts, strict=True):
+        if part.shown is not None:
+            content.append({"type": "image" if part.video is None else "video"})
+        if text:
+            content.append({"type": "text", "text": text})
+    return content
 
 
 def _check_turn(folder: Path, tokenizer: Any) -> None:

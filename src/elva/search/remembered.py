@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
 
+from elva.clips import visual_key
 from elva.items import Item
-from elva.media import visual_key
 
 Name = tuple[str | None, str | None, str | None]
-"""What an item says: its text, its instruction, and the digest of what it shows."""
+"""What an item says: its text, its instruction, and the digest of what it shows, or of its turns."""
 Pair = tuple[Name, Name]
 """A candidate, and what it is scored by: words, or a query."""
 
@@ -20,6 +21,9 @@ def name_of(item: Item) -> Name:
     Raises:
         MediaError: a picture can't be read.
     """
+    if item.turns is not None:
+        turns = repr([name_of(turn) for turn in item.turns])
+        return None, item.instruction, hashlib.sha256(turns.encode()).hexdigest()
     return item.text, item.instruction, None if item.shown is None else visual_key(item.shown)
 
 

@@ -102,7 +102,7 @@ class Reranker:
         """What each list's candidates are scored by, if anything, and the instruction that they are shown with."""
         if self._matching:
             return [(shown.name(each.query, each.query.instruction), None) for each in lists]
-        own = [self.mode == "words" and each.query.modality == "text" for each in lists]
+        own = [self.mode == "words" and each.query.modality == "text" and not each.query.turns for each in lists]
         untold = [place for place, each in enumerate(lists) if not own[place] and not each.summary.strip()]
         written = self._embedder.embed([lists[place].query for place in untold], extraction="generative").summaries
         summaries = dict(zip(untold, written, strict=True))

@@ -71,10 +71,10 @@ class RightAnswers:
         )
         ordered = np.sort(contents)
         twice = ordered[1:][ordered[1:] == ordered[:-1]]
-        groups: dict[tuple[str | None, str | None], list[str]] = defaultdict(list)
+        groups: dict[tuple[str | None, ...], list[str]] = defaultdict(list)
         for place in np.flatnonzero(np.isin(contents, twice)).tolist() if len(twice) else ():
             candidate = candidates[place]
-            groups[candidate.text, candidate.image].append(candidate.did)
+            groups[candidate.text, candidate.image, candidate.video].append(candidate.did)
         self._alike = {did: group for group in groups.values() if len(group) > 1 for did in group}
 
     def of(self, query: Query) -> frozenset[str]:

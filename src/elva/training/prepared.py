@@ -14,13 +14,13 @@ from typing import TypeVar
 import numpy as np
 from torch import Tensor
 
+from elva.clips import Visual
 from elva.data.records import RowProblem
 from elva.data.rows import Rows, parse_object
 from elva.data.stored import Numbers
 from elva.encoding import Encoding, Extraction, Vectors
 from elva.errors import InputError
 from elva.items import Item
-from elva.media import Visual
 from elva.model.backbone import Backbone
 from elva.model.embedder import Embedder
 from elva.model.inputs import Inputs, Prefix, Prepared
@@ -101,8 +101,8 @@ class PreparedItems:
             count += 1
             if self._captions is not None and key not in self._captions:
                 missing.append(key)
-            if item.shown is not None and len(pictures) <= most:
-                pictures[item.shown] = None
+            for shown in item.visuals if len(pictures) <= most else ():
+                pictures[shown] = None
                 if len(pictures) == PROBED:
                     most = memory / self._bytes_each([*pictures])
             if len(pictures) > most and self._captions is None:

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
-from elva.data.layout import TASKS
 from elva.data.records import Candidate
 from elva.data.world.edits import apply, changed, draw_kinds, edits, undone
 from elva.data.world.facts import Mention, facts, slot_of, some, statements
 from elva.data.world.language import describe, noun_phrase, other_words, reword
 from elva.data.world.pools import (
+    STILL_TASKS,
     Draft,
     Entry,
     Pool,
@@ -99,7 +99,7 @@ class FamilySplit:
         self.taken = taken
         self.rng = studio.rng(f"queries of {split}")
         pictures, texts = Pool(), Pool()
-        self.pools = {task: Pool() for task in TASKS}
+        self.pools = {task: Pool() for task in STILL_TASKS}
         self.pools |= {0: pictures, 4: pictures, 7: pictures, 3: texts}
         self.pools[8] = self.pools[2]
         self.drafts: list[Draft] = []
@@ -112,7 +112,7 @@ class FamilySplit:
                 for scene in self.rng.sample(family, number):
                     self.drafts.append(self._draft(task, scene))
         self.pools[1].extend(self.pools[3].entries)
-        by_task = {task: [d for d in self.drafts if d.task == task] for task in TASKS}
+        by_task = {task: [d for d in self.drafts if d.task == task] for task in STILL_TASKS}
         return Split(
             "world",
             self.split,

@@ -13,6 +13,7 @@ from random import Random
 from elva.data.world.facts import Mention, everything, facts
 from elva.data.world.scenes import Scene, inverted, reads_backwards
 from elva.data.world.words import (
+    ACTIONS,
     ADJECTIVES,
     AFTER_NOUN,
     BACKGROUND_PHRASES,
@@ -69,7 +70,7 @@ def full_caption(scene: Scene) -> str:
 
 
 def _terse(entity: dict[str, str]) -> str:
-    return " ".join(entity[kind] for kind in (*_ADJECTIVE_ORDER, "shape") if kind in entity)
+    return " ".join(entity[kind] for kind in (*_ADJECTIVE_ORDER, "shape", "action") if kind in entity)
 
 
 def _tell(group: _Group, phrases: Sequence[str], links: Sequence[str] | None = None) -> str:
@@ -109,7 +110,7 @@ def _freely(group: _Group, rng: Random, articles: bool) -> str:
 
 
 def noun_phrase(entity: dict[str, str], rng: Random, with_article: bool = True) -> str:
-    """One thing in words: adjectives in any order, the noun, perhaps "with stripes"."""
+    """One thing in words: adjectives in any order, the noun, perhaps "with stripes", what it does in a clip."""
     before = [rng.choice(ADJECTIVES[kind][entity[kind]]) for kind in _ADJECTIVE_ORDER if kind in entity]
     after = AFTER_NOUN.get(entity.get("fill", ""), ())
     tail = ""
@@ -117,6 +118,8 @@ def noun_phrase(entity: dict[str, str], rng: Random, with_article: bool = True) 
         before = [word for word in before if word not in ADJECTIVES["fill"][entity["fill"]]]
         tail = " " + rng.choice(after)
     rng.shuffle(before)
+    if "action" in entity:
+        tail += " " + rng.choice(ACTIONS[entity["action"]])
     phrase = " ".join([*before, rng.choice(NOUNS[entity["shape"]])]) + tail
     return f"{article(phrase)} {phrase}" if with_article else phrase
 

@@ -13,14 +13,22 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from random import Random
+from typing import Any
+
+from PIL import Image
 
 from elva.data.layout import DATASETS, IMAGES, TASKS, TaskName
 from elva.data.records import Candidate, NearMiss, Query
 from elva.data.world.facts import Statements, broken, facts, key, slots, statements
+from elva.data.world.film import FRAME_MILLISECONDS, film
 from elva.data.world.language import full_caption
 from elva.data.world.render import render
 from elva.data.world.scenes import Scene
+from elva.data.world.shots import Shot
 from elva.grains import Grain
+
+STILL_TASKS = (0, 1, 2, 3, 4, 6, 7, 8)
+"""The tasks on texts and pictures, in the order in which they are written."""
 
 Progress = Callable[[str, int], None]  # (part, how many pictures were just drawn)
 
@@ -55,12 +63,21 @@ class Studio:
 
     def picture(self, scene: Scene, split: str) -> str:
         """Draw the scene once more and save it; returns the path relative to the root."""
+        return self._saved(split, lambda rng: [render(scene, rng)])
+
+    def clip(self, shot: Shot, split: str) -> str:
+        """Film the shot once more and save it, as an animated PNG; returns the path relative to the root."""
+        return self._saved(split, lambda rng: film(shot, rng))
+
+    def _saved(self, split: str, draw: Callable[[Random], list[Image.Image]]) -> str:
         folder = IMAGES / self.dataset / split
         if split not in self._pictures:
             self._pictures[split] = count(1)
             (self.root / folder).mkdir(parents=True)
         path = (folder / f"{next(self._pictures[split]):05d}.png").as_posix()
-        render(scene, self.rng(path)).save(f"{self.root}/{path}", compress_level=1)
+        first, *others = draw(self.rng(path))
+        moving: dict[str, Any] = {"save_all": True, "append_images": others, "duration": FRAME_MILLISECONDS}
+        first.save(f"{self.root}/{path}", compress_level=1, **moving if others else {})
         self.progress(f"{self.dataset} {split}", 1)
         return path
 

@@ -19,9 +19,9 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 from elva.data.world.scenes import Scene
 
 SIDE = 64
-_FINE = 4  # drawn this much larger
+FINE = 4  # drawn this much larger
 _CELL = 32  # side of a grid cell, pixels
-_REACH = 14  # half the side of a stamp, pixels
+REACH = 14  # half the side of a stamp, pixels
 _RADIUS = {"small": 9.0, "large": 12.5}  # pixels, before jitter
 _SIZE_JITTER = 2  # fine pixels
 _GROUP_SHIFT, _SHIFT = 2, 1  # pixels that all things stray together, and each from the middle of its cell
@@ -33,7 +33,7 @@ _DOT, _DOT_PITCH = 0.16, 0.52  # of the radius: radius of a dot, and from one do
 _INK = (25, 25, 30)
 _PAPER = (255, 255, 255)  # of dots
 
-_COLOURS = {
+COLOURS = {
     "red": (222, 30, 38),
     "green": (20, 150, 50),
     "blue": (35, 75, 235),
@@ -43,7 +43,7 @@ _COLOURS = {
     "cyan": (20, 205, 225),
     "pink": (250, 110, 185),
 }
-_BACKGROUNDS = {
+BACKGROUNDS = {
     "white": (250, 250, 250),
     "gray": (165, 165, 170),
     "tan": (215, 188, 135),
@@ -51,19 +51,25 @@ _BACKGROUNDS = {
 }
 
 Point = tuple[float, float]
+Colour = tuple[int, int, int]
+Masks = tuple[Image.Image, Image.Image, Image.Image]
 
 
 def render(scene: Scene, rng: Random) -> Image.Image:
     """Draw the scene: RGB, 64 x 64; ``rng`` draws what the caption can't say."""
-    canvas = Image.new("RGB", (SIDE, SIDE), _jittered(_BACKGROUNDS[scene.background], rng))
+    canvas = Image.new("RGB", (SIDE, SIDE), jittered(BACKGROUNDS[scene.background], rng))
     for thing, (x, y) in zip(scene.things, _places(scene, rng), strict=True):
-        radius = round(_RADIUS[thing.size] * _FINE) + rng.randint(-_SIZE_JITTER, _SIZE_JITTER)
-        corner = (x - _REACH, y - _REACH)
-        colour, ink, paper = _stamps(thing.shape, thing.pose == "upside-down", thing.fill, radius)
-        canvas.paste(_jittered(_COLOURS[thing.colour], rng), corner, colour)
-        canvas.paste(_INK, corner, ink)
-        canvas.paste(_PAPER, corner, paper)
+        radius = round(_RADIUS[thing.size] * FINE) + rng.randint(-_SIZE_JITTER, _SIZE_JITTER)
+        corner = (x - REACH, y - REACH)
+        masks = stamps(thing.shape, thing.pose == "upside-down", thing.fill, radius)
+        stamp(canvas, corner, jittered(COLOURS[thing.colour], rng), masks)
     return canvas
+
+
+def stamp(canvas: Image.Image, corner: tuple[int, int], colour: Colour, masks: Masks) -> None:
+    """Draw one thing, what `stamps` gives, with this upper left corner."""
+    for paint, mask in zip((colour, _INK, _PAPER), masks, strict=True):
+        canvas.paste(paint, corner, mask)
 
 
 def _places(scene: Scene, rng: Random) -> list[tuple[int, int]]:
@@ -82,15 +88,16 @@ def _places(scene: Scene, rng: Random) -> list[tuple[int, int]]:
     ]
 
 
-def _jittered(colour: tuple[int, int, int], rng: Random) -> tuple[int, int, int]:
+def jittered(colour: Colour, rng: Random) -> Colour:
+    """The colour a little brighter or darker."""
     factor = 1 + rng.uniform(-_BRIGHTNESS, _BRIGHTNESS)
     red, green, blue = (min(255, round(part * factor)) for part in colour)
     return red, green, blue
 
 
 @cache
-def _stamps(shape: str, flipped: bool, fill: str, radius: int) -> tuple[Image.Image, Image.Image, Image.Image]:
-    """Where a thing leaves its colour, where ink, where white: "L" masks of 2 * _REACH pixels a side, it in the middle.
+def stamps(shape: str, flipped: bool, fill: str, radius: int) -> Masks:
+    """Where a thing leaves its colour, where ink, where white: "L" masks of 2 * REACH pixels a side, it in the middle.
 
     ``radius`` counts fine pixels.
     """
@@ -108,10 +115,10 @@ def _stamps(shape: str, flipped: bool, fill: str, radius: int) -> tuple[Image.Im
 
 def _stamp(mask: Image.Image, radius: int) -> Image.Image:
     """The mask in the middle of a stamp, in pixels."""
-    stamp = Image.new("L", (2 * _REACH * _FINE,) * 2)
-    corner = _REACH * _FINE - radius
+    stamp = Image.new("L", (2 * REACH * FINE,) * 2)
+    corner = REACH * FINE - radius
     stamp.paste(mask, (corner, corner))
-    return stamp.reduce(_FINE)
+    return stamp.reduce(FINE)
 
 
 def _whole(shape: str, flipped: bool, radius: int) -> Image.Image:

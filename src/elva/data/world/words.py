@@ -5,6 +5,7 @@ from __future__ import annotations
 from elva.grains import Lexicon
 
 KINDS = ("shape", "colour", "size", "fill", "pose", "relation", "background")
+CLIP_KINDS = ("shape", "colour", "fill", "action", "background")
 DOMINANT = ("shape", "colour")
 MINOR = ("size", "fill", "pose", "relation", "background")
 
@@ -53,6 +54,16 @@ RELATIONS: dict[str, tuple[str, ...]] = {
     "below": ("below", "under"),
 }
 INVERSE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
+# Only clips show these.
+ACTIONS: dict[str, tuple[str, ...]] = {
+    "moving left": ("moving left", "going left"),
+    "moving right": ("moving right", "going right"),
+    "moving up": ("moving up", "rising"),
+    "moving down": ("moving down", "sinking"),
+    "turning": ("turning", "rotating"),
+    "growing": ("growing", "that grows"),
+    "shrinking": ("shrinking", "that shrinks"),
+}
 BACKGROUNDS: dict[str, tuple[str, ...]] = {
     "white": ("white",),
     "mint": ("mint",),
@@ -72,13 +83,14 @@ POSED = ("triangle", "heart", "arrow", "house", "moon", "drop")
 VALUES: dict[str, tuple[str, ...]] = {
     "shape": tuple(NOUNS),
     **{kind: tuple(table) for kind, table in ADJECTIVES.items()},
+    "action": tuple(ACTIONS),
     "relation": tuple(RELATIONS),
     "background": tuple(BACKGROUNDS),
 }
 
 
-def lexicon() -> Lexicon:
-    """The lexicon of the world: built from the same tables that write its texts."""
+def lexicon(clips: bool = False) -> Lexicon:
+    """The lexicon of the world, of its clips too: built from the same tables that write its texts."""
     kinds = {
         "shape": {value: list(forms) for value, forms in NOUNS.items()},
         **{
@@ -90,6 +102,8 @@ def lexicon() -> Lexicon:
             for value, words in BACKGROUNDS.items()
         },
     }
+    if clips:
+        kinds["action"] = {value: list(forms) for value, forms in ACTIONS.items()}
     return Lexicon(
         entity_kind="shape",
         kinds=kinds,

@@ -13,8 +13,9 @@ from elva.data.layout import DATASETS, LEXICON, TASKS, TRIPLES
 from elva.data.records import Candidate
 from elva.data.world.base import BasePlan, BaseSplit
 from elva.data.world.benchmark import Benchmark, draw_cases
+from elva.data.world.clips import CLIP_TASK, clip_splits
 from elva.data.world.families import FamilyPlan, FamilySplit, draw_families
-from elva.data.world.pools import Progress, Split, Studio
+from elva.data.world.pools import STILL_TASKS, Progress, Split, Studio
 from elva.data.world.scenes import Scene
 from elva.data.world.triples import as_csv, draw_triples
 from elva.data.world.words import lexicon
@@ -43,19 +44,21 @@ INSTRUCTIONS = {
     7: "Find the changed picture.",
     8: "Find the changed captioned picture.",
 }
+CLIP_INSTRUCTION = "Find the matching clip."
 
 
 @dataclass(frozen=True, slots=True)
 class WorldPlan:
-    """How much of everything: families per split, benchmark targets per split, triples, base."""
+    """How much of everything: families per split, targets per split of benchmark and clips, triples, base."""
 
     families: dict[str, FamilyPlan]
     targets: dict[str, int]
     triples: int
     base: BasePlan
+    clips: dict[str, int]
 
 
-_EACH_ONCE = dict.fromkeys(TASKS, 1)
+_EACH_ONCE = dict.fromkeys(STILL_TASKS, 1)
 _MORE_OF_MRBENCH = {0: 3, 1: 1, 2: 1, 3: 3, 4: 2, 6: 1, 7: 3, 8: 1}
 _JUDGED = {split: FamilyPlan(60, 4, _EACH_ONCE) for split in ("val", "test")}
 _BASE = BasePlan(48_000, 10_000, 16_000)
@@ -68,6 +71,7 @@ PLANS: dict[str, WorldPlan] = {
         {"val": 100, "test": 250},
         6000,
         _BASE,
+        {"train": 250, "val": 40, "test": 100},
     ),
     # Twice as much to train on, and twice the pool to search.
     "large": WorldPlan(
@@ -78,6 +82,7 @@ PLANS: dict[str, WorldPlan] = {
         {"val": 100, "test": 500},
         12_000,
         _BASE,
+        {"train": 500, "val": 40, "test": 200},
     ),
     "tiny": WorldPlan(
         {
@@ -88,6 +93,7 @@ PLANS: dict[str, WorldPlan] = {
         {"val": 2, "test": 7},
         20,
         BasePlan(16, 8, 8),
+        {"train": 3, "val": 2, "test": 3},
     ),
 }
 
@@ -108,29 +114,33 @@ def write_world(
     seed: int = 0,
     size: Size = "demo",
     base: bool = False,
+    clips: bool = False,
     progress: Progress | None = None,
 ) -> WorldSummary:
     """Write the world to ``out``, or reuse it when the same world lies there already.
 
     The tree is made beside ``out`` and renamed, so ``out`` is never half a world. The same
-    arguments give the same bytes; ``base`` adds files and changes none of the others.
+    arguments give the same bytes; ``base`` adds files and changes none of the others, ``clips`` adds files and changes
+    the words, the instructions and the pools of all datasets together.
 
     Args:
         out: the root to write.
         seed: draws everything.
         size: "demo", "large" (a larger pool, for experiments), or "tiny" for tests.
         base: also write the split "base" that trains the tiny base model.
+        clips: also write the dataset "clips", task 10.
         progress: called with each picture as (part, 1), the part being dataset and split.
 
     Raises:
         DataError: ``out`` holds something else.
     """
-    wanted: dict[str, object] = {"format": FORMAT, "seed": seed, "size": size, "base": base}
+    wanted: dict[str, object] = {"format": FORMAT, "seed": seed, "size": size, "base": base, "clips": clips}
     if _is_filled(out):
         return _reuse(out, wanted)
     with whole_folder(out) as unfinished:
-        summary = _write(unfinished, PLANS[size], seed, base, progress or (lambda part, done: None))
-        stamp = wanted | {"queries": summary.queries, "candidates": summary.candidates}
+        summary = _write(unfinished, PLANS[size], seed, base, clips, progress or (lambda part, done: None))
+        said = {name: value for name, value in wanted.items() if name != "clips" or value}
+        stamp = said | {"queries": summary.queries, "candidates": summary.candidates}
         write_lines(unfinished / STAMP, [json.dumps(stamp, indent=1)])
     return WorldSummary(out, summary.queries, summary.candidates, reused=False)
 
@@ -146,7 +156,7 @@ def _reuse(out: Path, wanted: dict[str, object]) -> WorldSummary:
     if not stamp.is_file():
         raise DataError(out, None, None, "is not empty and holds no built-in world", fix)
     try:
-        found = json.loads(stamp.read_text(encoding="utf-8"))
+        found = {"clips": False, **json.loads(stamp.read_text(encoding="utf-8"))}
         there = WorldSummary(out, found["queries"], found["candidates"], reused=True)
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(stamp, None, None, f"damaged ({error})", fix) from error
@@ -156,8 +166,8 @@ def _reuse(out: Path, wanted: dict[str, object]) -> WorldSummary:
     return there
 
 
-def _write(root: Path, plan: WorldPlan, seed: int, base: bool, progress: Progress) -> WorldSummary:
-    words = lexicon()
+def _write(root: Path, plan: WorldPlan, seed: int, base: bool, clips: bool, progress: Progress) -> WorldSummary:
+    words = lexicon(clips)
     world, bench = (Studio(root, name, seed, progress) for name in ("world", "mrbench"))
     taken: set[Scene] = set()
     splits = []
@@ -170,10 +180,12 @@ def _write(root: Path, plan: WorldPlan, seed: int, base: bool, progress: Progres
         splits.append(FamilySplit(world, name, words, benchmark).build(families, family_plan.queries))
     if base:
         splits.append(BaseSplit(world, words, benchmark).build(plan.base))
+    if clips:
+        splits += clip_splits(Studio(root, "clips", seed, progress), plan.clips, words)
     triples = draw_triples(plan.triples, world.rng("triples"), benchmark)
     write_lines(root / TRIPLES / "world_triples.csv", as_csv(triples))
     words.save(root / LEXICON)
-    _write_instructions(root)
+    _write_instructions(root, clips)
     return _write_splits(root, splits)
 
 
@@ -197,9 +209,13 @@ def _union(splits: Sequence[Split]) -> list[Candidate]:
     return list({c.did: c for split in splits for pool in split.pools.values() for c in pool}.values())
 
 
-def _write_instructions(root: Path) -> None:
-    names = {DATASETS[name]: name for name in ("world", "mrbench")}
+def _write_instructions(root: Path, clips: bool) -> None:
+    names = {DATASETS[name]: name for name in ("world", "mrbench", "clips")}
     prompts: dict[Key, tuple[str, ...]] = {
-        (dataset, *TASKS[task]): (text,) for dataset in names for task, text in INSTRUCTIONS.items()
+        (dataset, *TASKS[task]): (text,)
+        for dataset in (DATASETS["world"], DATASETS["mrbench"])
+        for task, text in INSTRUCTIONS.items()
     }
+    if clips:
+        prompts[(DATASETS["clips"], *TASKS[CLIP_TASK])] = (CLIP_INSTRUCTION,)
     write_instructions(root, prompts, names)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from elva.clips import visual_key
 from elva.errors import DataError, MediaError
 from elva.index.protocol import Entry
 from elva.items import Item
-from elva.media import image_key
 
 _EMBEDDED, _BESIDE = 32, 16
 """Hexadecimal digits of the two parts of `Entry.content`: of what the vector is made from, and of all else."""
@@ -38,13 +38,13 @@ class Offered:
     def keyed(self) -> Entry:
         """The entry with the digest of its content.
 
-        The first part changes when the text or the bytes of the picture do: then it is embedded again. The second one
-        changes with what stands beside it, such as metadata: then only the entry is written again.
+        The first part changes when the text or the bytes of the picture or video do: then it is embedded again. The
+        second one changes with what stands beside it, such as metadata: then only the entry is written again.
 
         Raises:
             MediaError: the picture can't be read.
         """
-        picture = image_key(self.item.image) if self.item.image is not None else None
+        picture = visual_key(self.item.shown) if self.item.shown is not None else None
         embedded = _digest([self.item.text, picture])[:_EMBEDDED]
         beside = _digest([self.entry.text, self.entry.image, dict(self.entry.metadata)])[:_BESIDE]
         return replace(self.entry, content=f"{embedded}-{beside}")
