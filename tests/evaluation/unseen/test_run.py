@@ -189,7 +189,7 @@ def test_cc_neg_that_would_run_code_is_refused(tmp_path: Path) -> None:
         judged("ccneg", tmp_path)
     assert not (tmp_path / "ran").exists()
     (tmp_path / "data/ccneg_preprocessed.pt").write_bytes(b"no archive")
-    with pytest.raises(DataError, match="download the file again"):
+    with pytest.raises(DataError, match="it is damaged, or holds more"):
         judged("ccneg", tmp_path)
 
 
