@@ -6,30 +6,33 @@ Every picture is of one colour, and words say which: so it is known what a model
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import pickle
 from pathlib import Path
 
 import torch
 from PIL import Image, ImageColor
 
+from elva.clips import frames_of
 from elva.items import Item
-from elva.media import load_image
+from elva.media import ImageSource, load_image
 from judging import FakeEncoder
 
 COLOURS = ("red", "lime", "blue", "black", "white", "yellow", "cyan", "magenta", "gray", "brown", "pink", "navy")
 
 
 class SeesColours(FakeEncoder):
-    """Its words for a picture are the colour in its middle; of several pictures, the colours in turn."""
+    """Its words for a picture are the colour in its middle; for a video, those of its frames."""
 
     def words(self, item: Item) -> list[str]:
-        shown = item.shown
-        pictures = shown if isinstance(shown, tuple) else () if shown is None else (shown,)
-        return [*map(_colour, pictures), *(item.text or "").lower().replace("?", "").replace(".", "").split()]
+        return [word for part in item.parts for word in self._of(part)]
+
+    def _of(self, part: Item) -> list[str]:
+        pictures = () if part.shown is None else frames_of(part.shown)
+        return [*map(_colour, pictures), *(part.text or "").lower().replace("?", "").replace(".", "").split()]
 
 
-def _colour(picture: object) -> str:
-    image = load_image(picture)  # type: ignore[arg-type]
+def _colour(picture: ImageSource) -> str:
+    image = load_image(picture)
     pixel = image.getpixel((image.width // 2, image.height // 2))
 
     def distance(name: str) -> int:
@@ -209,6 +212,54 @@ def fashioniq(root: Path) -> Path:
     return root
 
 
+def fashioniq_turns(root: Path) -> Path:
+    """Two rounds, a picture and a remark each; the second remark names the target twice."""
+    names = [f"B00{i:04d}" for i in range(len(COLOURS))]
+    for name, colour in zip(names, COLOURS, strict=True):
+        paint(root / f"images/{name}.jpg", colour)
+    rows = [
+        {
+            "target": ["", names[i]],
+            "reference": [
+                ["", ["is darker", ""], names[i - 1]],
+                ["", [f"{COLOURS[i]} all over", f"{COLOURS[i]} again", COLOURS[i]], names[i - 2]],
+            ],
+        }
+        for i in range(2, 8)
+    ]
+    write(root / "data/all.val.json", rows)
+    write(root / "image_splits/split.all.val.json", names)
+    return root
+
+
+def msrvtt(root: Path) -> Path:
+    """Folders of frames, the first two as animations: each shows its colour, then the next."""
+    lines = ["key,vid_key,video_id,sentence"]
+    for i, colour in enumerate(COLOURS):
+        frames = [Image.new("RGB", (24, 24), each) for each in (colour, colour, COLOURS[i - 1])]
+        videos = root / "videos/all"
+        videos.mkdir(parents=True, exist_ok=True)
+        if i < 2:
+            frames[0].save(videos / f"video{i}.gif", save_all=True, append_images=frames[1:], duration=500)
+        else:
+            for number, shown in enumerate((colour, colour, COLOURS[i - 1])):
+                paint(videos / f"video{i}/{number}.png", shown)
+        lines.append(f'ret{i},msr{i},video{i},"it is {colour}, then {COLOURS[i - 1]}"')
+    (root / "MSRVTT_JSFUSION_test.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    return root
+
+
+def msvd(root: Path) -> Path:
+    """Two captions a video; captions of a video that is not of the test, too."""
+    for colour in COLOURS:
+        paint(root / f"YouTubeClips/{colour}_0_9/0.png", colour)
+    captions = {f"{each}_0_9": [["a", each, "thing"], ["something", each]] for each in COLOURS}
+    (root / "raw-captions.pkl").write_bytes(pickle.dumps(captions, protocol=2))
+    (root / "test_list.txt").write_text("".join(f"{each}_0_9\n" for each in COLOURS[:8]), "utf-8")
+    return root
+
+
+VIDEOS = {"msrvtt": msrvtt, "msvd": msvd}
 MINIATURES = {
     "flickr30k": flickr30k,
     "sharegpt4v": sharegpt4v,
@@ -218,6 +269,7 @@ MINIATURES = {
     "sugarcrepe": sugarcrepe,
     "ccneg": ccneg,
     "visdial": visdial,
+    "fashioniq-multiturn": fashioniq_turns,
     "cirr": cirr,
     "fashioniq": fashioniq,
 }
@@ -225,9 +277,4 @@ MINIATURES = {
 
 def miniature(name: str, root: Path) -> Path:
     """A set by its name."""
-    return MINIATURES[name](root)
-
-
-def words_of(items: Sequence[Item]) -> list[list[str]]:
-    """What the encoder hears and sees."""
-    return [SeesColours().words(item) for item in items]
+    return {**MINIATURES, **VIDEOS}[name](root)

@@ -10,11 +10,14 @@ import ir_measures
 import pytest
 
 from elva.data.unseen import pairs
+from elva.data.unseen.sets import Sampling
 from elva.errors import DataError, InputError
 from elva.evaluation.unseen.run import evaluate_set
-from elva.evaluation.unseen.specs import UNSEEN
+from elva.evaluation.unseen.specs import UNSEEN, VIDEO
 from elva.index.folder import FolderError
-from published_sets import COLOURS, MINIATURES, SeesColours, miniature
+from published_sets import COLOURS, MINIATURES, VIDEOS, SeesColours, miniature
+
+SPECS = {**UNSEEN, **VIDEO}
 
 
 def judged(name: str, tmp_path: Path, **options: Any) -> dict[str, Any]:
@@ -22,22 +25,21 @@ def judged(name: str, tmp_path: Path, **options: Any) -> dict[str, Any]:
         (tmp_path / "data").mkdir()
         miniature(name, tmp_path / "data")
     encoder = options.pop("encoder", None) or SeesColours()
-    evaluate_set(name, UNSEEN[name], tmp_path / "data", encoder, out=tmp_path / "e", **options)
+    evaluate_set(name, SPECS[name], tmp_path / "data", encoder, out=tmp_path / "e", **options)
     row: dict[str, Any] = json.loads((tmp_path / "e/results.json").read_text())
     return row
 
 
-@pytest.mark.parametrize("name", MINIATURES)
+@pytest.mark.parametrize("name", [*MINIATURES, *VIDEOS])
 def test_every_set_is_judged_and_its_files_bear_the_figures_out(name: str, tmp_path: Path) -> None:
     row = judged(name, tmp_path)
-    assert row["benchmark"] == "unseen"
     assert row["set"] == name
-    assert set(row["tasks"]) == {*UNSEEN[name].asks} - {f"fashioniq_{each}" for each in row["absent"]}
+    assert set(row["tasks"]) == {*SPECS[name].asks} - {f"fashioniq_{each}" for each in row["absent"]}
     for task, measured in row["tasks"].items():
         run = list(ir_measures.read_trec_run(str(tmp_path / f"e/runs/{task}.trec")))
         qrels = list(ir_measures.read_trec_qrels(str(tmp_path / f"e/qrels/{task}.txt")))
         assert len({each.query_id for each in run}) == measured["queries"]
-        for measure in UNSEEN[name].asks[task].measures:
+        for measure in SPECS[name].asks[task].measures:
             if not measure.startswith("map"):
                 k = 1 if measure == "accuracy" else int(measure[4:])
                 found = ir_measures.calc_aggregate([ir_measures.Success @ k], qrels, run)
@@ -45,8 +47,8 @@ def test_every_set_is_judged_and_its_files_bear_the_figures_out(name: str, tmp_p
         headline = measured[measured["headline"]]
         assert headline > measured["chance"][measured["headline"]], "an encoder that sees colours finds them"
         assert len(row["ranks"][task]["qids"]) == measured["queries"]
-        assert measured["instructions"] == [UNSEEN[name].asks[task].instruction]
-    assert f"# {UNSEEN[name].title}: fake\n" in (tmp_path / "e/table.md").read_text()
+        assert measured["instructions"] == [SPECS[name].asks[task].instruction]
+    assert f"# {SPECS[name].title}: fake\n" in (tmp_path / "e/table.md").read_text()
 
 
 @pytest.mark.parametrize("name", ["flickr30k", "circo", "genecis", "sugarcrepe"])
@@ -120,7 +122,7 @@ def test_missing_pictures_are_one_line_and_nothing_is_embedded(tmp_path: Path) -
     with pytest.raises(InputError) as caught:
         judged("circo", tmp_path, encoder=encoder)
     told = str(caught.value)
-    assert told.startswith("circo: 4 of 24 images can't be used, for one: ")
+    assert told.startswith("circo: 4 of 24 files can't be used, for one: ")
     assert "000000000101.jpg does not exist" in told
     assert "Download unlabeled2017.zip of COCO" in told
     assert "\n" not in told
@@ -138,7 +140,7 @@ def test_without_any_picture_nothing_is_left_to_judge(tmp_path: Path) -> None:
     miniature("sugarcrepe", tmp_path / "data")
     for path in (tmp_path / "data/val2017").iterdir():
         path.unlink()
-    with pytest.raises(InputError, match=r"5 of 5 images can't be used.*nothing is left of add_att"):
+    with pytest.raises(InputError, match=r"5 of 5 files can't be used.*nothing is left of add_att"):
         judged("sugarcrepe", tmp_path, skip_missing=True)
     assert not (tmp_path / "e").exists()
 
@@ -198,3 +200,45 @@ def test_of_cc_neg_only_the_last_ones_count(tmp_path: Path, monkeypatch: pytest.
     row = judged("ccneg", tmp_path)
     assert row["tasks"]["ccneg"]["queries"] == 4
     assert row["tasks"]["ccneg"]["accuracy"] == 1.0
+
+
+def test_every_round_of_a_query_is_seen_and_heard(tmp_path: Path) -> None:
+    encoder = SeesColours()
+    row = judged("fashioniq-multiturn", tmp_path, encoder=encoder)
+    assert "lime is darker red blue all over and blue again and blue" in encoder.seen
+    assert row["tasks"]["fashioniq_multiturn"]["headline"] == "hit@5"
+    assert row["tasks"]["fashioniq_multiturn"]["hit@1"] == 1.0
+
+
+def test_videos_are_files_or_folders_of_frames_and_as_many_frames_are_seen_as_asked_for(tmp_path: Path) -> None:
+    encoder = SeesColours()
+    row = judged("msrvtt", tmp_path, encoder=encoder, benchmark="video", sampling=Sampling(frames=2))
+    assert {"red navy", "lime red", "blue lime"} <= set(encoder.seen), "the first frame and the last"
+    assert row["benchmark"] == "video"
+    assert row["sampling"] == {"frames": 2, "fps": None}
+    encoder = SeesColours()
+    judged("msrvtt", tmp_path, encoder=encoder, benchmark="video")
+    assert {"red navy", "blue blue lime"} <= set(encoder.seen)
+
+
+def test_every_caption_of_msvd_is_a_query(tmp_path: Path) -> None:
+    row = judged("msvd", tmp_path)
+    assert row["tasks"]["msvd"]["queries"] == 16
+    assert row["tasks"]["msvd"]["pool"] == 8
+
+
+def test_missing_videos_are_one_line_too(tmp_path: Path) -> None:
+    miniature("msrvtt", tmp_path / "data")
+    (tmp_path / "data/videos/all/video0.gif").unlink()
+    (tmp_path / "data/videos/all/video5/0.png").write_bytes(b"torn")
+    with pytest.raises(InputError, match=r"msrvtt: 2 of 12 files can't be used.*Download the videos of MSR-VTT"):
+        judged("msrvtt", tmp_path)
+    assert judged("msrvtt", tmp_path, skip_missing=True)["tasks"]["msrvtt"]["queries"] == 10
+
+
+def test_captions_that_would_run_code_are_refused(tmp_path: Path) -> None:
+    miniature("msvd", tmp_path / "data")
+    (tmp_path / "data/raw-captions.pkl").write_bytes(b"cos\nsystem\n(S'touch " + bytes(tmp_path / "ran") + b"'\ntR.")
+    with pytest.raises(DataError, match="reading it could run code, so it is refused"):
+        judged("msvd", tmp_path)
+    assert not (tmp_path / "ran").exists()

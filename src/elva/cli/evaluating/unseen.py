@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from elva.cli.options import (
@@ -20,7 +20,7 @@ from elva.cli.options import (
     instruction_choice,
     load_embedder,
 )
-from elva.evaluation.unseen.specs import UNSEEN
+from elva.evaluation.unseen.specs import UNSEEN, Spec
 
 Downloaded = Annotated[
     Path, typer.Argument(help="Folder of the download; docs/benchmarks.md has its layout.", show_default=False)
@@ -44,16 +44,15 @@ def add_to(group: typer.Typer) -> None:
     group.command("unseen")(evaluate)
 
 
+def chosen(name: str, specs: Mapping[str, Spec]) -> Spec:
+    """The row of a table that a name means."""
+    if name not in specs:
+        raise typer.BadParameter(f"there is no set {name!r}; take one of {', '.join(specs)}")
+    return specs[name]
+
+
 def evaluate(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="SET",
-            help=f"One of {', '.join(UNSEEN)}.",
-            click_type=click.Choice([*UNSEEN]),
-            show_default=False,
-        ),
-    ],
+    name: Annotated[str, typer.Argument(metavar="SET", help=f"One of {', '.join(UNSEEN)}.", show_default=False)],
     root: Downloaded,
     model: ModelName,
     out: Out,
@@ -78,14 +77,14 @@ def evaluate(
         elva evaluate unseen circo data/circo --split test --model runs/elva/model --out runs/elva/circo-test
         elva evaluate unseen sugarcrepe data/sugarcrepe --model runs/elva/model --skip-missing --out runs/elva/crepe
     """
-    choice = instruction_choice(instruction)
+    choice, spec = instruction_choice(instruction), chosen(name, UNSEEN)
     embedder = load_embedder(model, threads, device, image_cache, precision)
     from elva.evaluation.unseen.run import evaluate_set
 
     with Watching() as watch:
         evaluate_set(
             name,
-            UNSEEN[name],
+            spec,
             root,
             embedder,
             out=out,

@@ -36,8 +36,8 @@ def circo(root: Path, split: str) -> PublishedSet:
     questions = [
         Question(
             f"circo:{row['id'].whole()}",
-            Content(row["relative_caption"].text(), pictures[_known(row["reference_img_id"], pictures)].picture),
-            tuple(_known(each, pictures) for each in row["gt_img_ids"].items()) if split == "val" else (),
+            Content(row["relative_caption"].text(), pictures[known(row["reference_img_id"], pictures)].picture),
+            tuple(known(each, pictures) for each in row["gt_img_ids"].items()) if split == "val" else (),
         )
         for row in read_json(path).items()
     ]
@@ -75,8 +75,8 @@ def cirr(root: Path, split: str) -> PublishedSet:
     pictures = {did: Content(picture=Picture(inside(each, images))) for did, each in read_json(names).entries()}
     every, group = [], []
     for row in read_json(path).items():
-        shown, answer = _known(row["reference"], pictures), (_known(row["target_hard"], pictures),)
-        members = tuple(_known(each, pictures) for each in row["img_set"]["members"].items())
+        shown, answer = known(row["reference"], pictures), (known(row["target_hard"], pictures),)
+        members = tuple(known(each, pictures) for each in row["img_set"]["members"].items())
         content = Content(row["caption"].text(), pictures[shown].picture)
         pair = row["pairid"].whole()
         every.append(Question(f"cirr:{pair}", content, answer, without=(shown,)))
@@ -104,8 +104,8 @@ def fashioniq(root: Path, split: str) -> PublishedSet:
         questions = [
             Question(
                 f"{category}:{i}",
-                Content(remarks(row["captions"]), pictures[_known(row["candidate"], pictures)].picture),
-                (_known(row["target"], pictures),),
+                Content(remarks(row["captions"]), pictures[known(row["candidate"], pictures)].picture),
+                (known(row["target"], pictures),),
             )
             for i, row in enumerate(read_json(path).items())
         ]
@@ -158,7 +158,7 @@ def _part(images: Path, row: Node) -> Picture:
     return Picture(images / f"{row['image_id'].whole()}.jpg", (box[0], box[1], box[2], box[3]))
 
 
-def _known(node: Node, pictures: Mapping[str, Content]) -> str:
+def known(node: Node, pictures: Mapping[str, Content]) -> str:
     """The did that a value names; DataError where there is no such picture."""
     did = node.value if isinstance(node.value, str) else str(node.whole())
     if did not in pictures:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from elva.clips import FRAMES, Clip
 from elva.items import Item
 from elva.media import load_image
 
@@ -33,25 +34,47 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Sampling:
+    """Which frames of clips are looked at, as `elva.clips.Clip` takes it."""
+
+    frames: int = FRAMES
+    fps: float | None = None
+
+
+EVENLY = Sampling()
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """What a query or a candidate says and shows; nothing is opened before `item`.
 
     Attributes:
         text: the words, or None.
         picture: or None.
+        clip: a video, or None: a file, or a folder of frames.
+        turns: contents one after the other, of which it consists; then it has nothing else.
     """
 
     text: str | None = None
     picture: Picture | None = None
+    clip: Path | None = None
+    turns: tuple[Content, ...] = ()
 
     def files(self) -> Iterator[Path]:
-        """The pictures that it needs."""
+        """The pictures and clips that it needs."""
         if self.picture is not None:
             yield self.picture.path
+        if self.clip is not None:
+            yield self.clip
+        for turn in self.turns:
+            yield from turn.files()
 
-    def item(self, instruction: str | None = None) -> Item:
+    def item(self, instruction: str | None = None, sampling: Sampling = EVENLY) -> Item:
         """What is embedded; MediaError where a part of a picture is asked for and can't be opened."""
-        return Item(self.text, None if self.picture is None else self.picture.source(), instruction)
+        if self.turns:
+            return Item(instruction=instruction, turns=[turn.item(sampling=sampling) for turn in self.turns])
+        clip = None if self.clip is None else Clip(self.clip, sampling.frames, sampling.fps)
+        return Item(self.text, None if self.picture is None else self.picture.source(), instruction, clip)
 
 
 @dataclass(frozen=True, slots=True)

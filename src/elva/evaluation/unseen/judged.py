@@ -59,7 +59,7 @@ def _measured(task: Task, retrieval: Retrieval, ask: Ask) -> dict[str, Any]:
     answers = {each.qid: each.answers for each in task.questions}
     lists = [(set(answers[qid]), dids) for qid, dids in zip(retrieval.run.qids, retrieval.run.dids, strict=True)]
     values = {each: [value(each, dids, right) for right, dids in lists] for each in ask.measures}
-    headline, sizes, by_chance = ask.measures[0], _ranked(task), cache(chance)
+    headline, sizes, by_chance = ask.headline, _ranked(task), cache(chance)
     return {
         **{each: fmean(found) for each, found in values.items()},
         "headline": headline,

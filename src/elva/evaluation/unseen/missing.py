@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from elva.clips import Clip, size_and_frames
+from elva.data.unseen.clips import MOVING
 from elva.data.unseen.sets import Content, PublishedSet, Question, Task
 from elva.encoding import Watch
 from elva.errors import InputError, MediaError
@@ -75,11 +77,11 @@ def usable(
 
 def _unusable(files: Iterable[Path], watch: Watch | None) -> dict[Path, MediaError]:
     files = list(files)
-    progress = watch("checking images", len(files)) if watch else None
+    progress = watch("checking pictures", len(files)) if watch else None
     bad = {}
     for path in files:
         try:
-            load_image(path)
+            _look(path)
         except MediaError as error:
             bad[path] = error
         if progress:
@@ -87,11 +89,19 @@ def _unusable(files: Iterable[Path], watch: Watch | None) -> dict[Path, MediaErr
     return bad
 
 
+def _look(path: Path) -> None:
+    """Decode a picture; of a clip, which costs far more, read what says how many frames it has."""
+    if path.is_dir() or path.suffix.lower() in MOVING:
+        size_and_frames(Clip(path))
+    else:
+        load_image(path)
+
+
 def _told(name: str, spec: Spec, files: int, bad: Mapping[Path, MediaError]) -> str:
     """All of it in one line."""
     error = next(iter(bad.values()))
     return (
-        f"{name}: {len(bad):,} of {files:,} images can't be used, for one: {error}. "
+        f"{name}: {len(bad):,} of {files:,} files can't be used, for one: {error}. "
         f"Download {spec.images} (docs/benchmarks.md)"
     )
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
-from elva.data.unseen.sets import Content, Question, Task
+from elva.data.unseen.sets import EVENLY, Question, Sampling, Task
 from elva.encoding import Encoder, Watch
 from elva.evaluation.retrieve import Retrieval, retrieve
 from elva.evaluation.store import Kind, VectorStore
 from elva.evaluation.trec import Run, strictly_falling
 from elva.index.gallery import Gallery, Ints
+from elva.items import Item
 
 AT_ONCE = 256
 """Items made at a time: parts of pictures are cut out in memory."""
@@ -21,27 +23,32 @@ Instructed = Callable[[str], str | None]
 
 
 def embed_task(
-    task: Task, encoder: Encoder, store: VectorStore, instruction: Instructed, watch: Watch | None = None
+    task: Task,
+    encoder: Encoder,
+    store: VectorStore,
+    instruction: Instructed,
+    sampling: Sampling = EVENLY,
+    watch: Watch | None = None,
 ) -> None:
     """Bring what a task asks and ranks into `store`; what it holds already only once."""
-    asked = {each.qid: each.content for each in task.questions}
-    _embed(encoder, store, "query", asked, instruction, f"{task.name}: queries", watch)
-    _embed(encoder, store, "candidate", task.candidates, lambda _: None, f"{task.name}: candidates", watch)
+    asked = {each.qid: partial(each.content.item, instruction(each.qid), sampling) for each in task.questions}
+    found = {did: partial(each.item, None, sampling) for did, each in task.candidates.items()}
+    _embed(encoder, store, "query", asked, f"{task.name}: queries", watch)
+    _embed(encoder, store, "candidate", found, f"{task.name}: candidates", watch)
 
 
 def _embed(
     encoder: Encoder,
     store: VectorStore,
     kind: Kind,
-    contents: Mapping[str, Content],
-    instruction: Instructed,
+    makers: Mapping[str, Callable[[], Item]],
     label: str,
     watch: Watch | None,
 ) -> None:
-    wanted = [each for each in contents if (kind, each) not in store]
+    wanted = [each for each in makers if (kind, each) not in store]
     progress = watch(label, len(wanted)) if watch and wanted else None
     for start in range(0, len(wanted), AT_ONCE):
-        items = {each: contents[each].item(instruction(each)) for each in wanted[start : start + AT_ONCE]}
+        items = {each: makers[each]() for each in wanted[start : start + AT_ONCE]}
         store.embed(encoder, kind, items, label, (lambda *_: progress) if progress else None)
 
 

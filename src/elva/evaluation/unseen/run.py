@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from elva.data.instructions import Choice, Prompts, choice_by_qid, read_instructions
 from elva.data.rows import Rows
-from elva.data.unseen.sets import PublishedSet, Task
+from elva.data.unseen.sets import EVENLY, PublishedSet, Sampling, Task
 from elva.encoding import Encoder, ModelIdentity, Watch
 from elva.errors import InputError
 from elva.evaluation.judging import Results, versions, write
@@ -79,6 +79,7 @@ def evaluate_set(
     instruction_choice: Choice = 0,
     depth: int = 100,
     skip_missing: bool = False,
+    sampling: Sampling = EVENLY,
     watch: Watch | None = None,
 ) -> Results:
     """Judge a model on a published set and write `out`, at once or not at all.
@@ -95,11 +96,13 @@ def evaluate_set(
         instruction_choice: which of a task's prompts every query gets, or "qid".
         depth: length of the lists in the run files; as deep as the measures look, or deeper.
         skip_missing: judge what the pictures that are there allow, instead of refusing the set.
+        sampling: which frames of clips are looked at.
         watch: told of each piece of work and its progress.
 
     Raises:
         InputError: there is no such split, the lists are too short, or pictures are missing or damaged.
         DataError: a file is missing or malformed.
+        MissingExtra: clips are video files, and PyAV is not installed.
         FolderError: `out` holds anything but such an evaluation.
     """
     root, out, kind = Path(root), Path(out), folder_of(benchmark)
@@ -113,7 +116,7 @@ def evaluate_set(
     store = VectorStore(ModelIdentity.of(encoder), instruction_choice, _fingerprint(root, published))
     judged = []
     for task in tasks:
-        embed_task(task, encoder, store, asked.for_task(task.name), watch)
+        embed_task(task, encoder, store, asked.for_task(task.name), sampling, watch)
         judged.append(_judged(task, store, spec.asks[task.name], depth, asked.prompts[task.name]))
     withheld = split in spec.withheld
     row = {
@@ -131,6 +134,7 @@ def evaluate_set(
         "model": store.model.to_row(),
         "data": {"fingerprint": store.data},
         "instruction_choice": instruction_choice,
+        "sampling": asdict(sampling),
         "run_depth": depth,
         "versions": versions(),
     }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elva.data.instructions import Key
-from elva.data.unseen import captions, composed, dialogs, pairs
+from elva.data.unseen import captions, clips, composed, dialogs, pairs
 from elva.data.unseen.sets import PublishedSet
 
 COCO_IMAGES: Key = (9, "text", "image")
@@ -25,13 +25,19 @@ class Ask:
 
     Attributes:
         instruction: what its queries are given, in our words.
-        measures: what is reported, see `measures`; the first is the headline.
+        measures: what is reported, see `measures`.
         like: whose instruction takes the place of ours where M-BEIR's file is given; None: ours stays.
+        headline: which measure papers report; the first where nothing is said.
     """
 
     instruction: str
     measures: tuple[str, ...]
     like: Key | None = None
+    headline: str = ""
+
+    def __post_init__(self) -> None:
+        """The first measure is the headline where nothing else is said."""
+        object.__setattr__(self, "headline", self.headline or self.measures[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +112,19 @@ UNSEEN: Mapping[str, Spec] = {
         "VisualDialog_val2018.zip of Visual Dialog 1.0",
         ("val",),
     ),
+    "fashioniq-multiturn": Spec(
+        "multi-turn FashionIQ",
+        dialogs.fashioniq_turns,
+        {
+            dialogs.FASHIONIQ_TURNS: Ask(
+                "Find the garment that these pictures and remarks lead to.",
+                RECALLS,
+                headline="hit@5",
+            )
+        },
+        "the pictures of FashionIQ",
+        ("val",),
+    ),
     "cirr": Spec(
         "CIRR",
         composed.cirr,
@@ -132,3 +151,11 @@ UNSEEN: Mapping[str, Spec] = {
     ),
 }
 """Pictures and texts. M-BEIR trains on CIRR and FashionIQ: in their own formats they are here to be compared."""
+
+TO_VIDEO = Ask("Find the video that this text describes.", RECALLS)
+
+VIDEO: Mapping[str, Spec] = {
+    "msrvtt": Spec("MSR-VTT", clips.msrvtt, {clips.MSRVTT: TO_VIDEO}, "the videos of MSR-VTT"),
+    "msvd": Spec("MSVD", clips.msvd, {clips.MSVD: TO_VIDEO}, "YouTubeClips.tar of MSVD"),
+}
+"""Videos, asked for in words."""
