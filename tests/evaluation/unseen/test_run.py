@@ -93,6 +93,7 @@ def test_the_picture_that_a_query_of_cirr_shows_is_not_ranked(tmp_path: Path) ->
     assert all(did != f"dev-{int(qid[-1])}-img0" for qid, _, did, *_ in lists)
     assert {len([each for each in lists if each[0] == qid]) for qid, *_ in lists} == {len(COLOURS) - 1}
     assert row["tasks"]["cirr"]["hit@1"] == 1.0
+    assert "Mean of the tasks' headline figures (hit@5, hit@1): 100.0 ± 0.0." in (tmp_path / "e/table.md").read_text()
     assert row["tasks"]["cirr_subset"]["chance"]["hit@1"] == pytest.approx(1 / 5)
 
 
@@ -134,6 +135,16 @@ def test_missing_pictures_are_one_line_and_nothing_is_embedded(tmp_path: Path) -
     assert row["tasks"]["circo"]["queries"] == 2
     assert row["tasks"]["circo"]["pool"] == 20
     assert "4 of 24 images could not be used: 3 queries" in (tmp_path / "e/table.md").read_text()
+
+
+def test_captions_whose_picture_is_missing_are_not_embedded(tmp_path: Path) -> None:
+    miniature("sugarcrepe", tmp_path / "data")
+    for number in (1, 3, 4):
+        (tmp_path / f"data/val2017/{number:012d}.jpg").unlink()
+    encoder = SeesColours()
+    row = judged("sugarcrepe", tmp_path, encoder=encoder, skip_missing=True)
+    assert row["tasks"]["add_obj"]["pool"] == 4
+    assert len(encoder.seen) == 7 * (2 + 4)
 
 
 def test_without_any_picture_nothing_is_left_to_judge(tmp_path: Path) -> None:

@@ -112,7 +112,11 @@ def _without(task: Task, bad: Mapping[Path, MediaError]) -> Task:
     def whole(question: Question) -> bool:
         return _is_whole(question.content, bad) and all(did in candidates for did in question.names())
 
-    return replace(task, questions=[each for each in task.questions if whole(each)], candidates=candidates)
+    questions = [each for each in task.questions if whole(each)]
+    if all(each.among is not None for each in questions):  # what no gallery holds any more need not be embedded
+        ranked = {did for each in questions for did in each.among or ()}
+        candidates = {did: each for did, each in candidates.items() if did in ranked}
+    return replace(task, questions=questions, candidates=candidates)
 
 
 def _is_whole(content: Content, bad: Mapping[Path, MediaError]) -> bool:

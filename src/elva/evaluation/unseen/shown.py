@@ -29,9 +29,15 @@ def _rows(row: Mapping[str, Any], measures: list[str]) -> list[list[str]]:
     ]
     if not row["chance"]:
         return tasks
-    mean = ["**mean**", *_rates({**row["mean"]}, None, measures), "", ""]
+    headlines = _headlines(row)
+    mean = ["**mean**", *_rates(row["mean"], headlines[0], measures), "", ""]
     chance = ["chance", *(percent(row["chance"].get(key)) for key in measures), "", ""]
-    return [*tasks, mean, chance] if len(tasks) > 1 else [*tasks, chance]
+    return [*tasks, mean, chance] if len(tasks) > 1 and len(headlines) == 1 else [*tasks, chance]
+
+
+def _headlines(row: Mapping[str, Any]) -> list[str]:
+    """The measures that papers report of the tasks, each once."""
+    return list(dict.fromkeys(task["headline"] for task in row["tasks"].values() if "headline" in task))
 
 
 def _rates(values: Mapping[str, Any], headline: str | None, measures: list[str]) -> list[str]:
@@ -46,7 +52,10 @@ def _ranked(task: Mapping[str, Any]) -> str:
 
 
 def _notes(row: Mapping[str, Any]) -> list[str]:
-    missing, notes = row["missing"], []
+    missing, notes, headlines = row["missing"], [], _headlines(row)
+    if len(headlines) > 1:
+        mean, error = percent(row["mean"]["headline"]), percent(row["mean"]["headline_se"])
+        notes.append(f"Mean of the tasks' headline figures ({', '.join(headlines)}): {mean} ± {error}.")
     if row["submission"]:
         notes.append(f"The answers of this split are withheld: hand {row['submission']} in at the authors' server.")
     if missing["missing_images"]:

@@ -129,7 +129,7 @@ UNSEEN: Mapping[str, Spec] = {
         "CIRR",
         composed.cirr,
         {
-            composed.CIRR: Ask(CHANGE, ("hit@1", "hit@5", "hit@10", "hit@50"), CIRR_IMAGES),
+            composed.CIRR: Ask(CHANGE, ("hit@1", "hit@5", "hit@10", "hit@50"), CIRR_IMAGES, "hit@5"),
             composed.CIRR_SUBSET: Ask(CHANGE, ("hit@1", "hit@2", "hit@3"), CIRR_IMAGES),
         },
         "the pictures of CIRR, which are NLVR2's",
