@@ -123,8 +123,8 @@ def genecis(root: Path) -> Path:
     genome = Image.new("RGB", (200, 200))
     for i, colour in enumerate(COLOURS[:4]):
         genome.paste(Image.new("RGB", (100, 100), colour), (100 * (i % 2), 100 * (i // 2)))
-    (root / "VG_100K").mkdir()
-    genome.save(root / "VG_100K/7.jpg", quality=95)
+    (root / "VG_100K_2").mkdir()
+    genome.save(root / "VG_100K_2/7.jpg", quality=95)
     boxes = [[x + 30, y + 30, 30, 30] for y in (0, 100) for x in (0, 100)]
     whole = [{"val_image_id": i} for i in range(len(COLOURS))]
     part = [{"image_id": 7, "instance_bbox": box, "object_name": "square"} for box in boxes]

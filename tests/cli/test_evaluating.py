@@ -29,7 +29,7 @@ def test_a_published_set_is_judged_and_its_table_shown(tmp_path: Path) -> None:
     shown = run("unseen", "urban1k", root, "-m", "m", "--out", tmp_path / "e")
     assert shown.exit_code == 0, shown.output
     assert "# Urban-1k: m" in shown.stdout
-    assert "| text_to_image | 100.0 ± 0.0 |" in shown.stdout
+    assert "| urban1k_task0_test | 100.0 ± 0.0 |" in shown.stdout
     again = run("unseen", "urban1k", root, "-m", "m", "--out", tmp_path / "e", "--instruction", "qid", "--depth", 20)
     assert again.exit_code == 0, again.output
     assert json.loads((tmp_path / "e/results.json").read_text())["instruction_choice"] == "qid"

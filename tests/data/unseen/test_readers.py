@@ -54,14 +54,14 @@ def test_a_picture_that_the_list_lacks_is_told_with_its_place(tmp_path: Path) ->
 
 def test_genecis_cuts_a_part_out_and_lays_it_on_a_square(tmp_path: Path) -> None:
     tasks = {task.name: task for task in composed.genecis(miniature("genecis", tmp_path), "test").tasks}
-    part = tasks["focus_attribute"].questions[0].content.picture
+    part = tasks["genecis_focus_attribute"].questions[0].content.picture
     assert part is not None
     assert part.box == (30, 30, 30, 30)
     assert part.source().size == (51, 51)  # type: ignore[union-attr]
     wide = type(part)(part.path, (0, 90, 100, 10)).source()
     assert wide.size == (170, 170)  # type: ignore[union-attr]
     assert wide.getpixel((80, 0)) == (0, 0, 0)  # type: ignore[union-attr]
-    whole = tasks["change_object"].questions[0].content.picture
+    whole = tasks["genecis_change_object"].questions[0].content.picture
     assert whole is not None
     assert load_image(whole.source()).size == (24, 24)
 

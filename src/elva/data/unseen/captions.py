@@ -9,7 +9,7 @@ from elva.data.unseen.files import Node, folder, found, inside, read_json
 from elva.data.unseen.sets import Content, Picture, PublishedSet, Question, Task
 from elva.errors import DataError
 
-TEXT_TO_IMAGE, IMAGE_TO_TEXT = "text_to_image", "image_to_text"
+FLICKR30K, SHAREGPT4V, URBAN1K = "flickr30k", "sharegpt4v", "urban1k"
 CAPTIONS_PER_IMAGE = 5
 
 Captioned = Sequence[tuple[Path, Sequence[str]]]
@@ -28,13 +28,13 @@ def flickr30k(root: Path, split: str) -> PublishedSet:
     path = found(root, ("dataset_flickr30k.json", "flickr_text.json"), "the list of captions of Flickr30k")
     content = read_json(path)
     if path.name == "flickr_text.json":
-        return both_ways(_in_fives(content, folder(root, ("images",))), path)
+        return both_ways(FLICKR30K, _in_fives(content, folder(root, ("images",))), path)
     images = folder(root, ("flickr30k-images", "images"))
     rows = [each for each in content["images"].items() if each["split"].text() == split]
     captioned = [
         (inside(row["filename"], images), [each["raw"].text() for each in row["sentences"].items()]) for row in rows
     ]
-    return both_ways(captioned, path)
+    return both_ways(FLICKR30K, captioned, path)
 
 
 def sharegpt4v(root: Path, split: str) -> PublishedSet:
@@ -42,7 +42,7 @@ def sharegpt4v(root: Path, split: str) -> PublishedSet:
     path = found(root, ("datas_for_validation.json",), "the list of pictures and captions of ShareGPT4V's validation")
     images = folder(root, ("val_data", "images", "."))
     rows = read_json(path).items()
-    return both_ways([(inside(row["image_name"], images), [row["caption"].text()]) for row in rows], path)
+    return both_ways(SHAREGPT4V, [(inside(row["image_name"], images), [row["caption"].text()]) for row in rows], path)
 
 
 def urban1k(root: Path, split: str) -> PublishedSet:
@@ -56,10 +56,20 @@ def urban1k(root: Path, split: str) -> PublishedSet:
         raise DataError(
             root, None, None, "caption/*.txt is missing", "give the folder of Urban-1k: image/ and caption/"
         )
-    return both_ways([(root / "image" / f"{path.stem}.jpg", [_first_line(path)]) for path in paths], *paths)
+    return both_ways(URBAN1K, [(root / "image" / f"{path.stem}.jpg", [_first_line(path)]) for path in paths], *paths)
 
 
-def both_ways(captioned: Captioned, *files: Path) -> PublishedSet:
+def to_image(name: str) -> str:
+    """What a set's task from captions to pictures is called: as M-BEIR calls such a task."""
+    return f"{name}_task0_test"
+
+
+def to_text(name: str) -> str:
+    """What a set's task from pictures to captions is called."""
+    return f"{name}_task3_test"
+
+
+def both_ways(name: str, captioned: Captioned, *files: Path) -> PublishedSet:
     """Ask every caption for its picture, and every picture for its captions."""
     pictures = {f"image:{i}": Content(picture=Picture(path)) for i, (path, _) in enumerate(captioned)}
     belong = [(f"image:{i}", text) for i, (_, texts) in enumerate(captioned) for text in texts]
@@ -70,12 +80,12 @@ def both_ways(captioned: Captioned, *files: Path) -> PublishedSet:
     return PublishedSet(
         (
             Task(
-                TEXT_TO_IMAGE,
+                to_image(name),
                 [Question(f"text:{i}", Content(text), (did,)) for i, (did, text) in enumerate(belong)],
                 pictures,
             ),
             Task(
-                IMAGE_TO_TEXT,
+                to_text(name),
                 [Question(did, each, tuple(answers[did])) for did, each in pictures.items()],
                 captions,
             ),

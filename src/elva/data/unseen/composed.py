@@ -10,8 +10,10 @@ from elva.data.unseen.files import Node, folder, found, inside, read_json
 from elva.data.unseen.sets import Content, Picture, PublishedSet, Question, Task
 
 CIRCO, CIRR, CIRR_SUBSET = "circo", "cirr", "cirr_subset"
-CHANGE_OBJECT, FOCUS_OBJECT = "change_object", "focus_object"
-CHANGE_ATTRIBUTE, FOCUS_ATTRIBUTE = "change_attribute", "focus_attribute"
+CHANGE_OBJECT, FOCUS_OBJECT = "genecis_change_object", "genecis_focus_object"
+CHANGE_ATTRIBUTE, FOCUS_ATTRIBUTE = "genecis_change_attribute", "genecis_focus_attribute"
+GENOME = ("VG_100K", "VG_100K_2", "visual_genome/VG_100K", "visual_genome/VG_100K_2")
+"""Where Visual Genome's pictures may lie: it comes in two parts."""
 CATEGORIES = ("dress", "shirt", "toptee")
 
 
@@ -53,11 +55,11 @@ def genecis(root: Path, split: str) -> PublishedSet:
         DataError: a file is missing or malformed.
     """
     coco = folder(root, ("val2017", "coco/val2017"))
-    genome = folder(root, ("VG_100K", "visual_genome/VG_100K", "VG_100K_all"))
     tasks, files = [], []
     for name in (CHANGE_OBJECT, FOCUS_OBJECT, CHANGE_ATTRIBUTE, FOCUS_ATTRIBUTE):
-        path = found(root, (f"{name}.json", f"annotations/{name}.json", f"genecis/{name}.json"), f"GeneCIS' {name}")
-        picture = partial(_whole, coco) if name.endswith("object") else partial(_part, genome)
+        file = f"{name.removeprefix('genecis_')}.json"
+        path = found(root, (file, f"annotations/{file}", f"genecis/{file}"), "one of GeneCIS' four tasks")
+        picture = partial(_whole, coco) if name.endswith("object") else partial(_part, root)
         tasks.append(_galleries(name, read_json(path), picture))
         files.append(path)
     return PublishedSet(tuple(tasks), tuple(files))
@@ -151,11 +153,13 @@ def _whole(images: Path, row: Node) -> Picture:
     return Picture(images / f"{row['val_image_id'].whole():012d}.jpg")
 
 
-def _part(images: Path, row: Node) -> Picture:
+def _part(root: Path, row: Node) -> Picture:
     box = [each.number() for each in row["instance_bbox"].items()]
     if len(box) != 4 or box[2] <= 0 or box[3] <= 0:
         raise row["instance_bbox"].wrong(f"{box} is no box", "it is left, top, width and height; download it again")
-    return Picture(images / f"{row['image_id'].whole()}.jpg", (box[0], box[1], box[2], box[3]))
+    paths = [root / above / f"{row['image_id'].whole()}.jpg" for above in GENOME]
+    path = next((path for path in paths if path.is_file()), paths[0])
+    return Picture(path, (box[0], box[1], box[2], box[3]))
 
 
 def known(node: Node, pictures: Mapping[str, Content]) -> str:

@@ -8,7 +8,7 @@ from elva.data.unseen.composed import garment, known, remarks
 from elva.data.unseen.files import Node, folder, found, read_json
 from elva.data.unseen.sets import Content, Picture, PublishedSet, Question, Task
 
-VISDIAL, FASHIONIQ_TURNS = "visdial", "fashioniq_multiturn"
+VISDIAL, FASHIONIQ_TURNS = "visdial", "fashioniq-multiturn"
 
 
 def visdial(root: Path, split: str) -> PublishedSet:

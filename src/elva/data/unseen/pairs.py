@@ -32,7 +32,7 @@ def sugarcrepe(root: Path, split: str) -> PublishedSet:
     paths = {name: found(root, (f"{name}.json", f"data/{name}.json"), f"SugarCrepe's {name}") for name in SUGARCREPE}
     tasks = [
         of_pairs(
-            name,
+            sugarcrepe_task(name),
             (
                 (inside(row["filename"], images), row["caption"].text(), row["negative_caption"].text())
                 for _, row in read_json(path).entries()
@@ -41,6 +41,11 @@ def sugarcrepe(root: Path, split: str) -> PublishedSet:
         for name, path in paths.items()
     ]
     return PublishedSet(tuple(tasks), tuple(paths.values()))
+
+
+def sugarcrepe_task(name: str) -> str:
+    """What the task of one of its files is called."""
+    return f"sugarcrepe_{name}"
 
 
 def ccneg(root: Path, content: Node) -> PublishedSet:

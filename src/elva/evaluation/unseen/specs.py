@@ -62,14 +62,17 @@ class Spec:
 
 
 RECALLS = ("hit@1", "hit@5", "hit@10")
-BOTH_WAYS = {
-    captions.TEXT_TO_IMAGE: Ask("Find the picture that this text describes.", RECALLS, COCO_IMAGES),
-    captions.IMAGE_TO_TEXT: Ask("Find the text that describes this picture.", RECALLS, COCO_CAPTIONS),
-}
 PAIR = Ask("Find the caption that is true of this picture.", ("accuracy",), COCO_CAPTIONS)
 CHANGE = "Find a picture that resembles this one, changed as the words say."
 CHANGED = Ask(CHANGE, ("hit@1", "hit@2", "hit@3"), CIRR_IMAGES)
 FOCUSED = Ask("Find a picture that shares with this one what the words name.", ("hit@1", "hit@2", "hit@3"), CIRR_IMAGES)
+
+
+def _both_ways(name: str) -> dict[str, Ask]:
+    return {
+        captions.to_image(name): Ask("Find the picture that this text describes.", RECALLS, COCO_IMAGES),
+        captions.to_text(name): Ask("Find the text that describes this picture.", RECALLS, COCO_CAPTIONS),
+    }
 
 
 def _ccneg(root: Path, split: str) -> PublishedSet:
@@ -81,10 +84,14 @@ def _ccneg(root: Path, split: str) -> PublishedSet:
 
 
 UNSEEN: Mapping[str, Spec] = {
-    "flickr30k": Spec("Flickr30k", captions.flickr30k, BOTH_WAYS, "the pictures of Flickr30k"),
-    "sharegpt4v": Spec("ShareGPT4V", captions.sharegpt4v, BOTH_WAYS, "the pictures of ShareGPT4V's validation"),
-    "urban1k": Spec("Urban-1k", captions.urban1k, BOTH_WAYS, "image/ of Urban1k"),
-    "circo": Spec(
+    captions.FLICKR30K: Spec(
+        "Flickr30k", captions.flickr30k, _both_ways(captions.FLICKR30K), "the pictures of Flickr30k"
+    ),
+    captions.SHAREGPT4V: Spec(
+        "ShareGPT4V", captions.sharegpt4v, _both_ways(captions.SHAREGPT4V), "the pictures of ShareGPT4V's validation"
+    ),
+    captions.URBAN1K: Spec("Urban-1k", captions.urban1k, _both_ways(captions.URBAN1K), "image/ of Urban1k"),
+    composed.CIRCO: Spec(
         "CIRCO",
         composed.circo,
         {composed.CIRCO: Ask(CHANGE, ("map@5", "map@10", "map@25", "map@50"), CIRR_IMAGES)},
@@ -103,16 +110,21 @@ UNSEEN: Mapping[str, Spec] = {
         },
         "val2017.zip of COCO and both parts of Visual Genome 1.2",
     ),
-    "sugarcrepe": Spec("SugarCrepe", pairs.sugarcrepe, dict.fromkeys(pairs.SUGARCREPE, PAIR), "val2017.zip of COCO"),
-    "ccneg": Spec("CC-Neg", _ccneg, {pairs.CCNEG: PAIR}, "ccneg_images.tar.gz of CC-Neg"),
-    "visdial": Spec(
+    "sugarcrepe": Spec(
+        "SugarCrepe",
+        pairs.sugarcrepe,
+        dict.fromkeys(map(pairs.sugarcrepe_task, pairs.SUGARCREPE), PAIR),
+        "val2017.zip of COCO",
+    ),
+    pairs.CCNEG: Spec("CC-Neg", _ccneg, {pairs.CCNEG: PAIR}, "ccneg_images.tar.gz of CC-Neg"),
+    dialogs.VISDIAL: Spec(
         "Visual Dialog",
         dialogs.visdial,
         {dialogs.VISDIAL: Ask("Find the picture that this dialog is about.", RECALLS)},
         "VisualDialog_val2018.zip of Visual Dialog 1.0",
         ("val",),
     ),
-    "fashioniq-multiturn": Spec(
+    dialogs.FASHIONIQ_TURNS: Spec(
         "multi-turn FashionIQ",
         dialogs.fashioniq_turns,
         {
@@ -125,7 +137,7 @@ UNSEEN: Mapping[str, Spec] = {
         "the pictures of FashionIQ",
         ("val",),
     ),
-    "cirr": Spec(
+    composed.CIRR: Spec(
         "CIRR",
         composed.cirr,
         {
@@ -155,7 +167,7 @@ UNSEEN: Mapping[str, Spec] = {
 TO_VIDEO = Ask("Find the video that this text describes.", RECALLS)
 
 VIDEO: Mapping[str, Spec] = {
-    "msrvtt": Spec("MSR-VTT", clips.msrvtt, {clips.MSRVTT: TO_VIDEO}, "the videos of MSR-VTT"),
-    "msvd": Spec("MSVD", clips.msvd, {clips.MSVD: TO_VIDEO}, "YouTubeClips.tar of MSVD"),
+    clips.MSRVTT: Spec("MSR-VTT", clips.msrvtt, {clips.MSRVTT: TO_VIDEO}, "the videos of MSR-VTT"),
+    clips.MSVD: Spec("MSVD", clips.msvd, {clips.MSVD: TO_VIDEO}, "YouTubeClips.tar of MSVD"),
 }
 """Videos, asked for in words."""
