@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from PIL import Image, ImageColor
 from elva.clips import frames_of
 from elva.items import Item
 from elva.media import ImageSource, load_image
+from filmed import save_video
 from judging import FakeEncoder
 
 COLOURS = ("red", "lime", "blue", "black", "white", "yellow", "cyan", "magenta", "gray", "brown", "pink", "navy")
@@ -28,7 +30,7 @@ class SeesColours(FakeEncoder):
 
     def _of(self, part: Item) -> list[str]:
         pictures = () if part.shown is None else frames_of(part.shown)
-        return [*map(_colour, pictures), *(part.text or "").lower().replace("?", "").replace(".", "").split()]
+        return [*map(_colour, pictures), *re.findall(r"\w+", (part.text or "").lower())]
 
 
 def _colour(picture: ImageSource) -> str:
@@ -233,13 +235,15 @@ def fashioniq_turns(root: Path) -> Path:
 
 
 def msrvtt(root: Path) -> Path:
-    """Folders of frames, the first two as animations: each shows its colour, then the next."""
+    """A video file, an animation and folders of frames: each shows its colour, then another."""
     lines = ["key,vid_key,video_id,sentence"]
     for i, colour in enumerate(COLOURS):
         frames = [Image.new("RGB", (24, 24), each) for each in (colour, colour, COLOURS[i - 1])]
         videos = root / "videos/all"
         videos.mkdir(parents=True, exist_ok=True)
-        if i < 2:
+        if i == 0:
+            save_video(videos / "video0.mp4", frames)
+        elif i == 1:
             frames[0].save(videos / f"video{i}.gif", save_all=True, append_images=frames[1:], duration=500)
         else:
             for number, shown in enumerate((colour, colour, COLOURS[i - 1])):

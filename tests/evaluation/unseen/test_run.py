@@ -15,6 +15,7 @@ from elva.errors import DataError, InputError
 from elva.evaluation.unseen.run import evaluate_set
 from elva.evaluation.unseen.specs import UNSEEN, VIDEO
 from elva.index.folder import FolderError
+from elva.items import Item
 from published_sets import COLOURS, MINIATURES, VIDEOS, SeesColours, miniature
 
 SPECS = {**UNSEEN, **VIDEO}
@@ -22,7 +23,7 @@ SPECS = {**UNSEEN, **VIDEO}
 
 def judged(name: str, tmp_path: Path, **options: Any) -> dict[str, Any]:
     if not (tmp_path / "data").exists():
-        (tmp_path / "data").mkdir()
+        (tmp_path / "data").mkdir(parents=True)
         miniature(name, tmp_path / "data")
     encoder = options.pop("encoder", None) or SeesColours()
     evaluate_set(name, SPECS[name], tmp_path / "data", encoder, out=tmp_path / "e", **options)
@@ -169,6 +170,20 @@ def test_m_beir_s_instructions_take_the_place_of_ours(tmp_path: Path) -> None:
     assert row["instruction_choice"] == 1
 
 
+def test_queries_are_told_what_to_look_for_and_candidates_are_not(tmp_path: Path) -> None:
+    told: list[tuple[str | None, str]] = []
+
+    class Listening(SeesColours):
+        def words(self, item: Item) -> list[str]:
+            told.append((item.instruction, item.modality))
+            return super().words(item)
+
+    judged("circo", tmp_path, encoder=Listening())
+    judged("fashioniq-multiturn", tmp_path / "turns", encoder=Listening())
+    change, rounds = (SPECS[each].asks[each].instruction for each in ("circo", "fashioniq-multiturn"))
+    assert set(told) == {(change, "image,text"), (rounds, "image,text"), (None, "image")}
+
+
 def test_what_can_t_be_done_is_refused_before_work_begins(tmp_path: Path) -> None:
     miniature("circo", tmp_path / "data")
     with pytest.raises(InputError, match="circo has no split 'train' to judge: use val or test"):
@@ -229,7 +244,7 @@ def test_videos_are_files_or_folders_of_frames_and_as_many_frames_are_seen_as_as
     assert row["sampling"] == {"frames": 2, "fps": None}
     encoder = SeesColours()
     judged("msrvtt", tmp_path, encoder=encoder, benchmark="video")
-    assert {"red navy", "blue blue lime"} <= set(encoder.seen)
+    assert {"red red navy", "blue blue lime"} <= set(encoder.seen)
 
 
 def test_every_caption_of_msvd_is_a_query(tmp_path: Path) -> None:
@@ -240,7 +255,7 @@ def test_every_caption_of_msvd_is_a_query(tmp_path: Path) -> None:
 
 def test_missing_videos_are_one_line_too(tmp_path: Path) -> None:
     miniature("msrvtt", tmp_path / "data")
-    (tmp_path / "data/videos/all/video0.gif").unlink()
+    (tmp_path / "data/videos/all/video0.mp4").unlink()
     (tmp_path / "data/videos/all/video5/0.png").write_bytes(b"torn")
     with pytest.raises(InputError, match=r"msrvtt: 2 of 12 files can't be used.*Download the videos of MSR-VTT"):
         judged("msrvtt", tmp_path)

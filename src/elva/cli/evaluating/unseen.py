@@ -27,7 +27,7 @@ Downloaded = Annotated[
 ]
 Out = Annotated[Path, typer.Option(help="Folder to write.", show_default=False)]
 SetSplit = Annotated[
-    str | None, typer.Option("--split", help="Split. Default: the one that papers report.", show_default=False)
+    str | None, typer.Option("--split", help="Split. Default: the one that can be scored.", show_default=False)
 ]
 Instructions = Annotated[
     Path | None,

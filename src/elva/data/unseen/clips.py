@@ -11,7 +11,7 @@ from elva.data.unseen.sets import Content, PublishedSet, Question, Task
 from elva.errors import DataError, DataErrors
 
 MSRVTT, MSVD = "msrvtt", "msvd"
-MOVING = (".mp4", ".avi", ".webm", ".mkv", ".mov", ".gif")
+MOVING = (".mp4", ".avi", ".webm", ".mkv", ".mov", ".gif", ".webp")
 """How video files end; a folder of frames has the video's bare name."""
 
 
