@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from elva.data.unseen import captions, composed, dialogs, pairs
+from elva.data.unseen import captions, clips, composed, dialogs, pairs
 from elva.errors import DataError
 from elva.media import load_image
 from published_sets import flickr30k_karpathy, miniature, write
@@ -125,3 +125,29 @@ def test_a_file_that_is_not_there_is_named_with_the_help(tmp_path: Path) -> None
         dialogs.visdial(tmp_path, "val")
     with pytest.raises(DataError, match=r"none of dataset_flickr30k\.json, flickr_text\.json is there"):
         captions.flickr30k(tmp_path, "test")
+
+
+def test_multi_turn_fashioniq_keeps_its_rounds_in_order(tmp_path: Path) -> None:
+    (task,) = dialogs.fashioniq_turns(miniature("fashioniq-multiturn", tmp_path), "val").tasks
+    rounds = task.questions[0].content.turns
+    assert [each.text for each in rounds] == ["is darker", "blue all over and blue again and blue"]
+    assert [each.picture.path.name for each in rounds if each.picture] == ["B000001.jpg", "B000000.jpg"]
+    assert task.questions[0].answers == ("B000002",)
+    rows = json.loads((tmp_path / "data/all.val.json").read_text())
+    rows[1]["reference"][0] = ["", ["is darker"]]
+    write(tmp_path / "data/all.val.json", rows)
+    with pytest.raises(DataError, match=r"\[1\]\.reference\[0\]: 2 parts; a round is a list of three"):
+        dialogs.fashioniq_turns(tmp_path, "val")
+
+
+def test_a_list_of_videos_without_its_columns_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "MSRVTT_JSFUSION_test.csv").write_text("video,sentence\nvideo1,a dog\n", "utf-8")
+    with pytest.raises(DataError, match="line 2: no 'video_id'"):
+        clips.msrvtt(tmp_path, "test")
+
+
+def test_a_video_of_the_list_without_captions_is_named(tmp_path: Path) -> None:
+    miniature("msvd", tmp_path)
+    (tmp_path / "test_list.txt").write_text("red_0_9\nunknown_1_2\n", "utf-8")
+    with pytest.raises(DataError, match="no 'unknown_1_2'"):
+        clips.msvd(tmp_path, "test")

@@ -53,9 +53,13 @@ def msvd(root: Path, split: str) -> PublishedSet:
         did = f"video:{len(candidates)}"
         candidates[did] = Content(clip=_clip(Node(names, f"line {number}", name), videos))
         for caption in captions[name].items():
-            said = " ".join(word.text() for word in caption.items())
-            questions.append(Question(f"text:{len(questions)}", Content(said), (did,)))
+            questions.append(Question(f"text:{len(questions)}", Content(_sentence(caption)), (did,)))
     return PublishedSet((Task(MSVD, questions, candidates),), (path, names))
+
+
+def _sentence(node: Node) -> str:
+    """Words as one text."""
+    return Node(node.path, node.place, " ".join(str(word.value) for word in node.items())).text()
 
 
 def _clip(node: Node, videos: Path) -> Path:

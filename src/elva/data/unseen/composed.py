@@ -124,7 +124,7 @@ def garment(node: Node, images: Path) -> Picture:
 
 def remarks(node: Node) -> str:
     """The remarks about one picture as one sentence; empty ones left out."""
-    said = [each.text().rstrip(" .,") for each in node.items() if each.value != ""]
+    said = [each.text().rstrip(" .,") for each in node.items() if str(each.value).strip()]
     if not any(said):
         raise node.wrong("no remark", "download the file again")
     return " and ".join(filter(None, said))
