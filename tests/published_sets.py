@@ -162,7 +162,7 @@ def ccneg(root: Path) -> Path:
     paths, rows = [], []
     for i, colour in enumerate(COLOURS):
         paint(root / f"ccneg_images/cc3m_subset_images_extracted_final/{i}.jpg", colour)
-        paths.append(f"/workspace/datasets/cc3m/cc3m_subset_images_extracted_final/{i}.jpg")
+        paths.append(f"/somewhere/else/cc3m/cc3m_subset_images_extracted_final/{i}.jpg")
         denial = {"negative-prompt": f"a {COLOURS[i - 1]}, thing"}
         rows.append({"json": {"caption": f"a {colour} thing", "url": None}, "sop_data": denial})
     torch.save({"image_paths": paths, "annotations": rows, "num_ops": {1: [0, 1]}}, root / "ccneg_preprocessed.pt")
