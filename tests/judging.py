@@ -54,12 +54,16 @@ class FakeEncoder:
         batch_size: int = 64,
         progress: Callable[[int], None] | None = None,
     ) -> Encoding:
-        words = [_words(item) for item in items]
+        words = [self.words(item) for item in items]
         self.seen += [" ".join(each) for each in words]
         if progress:
             progress(len(items))
         vectors = np.stack([self._vector(each) for each in words])
         return Encoding(vectors, [" ".join(each) for each in words], forced_ret=int(len(items) > 3))
+
+    def words(self, item: Item) -> list[str]:
+        """What an item says and shows."""
+        return _words(item)
 
     def _vector(self, words: Sequence[str]) -> np.ndarray:
         total = sum(self.weights.get(word, 1.0) * _direction(word) for word in words)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Protocol
 
 from elva.data.mbeir import MBeir, Query, TaskName
 from elva.errors import InputError
@@ -22,8 +23,8 @@ from elva.evaluation.metrics import (
 )
 from elva.evaluation.retrieve import Retrieval
 from elva.evaluation.table import results_table
-from elva.evaluation.trec import Qrels, write_qrels, write_run
-from elva.index.folder import EVALUATION, published, write_json, write_jsonl
+from elva.evaluation.trec import Qrels, Run, write_qrels, write_run
+from elva.index.folder import EVALUATION, Kind, published, write_json, write_jsonl
 
 TEN = frozenset({"fashion200k", "fashioniq"})
 """Data sets whose headline figure is Recall@10; all others have Recall@5."""
@@ -89,6 +90,21 @@ class Judged:
     retrieval: Retrieval
     row: dict[str, Any]
 
+    @property
+    def name(self) -> str:
+        """The task."""
+        return str(self.asked.name)
+
+    @property
+    def run(self) -> Run:
+        """Its ranked lists."""
+        return self.retrieval.run
+
+    @property
+    def qrels(self) -> Qrels:
+        """Its judgements."""
+        return self.asked.qrels
+
     @classmethod
     def of(cls, asked: Asked, retrieval: Retrieval, depth: int) -> Judged:
         """Measure ranked lists of this depth."""
@@ -144,8 +160,13 @@ def circumstances(bench: MBeir, split: str, depth: int) -> dict[str, Any]:
             path.relative_to(bench.root).as_posix(): count for path, count in sorted(bench.rows.skipped.items())
         },
         "run_depth": depth,
-        "versions": {each: _version(each) for each in ("elva-retrieval", "ir-measures", "numpy")},
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str | None]:
+    """What figures depend on, with its version."""
+    return {each: _version(each) for each in ("elva-retrieval", "ir-measures", "numpy")}
 
 
 def _version(package: str) -> str | None:
@@ -155,21 +176,51 @@ def _version(package: str) -> str | None:
         return None
 
 
-def write(out: Path, row: Mapping[str, Any], judged: Sequence[Judged], summaries: Iterable[Mapping[str, str]]) -> None:
+class Lists(Protocol):
+    """One task's ranked lists and judgements, as they are written down."""
+
+    @property
+    def name(self) -> str:
+        """The task."""
+
+    @property
+    def run(self) -> Run:
+        """Its ranked lists."""
+
+    @property
+    def qrels(self) -> Qrels:
+        """Its judgements."""
+
+
+def write(
+    out: Path,
+    row: Mapping[str, Any],
+    judged: Sequence[Lists],
+    summaries: Iterable[Mapping[str, str]],
+    *,
+    table: Callable[[Mapping[str, Any]], str] = results_table,
+    kind: Kind = EVALUATION,
+    also: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """Write the folder of an evaluation, at once or not at all.
 
     Args:
-        out: the folder; an older evaluation there is replaced.
+        out: the folder; an older evaluation of its kind there is replaced.
         row: what results.json holds.
         judged: its tasks.
         summaries: rows of summaries.jsonl.
+        table: results.json -> table.md.
+        kind: of the folder.
+        also: further JSON files by name.
     """
-    with published(out, EVALUATION) as folder:
+    with published(out, kind) as folder:
         (folder / "runs").mkdir()
         (folder / "qrels").mkdir()
         for each in judged:
-            write_run(folder / "runs" / f"{each.asked.name}.trec", each.retrieval.run, row["model"]["name"])
-            write_qrels(folder / "qrels" / f"{each.asked.name}.txt", each.asked.qrels)
+            write_run(folder / "runs" / f"{each.name}.trec", each.run, row["model"]["name"])
+            write_qrels(folder / "qrels" / f"{each.name}.txt", each.qrels)
         write_jsonl(folder / "summaries.jsonl", summaries)
-        (folder / "table.md").write_text(results_table(row), "utf-8")
+        for name, value in also.items():
+            write_json(folder / name, value)
+        (folder / "table.md").write_text(table(row), "utf-8")
         write_json(folder / "results.json", row)

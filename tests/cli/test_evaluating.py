@@ -1,0 +1,67 @@
+"""`elva evaluate unseen` and `elva evaluate video`, with a model that sees colours in place of the real one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from elva.cli.app import app
+from elva.cli.evaluating import unseen, video
+from published_sets import SeesColours, miniature
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
+
+
+@pytest.fixture(autouse=True)
+def loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (unseen, video):
+        monkeypatch.setattr(module, "load_embedder", lambda model, *_: SeesColours(model))
+
+
+def test_a_published_set_is_judged_and_its_table_shown(tmp_path: Path) -> None:
+    root = miniature("urban1k", tmp_path / "data")
+    shown = run("unseen", "urban1k", root, "-m", "m", "--out", tmp_path / "e")
+    assert shown.exit_code == 0, shown.output
+    assert "# Urban-1k: m" in shown.stdout
+    assert "| urban1k_task0_test | 100.0 ± 0.0 |" in shown.stdout
+    again = run("unseen", "urban1k", root, "-m", "m", "--out", tmp_path / "e", "--instruction", "qid", "--depth", 20)
+    assert again.exit_code == 0, again.output
+    assert json.loads((tmp_path / "e/results.json").read_text())["instruction_choice"] == "qid"
+
+
+def test_videos_are_judged_with_as_many_frames_as_asked_for(tmp_path: Path) -> None:
+    root = miniature("msvd", tmp_path / "data")
+    shown = run("video", "msvd", root, "-m", "m", "--frames", 4, "--fps", 2, "--out", tmp_path / "e")
+    assert shown.exit_code == 0, shown.output
+    row = json.loads((tmp_path / "e/results.json").read_text())
+    assert (row["benchmark"], row["sampling"]) == ("video", {"frames": 4, "fps": 2.0})
+
+
+def test_an_evaluation_of_another_benchmark_is_not_replaced(tmp_path: Path) -> None:
+    assert run("video", "msvd", miniature("msvd", tmp_path / "v"), "-m", "m", "--out", tmp_path / "e").exit_code == 0
+    root = miniature("urban1k", tmp_path / "u")
+    refused = run("unseen", "urban1k", root, "-m", "m", "--out", tmp_path / "e")
+    assert refused.exit_code == 2
+    assert "choose another folder, or empty this one" in refused.stderr
+
+
+def test_a_set_that_there_is_not_is_refused_with_the_names(tmp_path: Path) -> None:
+    refused = run("unseen", "imagenet", tmp_path, "-m", "m", "--out", tmp_path / "e")
+    assert refused.exit_code == 2
+    assert "flickr30k" in refused.output
+
+
+def test_missing_pictures_are_one_line_without_a_traceback(tmp_path: Path) -> None:
+    root = miniature("sugarcrepe", tmp_path / "data")
+    (root / "val2017/000000000003.jpg").unlink()
+    refused = run("unseen", "sugarcrepe", root, "-m", "m", "--out", tmp_path / "e")
+    assert refused.exit_code == 2
+    assert "sugarcrepe: 1 of 5 files can't be used" in refused.stderr
+    assert "Traceback" not in refused.output
+    assert run("unseen", "sugarcrepe", root, "-m", "m", "--out", tmp_path / "e", "--skip-missing").exit_code == 0
