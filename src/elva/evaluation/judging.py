@@ -23,7 +23,7 @@ from elva.evaluation.metrics import (
 from elva.evaluation.retrieve import Retrieval
 from elva.evaluation.table import results_table
 from elva.evaluation.trec import Qrels, write_qrels, write_run
-from elva.index.folder import EVALUATION, published, write_json, write_jsonl
+from elva.index.folder import EVALUATION, Kind, published, write_json, write_jsonl
 
 TEN = frozenset({"fashion200k", "fashioniq"})
 """Data sets whose headline figure is Recall@10; all others have Recall@5."""
@@ -155,16 +155,24 @@ def _version(package: str) -> str | None:
         return None
 
 
-def write(out: Path, row: Mapping[str, Any], judged: Sequence[Judged], summaries: Iterable[Mapping[str, str]]) -> None:
+def write(
+    out: Path,
+    row: Mapping[str, Any],
+    judged: Sequence[Judged],
+    summaries: Iterable[Mapping[str, str]],
+    *,
+    kind: Kind = EVALUATION,
+) -> None:
     """Write the folder of an evaluation, at once or not at all.
 
     Args:
-        out: the folder; an older evaluation there is replaced.
+        out: the folder; an older evaluation of its kind there is replaced.
         row: what results.json holds.
         judged: its tasks.
         summaries: rows of summaries.jsonl.
+        kind: of the folder.
     """
-    with published(out, EVALUATION) as folder:
+    with published(out, kind) as folder:
         (folder / "runs").mkdir()
         (folder / "qrels").mkdir()
         for each in judged:
