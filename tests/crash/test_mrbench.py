@@ -1,4 +1,4 @@
-"""`elva mrbench build` may be killed at any moment: the same command goes on and asks again only what was on its way."""
+"""`elva mrbench build` may be killed at any moment: the same command goes on, and asks again what was on its way."""
 
 from __future__ import annotations
 

@@ -124,6 +124,16 @@ def test_pictures_without_words_say_what_would_help(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_model_that_does_not_answer_as_asked_is_named(things: Path, tmp_path: Path) -> None:
+    asker = FakeAsker("parrot")
+    asker.say = lambda item: "Polly wants a cracker"
+    with (
+        Answers(tmp_path / "answers.jsonl") as answers,
+        pytest.raises(InputError, match=r"gives no query: of 32, 32 .*32 of 32 answers of parrot are no list of grains"),
+    ):
+        drawn(things, tmp_path / "out", Asked(asker, answers), tasks=[0])
+
+
 def test_the_paper_s_four_tasks_are_the_default(tmp_path: Path) -> None:
     root = published(tmp_path / "published")
     with Answers(tmp_path / "answers.jsonl") as answers:

@@ -154,7 +154,7 @@ def build(
     if not wanted:
         raise InputError(f"{total} queries are too few for {len(names)} tasks: give one for each at least")
     out_of = dropped(reviews)
-    drawn = _alike([_draw(data, name, finder, wanted, min_grains, seed, out_of, watch) for name in names], min_grains)
+    drawn = _alike([_draw(data, name, finder, wanted, min_grains, seed, out_of, watch) for name in names], finder)
     row = {
         **BENCHMARK.says,
         "source": data.fingerprint(),
@@ -238,15 +238,14 @@ def _reason(query: Query, min_grains: int, rejected: frozenset[Sample]) -> str:
     return REJECTED if sample_of(query) in rejected else KEPT
 
 
-def _alike(drawn: Sequence[Drawn], min_grains: int) -> list[Drawn]:
-    """The same number of queries of each task, as many as the scarcest has."""
+def _alike(drawn: Sequence[Drawn], finder: Finder) -> list[Drawn]:
+    """The same number of queries of each task, as many as the scarcest has; InputError where that is none."""
     number = min(len(each.queries) for each in drawn)
     if not number:
         empty = next(each for each in drawn if not each.queries)
         raise InputError(
-            f"{empty.name} gives no query: of {empty.there:,}, {empty.few_grains:,} have fewer than {min_grains} "
-            f"grains and {empty.rejected:,} were rejected. Where pictures have no words, give --captions, --model or "
-            "--endpoint, or choose other tasks"
+            f"{empty.name} gives no query: of {empty.there:,}, {empty.few_grains:,} have too few grains and "
+            f"{empty.rejected:,} were rejected; {finder.remedy()}"
         )
     return [replace(each, queries=each.queries[:number]) for each in drawn]
 

@@ -29,6 +29,9 @@ class Finder(Protocol):
     def to_row(self) -> dict[str, Any]:
         """How the grains were found, and what was met: JSON for the data card."""
 
+    def remedy(self) -> str:
+        """What helps where too few grains were found."""
+
 
 class Rules:
     """Grains without a model.
@@ -53,6 +56,10 @@ class Rules:
     def to_row(self) -> dict[str, Any]:
         """By what rule how many of the queries that were looked at got their grains."""
         return {"by": "rules", "sources": dict(sorted(self._sources.items()))}
+
+    def remedy(self) -> str:
+        """Words, where there are none."""
+        return "pictures alone have no words: give --captions, --model or --endpoint, or choose other tasks"
 
     def _grains(self, query: Query, pool: Mapping[str, Candidate], lexicon: Lexicon) -> tuple[Grain, ...]:
         source, grains = self._found(query, pool, lexicon)
@@ -102,6 +109,13 @@ class Asked:
         """Who was asked what, and what of the answers could be used."""
         met = {name: self._met[name] for name in ("answers", "unreadable", "grains", "dropped")}
         return {"by": "model", "model": self._asker.name, "identity": self._asker.identity, "question": QUESTION, **met}
+
+    def remedy(self) -> str:
+        """Another model, where this one doesn't answer as it should."""
+        return (
+            f"{self._met['unreadable']:,} of {self._met['answers']:,} answers of {self._asker.name} are no list of "
+            "grains: ask a larger model that follows instructions, or leave the model out"
+        )
 
     def _read(self, answer: str, query: Query) -> tuple[Grain, ...]:
         read = read_answer(answer, query)
