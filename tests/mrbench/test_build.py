@@ -129,7 +129,7 @@ def test_a_model_that_does_not_answer_as_asked_is_named(things: Path, tmp_path: 
     asker.say = lambda item: "Polly wants a cracker"
     with (
         Answers(tmp_path / "answers.jsonl") as answers,
-        pytest.raises(InputError, match=r"gives no query: of 32, 32 .*32 of 32 answers of parrot are no list of grains"),
+        pytest.raises(InputError, match=r"gives no query: of 32, 32 .*32 of 32 answers of parrot are no list"),
     ):
         drawn(things, tmp_path / "out", Asked(asker, answers), tasks=[0])
 

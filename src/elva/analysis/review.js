@@ -122,6 +122,7 @@ function goTo(place) {
   keep();
   showSample();
   showState();
+  scrollTo(0, 0);
 }
 
 function decide(accepted) {

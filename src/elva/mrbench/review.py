@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
@@ -79,8 +80,7 @@ def write_review(
         shown.append(showing[name].row(query))
         if progress:
             progress(1)
-    kinds = sorted({grain["kind"] for each in shown for grain in each["grains"]})
-    page = {"schema": SCHEMA, "kinds": kinds, "samples": shown, "key": _digest(shown)}
+    page = {"schema": SCHEMA, "kinds": _kinds(shown), "samples": shown, "key": _digest(shown)}
     with whole_file(out) as file:
         file.write(render("review.html.j2", page=page, samples=len(shown)))
     pictures = {path for name, query in chosen for path in showing[name].paths(query)}
@@ -131,6 +131,12 @@ class _Showing:
 
     def _picture(self, path: str | None) -> str | None:
         return None if path is None else data_uri(self._data.root / path, SIDE)
+
+
+def _kinds(shown: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Kinds of grain, the most frequent first: there are more of them than colours."""
+    counts = Counter(grain["kind"] for each in shown for grain in each["grains"])
+    return sorted(counts, key=lambda kind: (-counts[kind], kind))
 
 
 def _digest(shown: Sequence[Mapping[str, Any]]) -> str:
