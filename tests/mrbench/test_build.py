@@ -201,8 +201,10 @@ def test_a_missing_picture_is_one_clear_line(tmp_path: Path) -> None:
     root = write_root(tmp_path / "root")
     for path in (root / "mbeir_images").glob("*.png"):
         path.unlink()
-    with Answers(tmp_path / "answers.jsonl") as answers, pytest.raises(MediaMissing, match="does not exist"):
-        drawn(root, tmp_path / "out", Asked(FakeAsker(), answers))
+    with Answers(tmp_path / "answers.jsonl") as answers, pytest.raises(MediaMissing) as told:
+        drawn(root, tmp_path / "out", Asked(FakeAsker(), answers), tasks=[3])
+    assert str(told.value).startswith("32 of the 32 pictures that come next are missing, such as ")
+    assert "\n" not in str(told.value)
 
 
 def test_another_folder_is_never_replaced(things: Path, tmp_path: Path) -> None:

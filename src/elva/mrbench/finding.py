@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from elva.data.mbeir import Candidate, MBeir, Query
+from elva.errors import MediaMissing
 from elva.grains import Grain, Lexicon
 from elva.grains.splitting import split_text
 from elva.mrbench.answers import Answers, answer_key
@@ -95,8 +96,9 @@ class Asked:
         """As `Finder.find`.
 
         Raises:
-            MediaError: a picture is missing, damaged or too large.
+            MediaError: pictures are missing, or one is damaged or too large.
         """
+        _require_pictures(data, queries)
         items = [replace(data.query_item(query), instruction=None) for query in queries]
         keys = [answer_key(self._asker.identity, QUESTION, item) for item in items]
         unknown = {key: place for place, key in enumerate(keys) if key not in self._answers}
@@ -121,6 +123,16 @@ class Asked:
         read = read_answer(answer, query)
         self._met.update(answers=1, unreadable=int(not read.readable), grains=len(read.grains), dropped=read.dropped)
         return read.grains
+
+
+def _require_pictures(data: MBeir, queries: Sequence[Query]) -> None:
+    shown = [query.image for query in queries if query.image is not None]
+    missing = [path for path in shown if not (data.root / path).is_file()]
+    if missing:
+        raise MediaMissing(
+            f"{len(missing):,} of the {len(shown):,} pictures that come next are missing, such as "
+            f"{data.root / missing[0]}; bring the images of this data set, or find grains without a model"
+        )
 
 
 def _seen(text: str, lexicon: Lexicon) -> tuple[Grain, ...]:
