@@ -77,6 +77,14 @@ def test_a_folder_takes_its_place_when_it_is_complete(tmp_path: Path) -> None:
     assert names(out.parent) == ["out"]
 
 
+def test_a_folder_with_a_link_to_nowhere_is_synced(tmp_path: Path) -> None:
+    with whole_folder(tmp_path / "out") as folder:
+        (folder / "images").symlink_to(tmp_path / "gone")
+        (folder / "file").write_text("whole")
+        sync_all(folder)
+    assert (tmp_path / "out" / "file").read_text() == "whole"
+
+
 @pytest.mark.parametrize("swaps", [True, False])
 def test_a_folder_replaces_another_only_where_it_may(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swaps: bool

@@ -19,6 +19,7 @@
     ├── TrainingError           a training that can't go on
     ├── FolderInUse             a folder that another process writes to
     ├── IndexMismatch           an index and a model that don't belong together
+    ├── EndpointError           a served model that can't be asked (elva.mrbench.endpoint)
     └── MissingExtra            an optional package that isn't installed
 
 The command line prints the message of an `ElvaError` and no traceback; anything else is a bug.

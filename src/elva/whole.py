@@ -103,9 +103,13 @@ def sync(path: Path) -> None:
 
 
 def sync_all(folder: Path) -> None:
-    """`sync` for a folder and all in it, so that a power cut can't leave empty files under their names."""
+    """`sync` for a folder and all in it, so that a power cut can't leave empty files under their names.
+
+    What a link leads to is somebody else's, and may not be there.
+    """
     for path in (*folder.rglob("*"), folder):
-        sync(path)
+        if not path.is_symlink():
+            sync(path)
 
 
 def is_refusal(error: Exception) -> bool:

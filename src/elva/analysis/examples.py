@@ -172,15 +172,15 @@ def _read_task(bench: MBeir, name: TaskName, top: Mapping[str, Mapping[str, tupl
     return _Task(queries, pool, bench.qrels(name), top)
 
 
-def data_uri(visual: Visual) -> str:
-    """A picture, or the first frame of a clip, as a data URI: tiny ones whole as PNG, others as a small JPEG."""
+def data_uri(visual: Visual, side: int = THUMBNAIL) -> str:
+    """A picture, or a clip's first frame: tiny ones whole as PNG, others as a JPEG of at most `side` pixels a side."""
     try:
         image = load_image(frames_of(visual)[0])
     except MediaError:
         return _GREY
     tiny = max(image.size) <= TINY
     if not tiny:
-        image.thumbnail((THUMBNAIL, THUMBNAIL))
+        image.thumbnail((side, side))
     buffer = BytesIO()
     image.save(buffer, "PNG" if tiny else "JPEG", optimize=True, quality=82)
     kind = "png" if tiny else "jpeg"

@@ -75,15 +75,13 @@ def draw_subset(
         raise InputError(f"a share of {share:g} can't be drawn: give one above 0 and at most 1, such as 0.01")
     data, counts = MBeir.open(root, skip_bad_rows=skip_bad_rows), {}
     with appearing_whole(Path(out)) as folder:
-        writing = _Writing(data, folder, seed, pool_size, own_images, progress)
+        writing = SubsetWriting(data, folder, seed, pool_size, own_images, progress)
         for split in splits:
             train = data.train_examples(split, datasets)
             for name, places in sorted(_by_task(train, split).items()):
                 queries = _drawn(train, places, name, share, seed)
                 counts[name] = (len(queries), len(places), writing.task(name, queries))
-        writing.images()
-        for file in filter(lambda each: (data.root / each).is_file(), (INSTRUCTIONS, LEXICON)):
-            place_file(data.root / file, folder / file)
+        writing.finish()
     return SubsetReport(counts, sum(data.rows.skipped.values()))
 
 
@@ -104,7 +102,19 @@ def _drawn(train: TrainSet, places: Numbers, name: TaskName, share: float, seed:
 
 
 @dataclass(slots=True)
-class _Writing:
+class SubsetWriting:
+    """Writes queries that were drawn as a root of their own, with all that they name.
+
+    Attributes:
+        data: the tree that they were drawn from.
+        out: the folder to fill.
+        seed: of the candidates that are drawn where pools are cut.
+        pool_size: as in `draw_subset`.
+        own_images: as in `draw_subset`.
+        progress: as in `draw_subset`.
+        images_named: images, or their folders, that rows written so far name.
+    """
+
     data: MBeir
     out: Path
     seed: int
@@ -175,6 +185,12 @@ class _Writing:
                 self.progress(TOLD_EVERY)
         if self.progress:
             self.progress(count % TOLD_EVERY)
+
+    def finish(self) -> None:
+        """Bring what belongs to no task: images, instructions, the words for grains."""
+        self.images()
+        for file in filter(lambda each: (self.data.root / each).is_file(), (INSTRUCTIONS, LEXICON)):
+            place_file(self.data.root / file, self.out / file)
 
     def images(self) -> None:
         """Bring the images and videos that rows name: each by itself, or the folders they lie in by one link each."""

@@ -11,8 +11,9 @@ The same code judges the built-in world, imported data and the real benchmark. T
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from elva.data.mbeir import Choice
 from elva.encoding import Encoder, Watch
@@ -21,7 +22,7 @@ from elva.evaluation.grains import MASKED_QUERIES, GrainTally, add_masked, add_p
 from elva.evaluation.judging import Asked, Judged, Results, circumstances, figures, require_depth, write
 from elva.evaluation.retrieve import Retrieval, retrieve
 from elva.evaluation.store import VectorStore
-from elva.index.folder import EVALUATION, require_free
+from elva.index.folder import EVALUATION, Kind, require_free
 from elva.index.gallery import Gallery
 
 
@@ -39,6 +40,8 @@ def evaluate(
     seed: int = 0,
     skip_bad_rows: bool = False,
     watch: Watch | None = None,
+    kind: Kind = EVALUATION,
+    also: Callable[[Sequence[Judged]], Mapping[str, Any]] = lambda judged: {},
 ) -> Results:
     """Embed, rank, measure and write `out`, at once or not at all.
 
@@ -56,6 +59,8 @@ def evaluate(
         seed: draws the queries whose grains are masked.
         skip_bad_rows: leave bad data rows out and count them instead of refusing the data.
         watch: told of each piece of work and its progress.
+        kind: of the folder, which names the benchmark.
+        also: what else of the tasks results.json is to hold.
 
     Raises:
         InputError: no task fits the choice, or `depth` is below 10.
@@ -65,7 +70,7 @@ def evaluate(
     """
     require_depth(depth)
     root, out = Path(root), Path(out)
-    require_free(out, EVALUATION)
+    require_free(out, kind)
     bench, names, store = embedded(
         root,
         encoder,
@@ -88,14 +93,16 @@ def evaluate(
         **tally.to_row(),
         "missing_ret": store.counts.missing_ret,
         "counts": store.counts.to_row(),
+        **also(judged),
         **circumstances(bench, split, depth),
+        **kind.says,
         "model": store.model.to_row(),
         "data": {"fingerprint": store.data},
         "instruction_choice": store.instruction_choice,
         "masking": {"seed": seed, "queries_per_task": MASKED_QUERIES},
         "masked_queries": tally.sampled,
     }
-    write(out, row, judged, store.rows())
+    write(out, row, judged, store.rows(), kind=kind)
     return Results(row, {str(each.asked.name): each.retrieval for each in judged})
 
 

@@ -31,6 +31,7 @@ def results_table(row: Mapping[str, Any]) -> str:
         f"# {row['model']['name']}\n",
         f"{_means(row)}; rates in percent, ± is one standard error.\n",
         markdown(["task", *COLUMNS, "queries", "pool"], _task_rows(row)),
+        *_breakdown(row),
         "\n## Grains\n",
         f"Paraphrase distance {decimals(row['paraphrase_distance'])} "
         f"({row['paraphrases']} paraphrases); "
@@ -61,6 +62,23 @@ def _task_rows(row: Mapping[str, Any]) -> list[list[str]]:
     chance = ["chance", *(percent(row["chance"][key]) for key in COLUMNS), "", ""]
     before = [["before reranking", *_rates(row["rerank"]["before"]["mean"]), "", ""]] if "rerank" in row else []
     return [*tasks, ["**mean**", *_rates(row["mean"]), "", ""], *before, chance]
+
+
+def _breakdown(row: Mapping[str, Any]) -> list[str]:
+    """MRBench: the queries of all tasks by how many grains they have, and by the kinds of these."""
+    if "by_number_of_grains" not in row:
+        return []
+    by_number, by_kind = (
+        [[name, *_rates(each), str(each["queries"])] for name, each in row[key].items()]
+        for key in ("by_number_of_grains", "by_kind_of_grain")
+    )
+    return [
+        "\n## By number of grains\n",
+        markdown(["grains of the query", *COLUMNS, "queries"], by_number),
+        "\n## By kind of grain\n",
+        "A query counts for each kind that it has a grain of.\n",
+        markdown(["kind", *COLUMNS, "queries"], by_kind),
+    ]
 
 
 def _rates(values: Mapping[str, Any]) -> list[str]:

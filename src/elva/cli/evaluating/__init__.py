@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from elva.cli.evaluating import mbeir, unseen, video
+from elva.cli.evaluating import mbeir, mrbench, unseen, video
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     group = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
     group.callback()(evaluate)
-    for module in (mbeir, unseen, video):
+    for module in (mbeir, mrbench, unseen, video):
         module.add_to(group)
     app.add_typer(group, name="evaluate")
 
