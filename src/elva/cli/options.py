@@ -77,6 +77,22 @@ ImageCache = Annotated[
 ]
 
 
+class Pool(StrEnum):
+    """Which candidates a task is asked of; the names of `elva.evaluation.mbeir.SCOPES`."""
+
+    local = "local"
+    everything = "global"
+    both = "both"
+
+
+PoolOption = Annotated[
+    Pool,
+    typer.Option(
+        "--pool", help="local: each task's own candidates; global: those of all data sets; both, in one embedding pass."
+    ),
+]
+
+
 class RerankMode(StrEnum):
     """By what candidates are scored; the modes of `elva.search.rerank`."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from elva.data.mbeir import Choice, MBeir, TaskName
+from elva.data.mbeir import Choice, MBeir, Scope, TaskName
 from elva.data.opening import open_tasks
 from elva.encoding import Encoder, ModelIdentity, Watch
 from elva.evaluation.store import VectorStore
@@ -17,14 +17,19 @@ def embed_tasks(
     names: Sequence[TaskName],
     encoder: Encoder,
     store: VectorStore,
+    scopes: Sequence[Scope] = ("local",),
     watch: Watch | None = None,
 ) -> None:
     """Bring the queries and pools of `names` into `store`; what several pools share only once."""
     for name in names:
         queries = {each.qid: bench.query_item(each, choice=store.instruction_choice) for each in bench.queries(name)}
         store.embed(encoder, "query", queries, f"{name}: queries", watch)
-        candidates = {each.did: bench.candidate_item(each) for each in bench.pool(name)}
-        store.embed(encoder, "candidate", candidates, f"{name}: candidates", watch)
+        if "local" in scopes:
+            candidates = {each.did: bench.candidate_item(each) for each in bench.pool(name)}
+            store.embed(encoder, "candidate", candidates, f"{name}: candidates", watch)
+    if "global" in scopes:
+        candidates = {each.did: bench.candidate_item(each) for each in bench.pool(names[0], "global")}
+        store.embed(encoder, "candidate", candidates, "candidates of all data sets", watch)
 
 
 def embedded(
@@ -35,6 +40,7 @@ def embedded(
     datasets: Sequence[str],
     tasks: Sequence[int],
     instruction_choice: Choice,
+    scopes: Sequence[Scope] = ("local",),
     vectors: Path | None = None,
     skip_bad_rows: bool,
     watch: Watch | None,
@@ -48,6 +54,7 @@ def embedded(
         datasets: names to keep.
         tasks: task ids to keep.
         instruction_choice: which prompts.
+        scopes: which pools: the tasks' own, the one of all data sets, or both.
         vectors: a folder of vectors; what it holds is not embedded again. IndexMismatch where they are others'.
         skip_bad_rows: leave bad rows out.
         watch: told of the work.
@@ -56,10 +63,10 @@ def embedded(
         The data, its tasks, and the vectors.
     """
     bench, names, skipped = open_tasks(
-        root, split, datasets, tasks, by_task=True, skip_bad_rows=skip_bad_rows, watch=watch
+        root, split, datasets, tasks, by_task=True, scopes=scopes, skip_bad_rows=skip_bad_rows, watch=watch
     )
     store = store_of(bench, encoder, instruction_choice, vectors)
-    embed_tasks(bench, names, encoder, store, watch)
+    embed_tasks(bench, names, encoder, store, scopes, watch)
     store.counts.skipped_rows = skipped
     return bench, names, store
 

@@ -11,18 +11,23 @@ The same code judges the built-in world, imported data and the real benchmark. T
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
-from elva.data.mbeir import Choice
+from elva.data.mbeir import Choice, MBeir, Scope, TaskName
 from elva.encoding import Encoder, Watch
 from elva.evaluation.embed import embedded
 from elva.evaluation.grains import MASKED_QUERIES, GrainTally, add_masked, add_pairs, by_cosine
 from elva.evaluation.judging import Asked, Judged, Results, circumstances, figures, require_depth, write
 from elva.evaluation.retrieve import Retrieval, retrieve
+from elva.evaluation.sanity import doubts
 from elva.evaluation.store import VectorStore
 from elva.index.folder import EVALUATION, require_free
 from elva.index.gallery import Gallery
+
+Pool = Literal["local", "global", "both"]
+SCOPES: dict[Pool, tuple[Scope, ...]] = {"local": ("local",), "global": ("global",), "both": ("local", "global")}
 
 
 def evaluate(
@@ -34,6 +39,7 @@ def evaluate(
     datasets: Sequence[str] = (),
     tasks: Sequence[int] = (),
     instruction_choice: Choice = 0,
+    pool: Pool = "local",
     vectors: Path | str | None = None,
     depth: int = 100,
     seed: int = 0,
@@ -51,6 +57,8 @@ def evaluate(
         tasks: task ids to keep; all when empty.
         instruction_choice: which of a task's prompts every query gets, or "qid" for one drawn by the query's id;
             fixed and recorded, because peers that draw it at random wander.
+        pool: what each task is asked of: its own pool, the pool of all data sets, or both, embedded in one pass and
+            reported apart.
         vectors: a folder written by `embed_root`, to skip embedding what it holds.
         depth: length of the lists in the run files, 10 or more; MRR counts what lies below as 0.
         seed: draws the queries whose grains are masked.
@@ -59,6 +67,7 @@ def evaluate(
 
     Raises:
         InputError: no task fits the choice, or `depth` is below 10.
+        DataError: the pool of all data sets is asked for, and there is none.
         DataErrors: every bad row, unless they are to be left out.
         IndexMismatch: `vectors` were made by another model, instruction or data.
         FolderError: `out` holds anything but an evaluation.
@@ -73,19 +82,24 @@ def evaluate(
         datasets=datasets,
         tasks=tasks,
         instruction_choice=instruction_choice,
+        scopes=SCOPES[pool],
         vectors=Path(vectors) if vectors is not None else None,
         skip_bad_rows=skip_bad_rows,
         watch=watch,
     )
-    tally, judged = GrainTally(), []
-    for name in names:
-        asked = Asked.of(bench, name)
-        judged.append(Judged.of(asked, by_vectors(asked, store, depth), depth))
+    judged = [
+        Judged.of(asked, by_vectors(asked, store, depth), depth)
+        for scope in SCOPES[pool]
+        for asked in asked_of(bench, names, scope)
+    ]
+    tally = GrainTally()
+    for asked in (each.asked for each in judged[: len(names)]):  # grains are the queries' own, whatever the pool
         add_pairs(tally, asked.queries, asked.qrels, lambda did: ("candidate", did) in store, by_cosine(store))
-        add_masked(tally, str(name), asked.queries, bench, encoder, store, seed=seed, watch=watch)
+        add_masked(tally, str(asked.name), asked.queries, bench, encoder, store, seed=seed, watch=watch)
     row = {
         **figures(judged),
         **tally.to_row(),
+        "warnings": [each.to_row() for each in doubts(judged, store)],
         "missing_ret": store.counts.missing_ret,
         "counts": store.counts.to_row(),
         **circumstances(bench, split, depth),
@@ -96,7 +110,13 @@ def evaluate(
         "masked_queries": tally.sampled,
     }
     write(out, row, judged, store.rows())
-    return Results(row, {str(each.asked.name): each.retrieval for each in judged})
+    return Results(row, {each.asked.label: each.retrieval for each in judged})
+
+
+def asked_of(bench: MBeir, names: Sequence[TaskName], scope: Scope) -> Iterator[Asked]:
+    """The tasks, one after the other; the dids of a pool that they share are read once."""
+    shared = [each.did for each in bench.pool(names[0], scope)] if scope == "global" else None
+    return (Asked.of(bench, name, scope, shared) for name in names)
 
 
 def by_vectors(asked: Asked, store: VectorStore, depth: int) -> Retrieval:

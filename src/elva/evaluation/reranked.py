@@ -20,6 +20,7 @@ from elva.evaluation.grains import GrainTally, add_pairs
 from elva.evaluation.judging import Asked, Judged, Results, circumstances, figures, require_depth, write
 from elva.evaluation.mbeir import by_vectors
 from elva.evaluation.retrieve import Retrieval
+from elva.evaluation.sanity import doubts
 from elva.evaluation.scored import ByScores
 from elva.evaluation.store import VectorStore
 from elva.evaluation.trec import Run
@@ -101,6 +102,7 @@ def evaluate_reranked(
     row = {
         **figures(judged),
         **tally.to_row(),
+        "warnings": [each.to_row() for each in doubts(judged, store)],
         "missing_ret": store.counts.missing_ret,
         "counts": store.counts.to_row(),
         **circumstances(bench, split, depth),

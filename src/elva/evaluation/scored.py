@@ -22,6 +22,7 @@ from elva.evaluation.embed import embed_tasks, store_of
 from elva.evaluation.grains import GrainTally, add_pairs
 from elva.evaluation.judging import Asked, Judged, Results, circumstances, figures, require_depth, write
 from elva.evaluation.retrieve import Retrieval
+from elva.evaluation.sanity import doubts
 from elva.evaluation.store import Counts, VectorStore
 from elva.evaluation.trec import Run, strictly_falling
 from elva.index.folder import EVALUATION, require_free
@@ -85,7 +86,7 @@ def evaluate_scores(
     store = None
     if encoder is not None:
         store = store_of(bench, encoder, instruction_choice, vectors)
-        embed_tasks(bench, names, encoder, store, watch)
+        embed_tasks(bench, names, encoder, store, watch=watch)
         store.counts.skipped_rows = skipped
     tally, judged = GrainTally(), []
     for name in names:
@@ -96,6 +97,7 @@ def evaluate_scores(
         **figures(judged),
         **tally.to_row(),
         **circumstances(bench, split, depth),
+        "warnings": [each.to_row() for each in doubts(judged)],
         **_ranked_by(scores, store, Counts(skipped_rows=skipped)),
         "queries_without_scores": len(missing),
         "data": {"fingerprint": bench.fingerprint()},

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from elva.cli.evaluating.telling import tell_warnings
 from elva.cli.options import (
     Datasets,
     Device,
     ImageCache,
     Instruction,
+    Pool,
+    PoolOption,
     Precision,
     PrecisionOption,
     Rerank,
@@ -62,6 +65,7 @@ def evaluate(
     datasets: Datasets = None,
     tasks: Tasks = None,
     instruction: Instruction = "0",
+    pool: PoolOption = Pool.local,
     skip_bad_rows: SkipBadRows = False,
     vectors: Annotated[Path | None, typer.Option(help="Folder made by `elva embed`.", show_default=False)] = None,
     depth: Annotated[int, typer.Option(help="Length of the lists in runs/; MRR is 0 below.", min=10)] = 100,
@@ -84,6 +88,7 @@ def evaluate(
 
         elva evaluate mbeir demo/world --model runs/elva/model --out runs/elva/eval
         elva evaluate mbeir demo/world --model tiny-base --dataset mrbench --task 0 --out eval
+        elva evaluate mbeir demo/world --model runs/elva/model --pool both --out runs/elva/eval-pools
         elva evaluate mbeir demo/world --model runs/elva/model --instruction qid --out runs/elva/eval-qid
         elva evaluate mbeir demo/world --scores top.jsonl --model runs/stage2/model --out runs/stage2/eval-reranked
         elva evaluate mbeir demo/world --model runs/elva/model --rerank 50 --out runs/elva/eval-reranked
@@ -94,6 +99,8 @@ def evaluate(
     check_rerank(rerank, rerank_model)
     if rerank is not None and scores is not None:
         raise typer.BadParameter("give --scores or --rerank, not both")
+    if pool is not Pool.local and (scores is not None or rerank is not None):
+        raise typer.BadParameter("--pool goes with a model's own ranking: leave out --scores and --rerank")
     embedder = load_embedder(model, threads, device, image_cache, precision) if model else None
     from elva.evaluation.mbeir import evaluate as evaluate_model
     from elva.evaluation.scored import evaluate_scores
@@ -106,7 +113,7 @@ def evaluate(
         scorer = load_reranker(rerank_mode, embedder, rerank_model, device, precision, image_cache)
         judge = partial(evaluate_reranked, root, embedder, scorer, top=rerank, cosine=rerank_cosine)
     elif embedder is not None:
-        judge = partial(evaluate_model, root, embedder)
+        judge = partial(evaluate_model, root, embedder, pool=pool.value)
     with Watching() as watch:
         results = judge(
             out=out,
@@ -120,6 +127,7 @@ def evaluate(
             watch=watch,
         )
     typer.echo((out / "table.md").read_text(encoding="utf-8"))
+    tell_warnings(results.row)
     without = sum(task["without_qrels"] for task in results.row["tasks"].values())
     if without:
         typer.echo(f"{without:,} queries that the qrels files lack were judged by their own positives.")
