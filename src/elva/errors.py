@@ -18,6 +18,7 @@
     ├── CheckpointError         a folder that is no usable model
     ├── TrainingError           a training that can't go on
     ├── FolderInUse             a folder that another process writes to
+    ├── WorkerDied              a process that worked for this one
     ├── IndexMismatch           an index and a model that don't belong together
     └── MissingExtra            an optional package that isn't installed
 
@@ -123,6 +124,10 @@ class TrainingError(ElvaError):
 
 class FolderInUse(ElvaError):
     """Another process writes to this folder."""
+
+
+class WorkerDied(ElvaError):
+    """A process that worked for this one has ended."""
 
 
 class IndexMismatch(ElvaError):

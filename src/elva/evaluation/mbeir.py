@@ -24,7 +24,7 @@ from elva.evaluation.retrieve import Retrieval, retrieve
 from elva.evaluation.sanity import doubts
 from elva.evaluation.store import VectorStore
 from elva.index.folder import EVALUATION, require_free
-from elva.index.gallery import Gallery
+from elva.index.stored_gallery import StoredGallery
 
 Pool = Literal["local", "global", "both"]
 SCOPES: dict[Pool, tuple[Scope, ...]] = {"local": ("local",), "global": ("global",), "both": ("local", "global")}
@@ -41,6 +41,7 @@ def evaluate(
     instruction_choice: Choice = 0,
     pool: Pool = "local",
     vectors: Path | str | None = None,
+    cache: Path | str | None = None,
     depth: int = 100,
     seed: int = 0,
     skip_bad_rows: bool = False,
@@ -60,6 +61,8 @@ def evaluate(
         pool: what each task is asked of: its own pool, the pool of all data sets, or both, embedded in one pass and
             reported apart.
         vectors: a folder written by `embed_root`, to skip embedding what it holds.
+        cache: a folder that keeps vectors by what items say and show, for later evaluations of any benchmark by the
+            same model, and for this one when it is killed; they are ranked from there, and never all in memory.
         depth: length of the lists in the run files, 10 or more; MRR counts what lies below as 0.
         seed: draws the queries whose grains are masked.
         skip_bad_rows: leave bad data rows out and count them instead of refusing the data.
@@ -84,6 +87,7 @@ def evaluate(
         instruction_choice=instruction_choice,
         scopes=SCOPES[pool],
         vectors=Path(vectors) if vectors is not None else None,
+        cache=Path(cache) if cache is not None else None,
         skip_bad_rows=skip_bad_rows,
         watch=watch,
     )
@@ -120,7 +124,7 @@ def asked_of(bench: MBeir, names: Sequence[TaskName], scope: Scope) -> Iterator[
 
 
 def by_vectors(asked: Asked, store: VectorStore, depth: int) -> Retrieval:
-    """Rank a task's pool by cosine."""
-    gallery = Gallery.of(asked.pool, store.vectors("candidate", asked.pool))
+    """Rank a task's pool by cosine, wherever its vectors lie."""
+    gallery = StoredGallery.of(asked.pool, store.places("candidate", asked.pool), store.stacked)
     qids = [each.qid for each in asked.queries]
     return retrieve(qids, store.vectors("query", qids), gallery, asked.positives, depth)

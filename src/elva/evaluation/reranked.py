@@ -43,6 +43,7 @@ def evaluate_reranked(
     tasks: Sequence[int] = (),
     instruction_choice: Choice = 0,
     vectors: Path | str | None = None,
+    cache: Path | str | None = None,
     depth: int = 100,
     skip_bad_rows: bool = False,
     watch: Watch | None = None,
@@ -64,6 +65,7 @@ def evaluate_reranked(
         tasks: task ids to keep; all when empty.
         instruction_choice: which of a task's prompts every query gets.
         vectors: of the encoder.
+        cache: of vectors.
         depth: length of the lists in the run files, 10 or more.
         skip_bad_rows: leave bad data rows out and count them instead of refusing the data.
         watch: told of each piece of work and its progress.
@@ -87,6 +89,7 @@ def evaluate_reranked(
         tasks=tasks,
         instruction_choice=instruction_choice,
         vectors=Path(vectors) if vectors is not None else None,
+        cache=Path(cache) if cache is not None else None,
         skip_bad_rows=skip_bad_rows,
         watch=watch,
     )

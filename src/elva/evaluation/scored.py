@@ -40,6 +40,7 @@ def evaluate_scores(
     tasks: Sequence[int] = (),
     instruction_choice: Choice = 0,
     vectors: Path | str | None = None,
+    cache: Path | str | None = None,
     depth: int = 100,
     skip_bad_rows: bool = False,
     watch: Watch | None = None,
@@ -58,6 +59,7 @@ def evaluate_scores(
         tasks: task ids to keep; all when empty.
         instruction_choice: see `elva.evaluation.mbeir.evaluate`, as for all that follows.
         vectors: of the encoder.
+        cache: of vectors.
         depth: length of the lists in the run files, 10 or more.
         skip_bad_rows: leave bad data rows out and count them instead of refusing the data.
         watch: told of each piece of work and its progress.
@@ -85,7 +87,7 @@ def evaluate_scores(
         )
     store = None
     if encoder is not None:
-        store = store_of(bench, encoder, instruction_choice, vectors)
+        store = store_of(bench, encoder, instruction_choice, vectors, None if cache is None else Path(cache))
         embed_tasks(bench, names, encoder, store, watch=watch)
         store.counts.skipped_rows = skipped
     tally, judged = GrainTally(), []
