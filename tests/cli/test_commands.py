@@ -170,6 +170,31 @@ def test_evaluate_asks_the_pool_of_all_data_sets(world: Path, tmp_path: Path, lo
     assert "--pool goes with a model's own ranking" in " ".join(refused.output.split())
 
 
+def test_evaluate_keeps_vectors_in_a_cache(root: Path, tmp_path: Path) -> None:
+    arguments = ["evaluate", "mbeir", root, "-m", "m", "--cache", tmp_path / "cache"]
+    for out in ("a", "b"):
+        run(*arguments, "--out", tmp_path / out)
+    assert (tmp_path / "a/results.json").read_bytes() == (tmp_path / "b/results.json").read_bytes()
+    assert len([*(tmp_path / "cache").rglob("vectors.npy")]) > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--cache", "c", "--vectors", "v"], "give --vectors or --cache, not both"),
+        (["--processes", "2", "--rerank", "5"], "--processes embed: give --model, and leave out --rerank"),
+    ],
+)
+def test_evaluate_refuses_what_does_not_go_together(
+    root: Path, tmp_path: Path, loaded: list[str], options: list[str], said: str
+) -> None:
+    arguments = ["evaluate", "mbeir", str(root), "-m", "m", "--out", str(tmp_path / "e"), *options]
+    refused = CliRunner().invoke(app, arguments)
+    assert refused.exit_code == 2
+    assert said in " ".join(refused.output.replace("│", " ").split())
+    assert loaded == [], "before a model is loaded"
+
+
 def test_embedding_first_gives_the_same_figures(root: Path, tmp_path: Path) -> None:
     shown = run("embed", root, "-m", "m", "--out", tmp_path / "vectors").stdout
     assert "128 vectors" in shown

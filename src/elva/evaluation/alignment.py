@@ -8,7 +8,9 @@ here: under the right one of these orders the lists that were ranked hit again.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +24,7 @@ LEAD = 0.1
 SURE = 4.0
 """And how many standard deviations of a fair coin: over the queries that only one of both orders hits."""
 
-Places = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.int64]
 
 
 def better_order(
@@ -55,24 +57,46 @@ def better_order(
 
 def _changes(qids: Sequence[str], found: Sequence[str], dids: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     """Each change of the ids, and what then stands at rank 1 of every query."""
-    for name, places in _orders(qids):
-        yield f"the vectors of queries {name}", [found[place] for place in places.tolist()]
+    rows = np.arange(len(qids))
+    for order in _orders(qids):
+        yield f"the vectors of queries {order.name}", [found[row] for row in order.source(rows).tolist()]
     wanted = set(found)
-    place_of = {did: place for place, did in enumerate(dids) if did in wanted}
-    rows = np.array([place_of[did] for did in found])
-    for name, places in _orders(dids):
-        yield f"the vectors of candidates {name}", [dids[place] for place in np.argsort(places)[rows].tolist()]
+    row_of = {did: row for row, did in enumerate(dids) if did in wanted}
+    rows = np.array([row_of[did] for did in found])
+    for order in _orders(dids):
+        yield f"the vectors of candidates {order.name}", [dids[row] for row in order.target(rows).tolist()]
 
 
-def _orders(ids: Sequence[str]) -> Iterator[tuple[str, Places]]:
-    """Other orders of n rows: the row whose vector would come to stand in each, int64 [n]."""
-    places = np.arange(len(ids))
-    for shift in (sign * step for step in range(1, min(FARTHEST, len(ids) - 1) + 1) for sign in (1, -1)):
-        yield f"moved by {shift:+d} {'row' if abs(shift) == 1 else 'rows'}", np.roll(places, shift)
-    yield "in reverse order", places[::-1]
-    as_text = np.array(sorted(range(len(ids)), key=ids.__getitem__), np.int64)
-    yield "in the order of their ids as text", np.argsort(as_text)
-    yield "out of the order of their ids as text", as_text
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """Another order of n vectors.
+
+    Attributes:
+        name: what would have to be done, for people.
+        source: rows, int64 [k] -> those whose vectors would come to stand there.
+        target: rows, int64 [k] -> where their vectors would come to stand.
+    """
+
+    name: str
+    source: Callable[[Rows], Rows]
+    target: Callable[[Rows], Rows]
+
+
+def _orders(ids: Sequence[str]) -> Iterator[_Order]:
+    """The orders that are looked at."""
+    count = len(ids)
+    for shift in (sign * step for step in range(1, min(FARTHEST, count - 1) + 1) for sign in (1, -1)):
+        name = f"moved by {shift:+d} {'row' if abs(shift) == 1 else 'rows'}"
+        yield _Order(name, partial(_moved, -shift, count), partial(_moved, shift, count))
+    yield _Order("in reverse order", partial(np.subtract, count - 1), partial(np.subtract, count - 1))
+    as_text = np.array(sorted(range(count), key=ids.__getitem__), np.int64)
+    in_text = np.argsort(as_text)
+    yield _Order("in the order of their ids as text", in_text.take, as_text.take)
+    yield _Order("out of the order of their ids as text", as_text.take, in_text.take)
+
+
+def _moved(shift: int, count: int, rows: Rows) -> Rows:
+    return (rows + shift) % count
 
 
 def _far_better(hits: npt.NDArray[np.bool_], own: npt.NDArray[np.bool_]) -> bool:

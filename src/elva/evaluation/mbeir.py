@@ -91,11 +91,7 @@ def evaluate(
         skip_bad_rows=skip_bad_rows,
         watch=watch,
     )
-    judged = [
-        Judged.of(asked, by_vectors(asked, store, depth), depth)
-        for scope in SCOPES[pool]
-        for asked in asked_of(bench, names, scope)
-    ]
+    judged = [each for scope in SCOPES[pool] for each in judged_in(scope, bench, names, store, depth)]
     tally = GrainTally()
     for asked in (each.asked for each in judged[: len(names)]):  # grains are the queries' own, whatever the pool
         add_pairs(tally, asked.queries, asked.qrels, lambda did: ("candidate", did) in store, by_cosine(store))
@@ -117,14 +113,24 @@ def evaluate(
     return Results(row, {each.asked.label: each.retrieval for each in judged})
 
 
-def asked_of(bench: MBeir, names: Sequence[TaskName], scope: Scope) -> Iterator[Asked]:
-    """The tasks, one after the other; the dids of a pool that they share are read once."""
+def judged_in(
+    scope: Scope, bench: MBeir, names: Sequence[TaskName], store: VectorStore, depth: int
+) -> Iterator[Judged]:
+    """The tasks, judged one after the other; the pool that they share is read and sorted once."""
     shared = [each.did for each in bench.pool(names[0], scope)] if scope == "global" else None
-    return (Asked.of(bench, name, scope, shared) for name in names)
+    gallery = None if shared is None else gallery_of(shared, store)
+    for name in names:
+        asked = Asked.of(bench, name, scope, shared)
+        yield Judged.of(asked, by_vectors(asked, store, depth, gallery), depth)
 
 
-def by_vectors(asked: Asked, store: VectorStore, depth: int) -> Retrieval:
-    """Rank a task's pool by cosine, wherever its vectors lie."""
-    gallery = StoredGallery.of(asked.pool, store.places("candidate", asked.pool), store.stacked)
+def gallery_of(dids: Sequence[str], store: VectorStore) -> StoredGallery:
+    """A pool, wherever its vectors lie."""
+    return StoredGallery.of(dids, store.places("candidate", dids), store.stacked)
+
+
+def by_vectors(asked: Asked, store: VectorStore, depth: int, gallery: StoredGallery | None = None) -> Retrieval:
+    """Rank a task's pool by cosine; `gallery` is the pool, where it is there already."""
     qids = [each.qid for each in asked.queries]
+    gallery = gallery or gallery_of(asked.pool, store)
     return retrieve(qids, store.vectors("query", qids), gallery, asked.positives, depth)
