@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 COLUMNS = ("hit@1", "hit@5", "hit@10", "mrr")
-WRONG = {
+AT_RANK_ONE = {
     "right": "right",
     "twin": "same content, other id",
     "echo": "the query itself",
@@ -113,7 +113,7 @@ def _headline_rows(row: Mapping[str, Any]) -> list[list[str]]:
 def _rank_one(row: Mapping[str, Any]) -> list[str]:
     """What stands at rank 1; nothing where nobody looked."""
     tasks = {name: task for name, task in row["tasks"].items() if "rank_1" in task}
-    kinds = [kind for kind in WRONG if any(task["rank_1"][kind] for task in tasks.values())]
+    kinds = [kind for kind in AT_RANK_ONE if kind == "right" or any(task["rank_1"][kind] for task in tasks.values())]
     if not tasks:
         return []
     shares = [
@@ -122,7 +122,7 @@ def _rank_one(row: Mapping[str, Any]) -> list[str]:
     return [
         "\n## At rank 1\n",
         "Percent of queries whose first candidate is right, or wrong in which way.\n",
-        markdown(["task", *(WRONG[kind] for kind in kinds)], shares),
+        markdown(["task", *(AT_RANK_ONE[kind] for kind in kinds)], shares),
     ]
 
 
