@@ -38,6 +38,7 @@ test-gpu: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/data_at_size.py --share 0.1 --out benchmarks/results/data_at_size_tenth.json
 	$(BIN)/python benchmarks/mining_at_size.py
+	$(BIN)/python benchmarks/ranking_at_size.py
 	$(BIN)/python benchmarks/contrast_memory.py
 	$(BIN)/python benchmarks/encode.py
 	$(BIN)/python benchmarks/averaging.py

@@ -32,12 +32,16 @@ class Encoding:
         summaries: n texts the model wrote before [RET], greedily; "" under one-word extraction.
         forced_ret: for how many of the items a summary did not end in [RET] by itself.
         truncated: how many of the n texts were cut to fit.
+        forced_items: which of the items those of `forced_ret` are, for an encoder that tells.
+        truncated_items: likewise.
     """
 
     vectors: Vectors
     summaries: list[str]
     forced_ret: int = 0
     truncated: int = 0
+    forced_items: tuple[int, ...] = ()
+    truncated_items: tuple[int, ...] = ()
 
 
 class Encoder(Protocol):

@@ -18,6 +18,7 @@
     ├── CheckpointError         a folder that is no usable model
     ├── TrainingError           a training that can't go on
     ├── FolderInUse             a folder that another process writes to
+    ├── WorkerDied              a process that worked for this one
     ├── IndexMismatch           an index and a model that don't belong together
     ├── EndpointError           a served model that can't be asked (elva.mrbench.endpoint)
     └── MissingExtra            an optional package that isn't installed
@@ -124,6 +125,10 @@ class TrainingError(ElvaError):
 
 class FolderInUse(ElvaError):
     """Another process writes to this folder."""
+
+
+class WorkerDied(ElvaError):
+    """A process that worked for this one has ended."""
 
 
 class IndexMismatch(ElvaError):

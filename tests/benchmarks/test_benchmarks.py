@@ -15,6 +15,7 @@ import data_at_size
 import encode
 import estimators
 import mining_at_size
+import ranking_at_size
 import rerank
 import search
 import without
@@ -23,7 +24,7 @@ from measure import measured
 from moments import Moments, Target, compared
 
 
-@pytest.mark.parametrize("benchmark", [data_at_size, mining_at_size, contrast_memory])
+@pytest.mark.parametrize("benchmark", [data_at_size, mining_at_size, contrast_memory, ranking_at_size])
 def test_a_benchmark_shows_and_writes_its_figures(
     benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

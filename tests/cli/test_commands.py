@@ -154,6 +154,47 @@ def test_evaluate_takes_an_instruction_by_number_or_by_qid(root: Path, tmp_path:
     assert loaded == [], "refused before the model is loaded"
 
 
+def test_evaluate_warns_on_stderr_of_what_makes_figures_worthless(root: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["evaluate", "mbeir", str(root), "-m", "m", "--out", str(tmp_path / "e")])
+    (warning,) = json.loads((tmp_path / "e/results.json").read_text())["warnings"]
+    assert warning["kind"] == "missing_ret"
+    assert f"warning: {warning['message']}\n" in result.stderr
+
+
+def test_evaluate_asks_the_pool_of_all_data_sets(world: Path, tmp_path: Path, loaded: list[str]) -> None:
+    arguments = ["evaluate", "mbeir", world, "-m", "m", "--dataset", "mrbench", "--task", 0, "--out", tmp_path / "e"]
+    shown = run(*arguments, "--pool", "both").stdout
+    assert "| mrbench_task0_test | " in shown and "| mrbench_task0_test@global | " in shown
+    refused = CliRunner().invoke(app, [*map(str, arguments), "--pool", "global", "--rerank", "5"])
+    assert refused.exit_code == 2
+    assert "--pool goes with a model's own ranking" in " ".join(refused.output.split())
+
+
+def test_evaluate_keeps_vectors_in_a_cache(root: Path, tmp_path: Path) -> None:
+    arguments = ["evaluate", "mbeir", root, "-m", "m", "--cache", tmp_path / "cache"]
+    for out in ("a", "b"):
+        run(*arguments, "--out", tmp_path / out)
+    assert (tmp_path / "a/results.json").read_bytes() == (tmp_path / "b/results.json").read_bytes()
+    assert len([*(tmp_path / "cache").rglob("vectors.npy")]) > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--cache", "c", "--vectors", "v"], "give --vectors or --cache, not both"),
+        (["--processes", "2", "--rerank", "5"], "--processes embed: give --model, and leave out --rerank"),
+    ],
+)
+def test_evaluate_refuses_what_does_not_go_together(
+    root: Path, tmp_path: Path, loaded: list[str], options: list[str], said: str
+) -> None:
+    arguments = ["evaluate", "mbeir", str(root), "-m", "m", "--out", str(tmp_path / "e"), *options]
+    refused = CliRunner().invoke(app, arguments)
+    assert refused.exit_code == 2
+    assert said in " ".join(refused.output.replace("│", " ").split())
+    assert loaded == [], "before a model is loaded"
+
+
 def test_embedding_first_gives_the_same_figures(root: Path, tmp_path: Path) -> None:
     shown = run("embed", root, "-m", "m", "--out", tmp_path / "vectors").stdout
     assert "128 vectors" in shown

@@ -16,6 +16,7 @@ from crash.dooms import after
 from elva.cli import main
 from elva.cli.app import USER_ERROR
 from elva.errors import ElvaError
+from elva.evaluation import embed, mbeir
 from elva.index import build
 from elva.index.sources.choosing import choose_source
 from elva.model.embedder import Embedder
@@ -63,6 +64,12 @@ def mine(root: Path, model: Path, out: Path, block: int) -> None:
     torch.set_num_threads(1)
     negatives.BLOCK = unfinished.BLOCK = block
     negatives.mine(root, Embedder.load(model), out, top=6)
+
+
+def evaluate(root: Path, out: Path, cache: Path, block: int) -> None:
+    """Evaluate with a cache that is written in blocks of so many items, with an encoder that costs nothing."""
+    embed.BLOCK = block
+    mbeir.evaluate(root, FakeEncoder(), out=out, cache=cache)
 
 
 def index(source: Path, out: Path, store: str, block: int, doom: Doom | None = None) -> None:

@@ -12,6 +12,7 @@ from elva.evaluation.significance import (
     Values,
     bootstrap_interval,
     compare,
+    hit_interval,
     hits,
     holm,
     randomisation_p,
@@ -160,3 +161,18 @@ def test_clusters_of_one_change_nothing(pairs: list[tuple[list[int], list[int]]]
 def test_no_difference_is_no_evidence(each: list[int]) -> None:
     found = compare([ranks(*each)], [ranks(*each)], flips=200, draws=50)
     assert (found.difference, found.p, found.low, found.high, found.same_sign) == (0, 1, 0, 0, 0)
+
+
+def test_the_interval_of_a_share_is_that_of_drawing_its_queries() -> None:
+    hits = np.repeat([1.0, 0.0], [30, 70])
+    low, high = hit_interval({"a": (30, 100)})
+    slow = bootstrap_interval({"a": hits})
+    assert abs(low - slow[0]) <= 0.011 and abs(high - slow[1]) <= 0.011
+    assert hit_interval({"a": (0, 9)}) == (0, 0)
+    assert hit_interval({"a": (9, 9), "b": (0, 0)}) == (0.5, 0.5)
+
+
+def test_the_interval_of_a_mean_over_tasks_is_narrower_than_that_of_each() -> None:
+    one, mean = hit_interval({"a": (30, 100)}), hit_interval({name: (30, 100) for name in "abcd"})
+    assert one[0] < mean[0] < 0.3 < mean[1] < one[1]
+    assert (one[1] - one[0]) / (mean[1] - mean[0]) == pytest.approx(2, rel=0.1)

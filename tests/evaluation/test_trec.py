@@ -17,7 +17,7 @@ def test_qrels_round_trip_in_order(tmp_path: Path) -> None:
     assert read_qrels(path) == {"1:1": {"9:1": 2}, "1:2": {"9:10": 0, "9:3": 1}}
 
 
-@pytest.mark.parametrize("line", ["1:1 Q0 9:1 1 0.5", "1:1 Q0 9:1 1 high tag"])
+@pytest.mark.parametrize("line", ["1:1 Q0 9:1 1 0.5", "1:1 Q0 9:1 1 high tag", "1:1 Q0 9:2 2 0.8 tag"])
 def test_a_bad_run_line_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "r.trec"
     path.write_text(f"1:1 Q0 9:2 1 0.9 tag\n{line}\n")

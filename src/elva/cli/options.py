@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ from elva.training.progress import ProgressBar
 if TYPE_CHECKING:
     from elva.data.mbeir import Choice
     from elva.encoding import Progress
+    from elva.evaluation.workers import Workers
     from elva.model.embedder import Embedder
     from elva.search.rerank import Reranker
 
@@ -74,6 +76,35 @@ PrecisionOption = Annotated[
 ImageCache = Annotated[
     Path | None,
     typer.Option(help="Folder that keeps vision features between runs.", show_default=False),
+]
+
+
+VectorCacheOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        help="Folder that keeps vectors by content: a killed command goes on, and other benchmarks find them there.",
+        show_default=False,
+    ),
+]
+Processes = Annotated[
+    int, typer.Option(help="Processes that embed, each with a model of its own; several GPUs are shared out.", min=1)
+]
+
+
+class Pool(StrEnum):
+    """Which candidates a task is asked of; the names of `elva.evaluation.mbeir.SCOPES`."""
+
+    local = "local"
+    everything = "global"
+    both = "both"
+
+
+PoolOption = Annotated[
+    Pool,
+    typer.Option(
+        "--pool", help="local: each task's own candidates; global: those of all data sets; both, in one embedding pass."
+    ),
 ]
 
 
@@ -153,6 +184,31 @@ def load_embedder(
     if embedder.processor.told:
         typer.echo(embedder.processor.told, err=True)
     return embedder
+
+
+def load_workers(
+    model: str,
+    processes: int,
+    threads: int | None,
+    device: str = "auto",
+    image_cache: Path | None = None,
+    precision: Precision = Precision.auto,
+) -> Workers:
+    """The same model in several processes; errors as of `load_embedder`, when they are entered."""
+    from elva.evaluation.workers import Workers
+
+    return Workers(partial(_load_numbered, model, threads, device, image_cache, precision), processes)
+
+
+def _load_numbered(
+    model: str, threads: int | None, device: str, image_cache: Path | None, precision: Precision, number: int
+) -> Embedder:
+    """The model of one of several processes: on a GPU of its own, as far as there are."""
+    import torch
+
+    gpus = torch.cuda.device_count()
+    own = f"cuda:{number % gpus}" if gpus and device in ("auto", "cuda") else device
+    return load_embedder(model, threads, own, image_cache, precision)
 
 
 def load_reranker(

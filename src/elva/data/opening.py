@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from elva.data.layout import TASKS, TaskName
-from elva.data.mbeir import MBeir
+from elva.data.layout import TASKS, TaskName, union_pool_path
+from elva.data.mbeir import MBeir, Scope
 from elva.data.rows import Rows
 from elva.data.train_set import chosen_files, own_pools
 from elva.data.validation import Progress, ValidationReport, validate
 from elva.encoding import Watch
-from elva.errors import DataErrors, InputError
+from elva.errors import DataError, DataErrors, InputError
 from elva.media import DEFAULT_LIMITS, MediaLimits
 
 
@@ -57,6 +57,7 @@ def open_tasks(
     tasks: Sequence[int] = (),
     *,
     by_task: bool = False,
+    scopes: Sequence[Scope] = ("local",),
     skip_bad_rows: bool = False,
     check_images: bool = True,
     watch: Watch | None = None,
@@ -70,6 +71,7 @@ def open_tasks(
         tasks: task ids to keep; all when empty.
         by_task: leave out the files that mix tasks, such as the published union file: they belong to no task's name,
             and only `MBeir.train_examples` reads them.
+        scopes: which pools are looked at: the tasks' own, the one of all data sets, or both.
         skip_bad_rows: open the tree without its bad rows.
         check_images: decode every image that a row names, once.
         watch: told of the look.
@@ -79,6 +81,7 @@ def open_tasks(
 
     Raises:
         InputError: no task fits.
+        DataError: the pool of all data sets is asked for, and there is none.
         DataErrors: every bad row of these tasks, unless they are to be left out.
     """
     bench = MBeir.open(root, skip_bad_rows=skip_bad_rows)
@@ -90,13 +93,24 @@ def open_tasks(
         unfit = f"{root} holds no {split} task that fits datasets={list(datasets)} tasks={list(tasks)}"
         split_it = f"split it into mbeir_{{dataset}}_task{{t}}_{split}.jsonl"
         raise InputError(f"{unfit}; {chosen[0][0]} mixes tasks: {split_it}" if chosen else unfit)
-    files = {path for path, _, _ in kept}.union(own_pools(bench, split, kept))
+    files = {path for path, _, _ in kept}
+    if "local" in scopes:
+        files.update(own_pools(bench, split, kept))
+    if "global" in scopes:
+        files.add(_union_pool(root, split))
     files.update(root / name.qrels_path for name in names)
     progress = watch("checking rows and images", None) if watch else None
     checked, report = open_checked(
         root, [split], files=files, skip_bad_rows=skip_bad_rows, check_images=check_images, progress=progress
     )
     return checked, names, report.skipped
+
+
+def _union_pool(root: Path, split: str) -> Path:
+    path = root / union_pool_path(split)
+    if not path.is_file():
+        raise DataError(path, None, None, "no pool of all data sets", "download it too, or rank the tasks' own pools")
+    return path
 
 
 def _require_known(

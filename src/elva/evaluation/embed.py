@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
-from elva.data.mbeir import Choice, MBeir, TaskName
+from elva.data.mbeir import Candidate, Choice, MBeir, Query, Scope, TaskName
 from elva.data.opening import open_tasks
 from elva.encoding import Encoder, ModelIdentity, Watch
-from elva.evaluation.store import VectorStore
+from elva.errors import InputError
+from elva.evaluation.cache import BLOCK, VectorCache
+from elva.evaluation.store import Kind, VectorStore
+from elva.evaluation.workers import Workers
 from elva.index.folder import VECTORS, require_free
+from elva.items import Item
+
+AT_ONCE = 16 * BLOCK
+"""Rows that are items at a time."""
+
+Record = TypeVar("Record", Query, Candidate)
 
 
 def embed_tasks(
@@ -17,14 +28,42 @@ def embed_tasks(
     names: Sequence[TaskName],
     encoder: Encoder,
     store: VectorStore,
+    scopes: Sequence[Scope] = ("local",),
     watch: Watch | None = None,
 ) -> None:
     """Bring the queries and pools of `names` into `store`; what several pools share only once."""
     for name in names:
-        queries = {each.qid: bench.query_item(each, choice=store.instruction_choice) for each in bench.queries(name)}
-        store.embed(encoder, "query", queries, f"{name}: queries", watch)
-        candidates = {each.did: bench.candidate_item(each) for each in bench.pool(name)}
-        store.embed(encoder, "candidate", candidates, f"{name}: candidates", watch)
+        asked = partial(bench.query_item, choice=store.instruction_choice)
+        _embed(store, encoder, "query", bench.queries(name), asked, f"{name}: queries", watch)
+        if "local" in scopes:
+            _embed(store, encoder, "candidate", bench.pool(name), bench.candidate_item, f"{name}: candidates", watch)
+    if "global" in scopes:
+        everyone = bench.pool(names[0], "global")
+        _embed(store, encoder, "candidate", everyone, bench.candidate_item, "candidates of all data sets", watch)
+
+
+def _embed(
+    store: VectorStore,
+    encoder: Encoder,
+    kind: Kind,
+    rows: Sequence[Record],
+    item_of: Callable[[Record], Item],
+    label: str,
+    watch: Watch | None,
+) -> None:
+    """Bring rows of a file into the store, some at a time: as items they take far more room than in their file."""
+    progress = watch(label, len(rows)) if watch else None
+    for start in range(0, len(rows), AT_ONCE):
+        some = {_id(row): row for row in rows[start : start + AT_ONCE]}
+        new = {each: item_of(row) for each, row in some.items() if (kind, each) not in store}
+        if progress and len(new) < len(some):
+            progress(len(some) - len(new))
+        if new:
+            store.add(encoder, kind, new, progress)
+
+
+def _id(row: Query | Candidate) -> str:
+    return row.qid if isinstance(row, Query) else row.did
 
 
 def embedded(
@@ -35,7 +74,9 @@ def embedded(
     datasets: Sequence[str],
     tasks: Sequence[int],
     instruction_choice: Choice,
+    scopes: Sequence[Scope] = ("local",),
     vectors: Path | None = None,
+    cache: Path | None = None,
     skip_bad_rows: bool,
     watch: Watch | None,
 ) -> tuple[MBeir, Sequence[TaskName], VectorStore]:
@@ -48,7 +89,9 @@ def embedded(
         datasets: names to keep.
         tasks: task ids to keep.
         instruction_choice: which prompts.
+        scopes: which pools: the tasks' own, the one of all data sets, or both.
         vectors: a folder of vectors; what it holds is not embedded again. IndexMismatch where they are others'.
+        cache: a folder of vectors by content, where all are kept; see `elva.evaluation.cache`.
         skip_bad_rows: leave bad rows out.
         watch: told of the work.
 
@@ -56,17 +99,29 @@ def embedded(
         The data, its tasks, and the vectors.
     """
     bench, names, skipped = open_tasks(
-        root, split, datasets, tasks, by_task=True, skip_bad_rows=skip_bad_rows, watch=watch
+        root, split, datasets, tasks, by_task=True, scopes=scopes, skip_bad_rows=skip_bad_rows, watch=watch
     )
-    store = store_of(bench, encoder, instruction_choice, vectors)
-    embed_tasks(bench, names, encoder, store, watch)
+    store = store_of(bench, encoder, instruction_choice, vectors, cache)
+    embed_tasks(bench, names, encoder, store, scopes, watch)
     store.counts.skipped_rows = skipped
     return bench, names, store
 
 
-def store_of(bench: MBeir, encoder: Encoder, choice: Choice, vectors: Path | str | None) -> VectorStore:
-    """A store for these data: empty, or with the vectors of a folder; IndexMismatch where they are others'."""
+def store_of(
+    bench: MBeir, encoder: Encoder, choice: Choice, vectors: Path | str | None, cache: Path | None = None
+) -> VectorStore:
+    """A store for these data, over a cache if there is one: empty, or with the vectors of a folder.
+
+    Raises:
+        InputError: both are given, or the cache is a file.
+        IndexMismatch: the vectors are others'.
+    """
     model, data = ModelIdentity.of(encoder), bench.fingerprint()
+    if vectors is not None and cache is not None:
+        raise InputError("give a folder of vectors or a cache, not both: what the one holds never enters the other")
+    if cache is not None:
+        block = BLOCK * encoder.count if isinstance(encoder, Workers) else BLOCK
+        return VectorStore(model, choice, data, kept=VectorCache(cache, model, block))
     if vectors is None:
         return VectorStore(model, choice, data)
     store = VectorStore.load(Path(vectors))

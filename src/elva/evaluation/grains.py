@@ -129,11 +129,10 @@ def add_masked(
         return
     items = [bench.query_item(query, text, choice=store.instruction_choice) for query, _, text in rows]
     progress = watch(f"{task}: masked queries", len(items)) if watch else None
-    encoding = encoder.embed(items, progress=progress)
-    require_finite([query.qid for query, _, _ in rows], encoding.vectors)
-    store.counts.add(encoding)
+    masked = store.encode(encoder, items, progress)
+    require_finite([query.qid for query, _, _ in rows], masked)
     full = store.vectors("query", [query.qid for query, _, _ in rows])
-    for (_, kind, _), cosine in zip(rows, cosines_micro(full, encoding.vectors).tolist(), strict=True):
+    for (_, kind, _), cosine in zip(rows, cosines_micro(full, masked).tolist(), strict=True):
         distances = tally.paraphrase if kind is None else tally.masked[kind]
         distances.append(1 - cosine / MICRO)
 

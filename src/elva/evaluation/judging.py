@@ -10,7 +10,9 @@ from statistics import fmean
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from elva.data.mbeir import MBeir, Query, TaskName
+from elva.data.mbeir import Candidate, MBeir, Query, Scope, TaskName
+from elva.data.published_counts import COUNTS
+from elva.data.stored import Lookup
 from elva.errors import InputError
 from elva.evaluation.metrics import (
     CUTOFFS,
@@ -21,7 +23,9 @@ from elva.evaluation.metrics import (
     per_query,
     standard_error,
 )
+from elva.evaluation.rank_one import at_rank_one
 from elva.evaluation.retrieve import Retrieval
+from elva.evaluation.significance import hit_interval
 from elva.evaluation.table import results_table
 from elva.evaluation.trec import Qrels, Run, write_qrels, write_run
 from elva.index.folder import EVALUATION, Kind, published, write_json, write_jsonl
@@ -61,6 +65,8 @@ class Asked:
         pool: dids of its candidates.
         qrels: qid -> did -> relevance.
         without_qrels: queries that the qrels file lacks; their positives stand in, or they would leave the mean.
+        scope: whose candidates the pool holds: the task's own, or those of all data sets.
+        candidates: did -> candidate of the pool; None where nothing is known of them but their ids.
     """
 
     name: TaskName
@@ -68,13 +74,28 @@ class Asked:
     pool: Sequence[str]
     qrels: Qrels
     without_qrels: int
+    scope: Scope = "local"
+    candidates: Mapping[str, Candidate] | None = None
 
     @classmethod
-    def of(cls, bench: MBeir, name: TaskName) -> Asked:
-        """Read a task."""
-        queries, judgements = bench.queries(name), bench.qrels(name)
+    def of(cls, bench: MBeir, name: TaskName, scope: Scope = "local", dids: Sequence[str] | None = None) -> Asked:
+        """Read a task.
+
+        Args:
+            bench: the data.
+            name: the task.
+            scope: which pool it is asked of.
+            dids: of that pool, where they are known already: tasks share the pool of all data sets.
+        """
+        queries, judgements, pool = bench.queries(name), bench.qrels(name), bench.pool(name, scope)
         qrels = {each.qid: judgements.get(each.qid) or dict.fromkeys(each.positives, 1) for each in queries}
-        return cls(name, queries, [each.did for each in bench.pool(name)], qrels, len(qrels.keys() - judgements.keys()))
+        dids = [each.did for each in pool] if dids is None else dids
+        return cls(name, queries, dids, qrels, len(qrels.keys() - judgements.keys()), scope, Lookup([pool]))
+
+    @property
+    def label(self) -> str:
+        """What results and files call it: `mrbench_task0_test`, or `mrbench_task0_test@global`."""
+        return str(self.name) if self.scope == "local" else f"{self.name}@{self.scope}"
 
     @property
     def positives(self) -> dict[str, list[str]]:
@@ -92,8 +113,8 @@ class Judged:
 
     @property
     def name(self) -> str:
-        """The task."""
-        return str(self.asked.name)
+        """The task, and its pool where that is not its own."""
+        return self.asked.label
 
     @property
     def run(self) -> Run:
@@ -108,9 +129,10 @@ class Judged:
     @classmethod
     def of(cls, asked: Asked, retrieval: Retrieval, depth: int) -> Judged:
         """Measure ranked lists of this depth."""
-        values, held = per_query(retrieval.run, asked.qrels), set(asked.pool)
-        found = [len(held.intersection(each)) for each in asked.positives.values()]
-        row = {
+        values, positives = per_query(retrieval.run, asked.qrels), asked.positives
+        held = {did for each in positives.values() for did in each}.intersection(asked.pool)
+        found = [len(held.intersection(each)) for each in positives.values()]
+        row: dict[str, Any] = {
             **means(values),
             "hit@1_se": standard_error(list(values["hit@1"].values())),
             "headline": "hit@10" if asked.name.dataset in TEN else "hit@5",
@@ -120,6 +142,9 @@ class Judged:
             "pool": len(asked.pool),
             "positive_not_in_pool": sum(rank is None for rank in retrieval.ranks),
         }
+        row["headline_interval"] = list(hit_interval(_hits([(asked.label, row)])))
+        if asked.candidates is not None:
+            row["rank_1"] = at_rank_one(retrieval.run, asked.queries, positives, asked.candidates)
         return cls(asked, retrieval, row)
 
 
@@ -130,24 +155,54 @@ def require_depth(depth: int) -> None:
 
 
 def figures(judged: Sequence[Judged]) -> dict[str, Any]:
-    """The parts of results.json that every evaluation has: means, tasks, chance, ranks."""
-    rows = {str(each.asked.name): each.row for each in judged}
+    """The parts of results.json that every evaluation has: means, tasks, chance, ranks.
+
+    Means over different pools are never mixed: those at the top are over the pools that come first.
+    """
+    scopes = dict.fromkeys(each.asked.scope for each in judged)
+    pools = {scope: _means([each for each in judged if each.asked.scope == scope]) for scope in scopes}
     return {
-        "mean": {
-            **{key: fmean(row[key] for row in rows.values()) for key in MEASURES},
-            "headline": fmean(row[row["headline"]] for row in rows.values()),
-            "hit@1_se": mean_standard_error([row["hit@1_se"] for row in rows.values()]),
-        },
-        "tasks": rows,
-        "chance": {key: fmean(row["chance"][key] for row in rows.values()) for key in MEASURES},
+        **next(iter(pools.values())),
+        "pools": pools,
+        "tasks": {each.asked.label: each.row for each in judged},
         "ranks": {
-            str(each.asked.name): {
+            each.asked.label: {
                 "qids": list(each.retrieval.run.qids),
                 "best_positive": list(each.retrieval.ranks),
             }
             for each in judged
         },
     }
+
+
+def _means(judged: Sequence[Judged]) -> dict[str, Any]:
+    """Plain means over tasks that were asked of pools of one scope."""
+    rows = [each.row for each in judged]
+    return {
+        "mean": {
+            **{key: fmean(row[key] for row in rows) for key in MEASURES},
+            "headline": fmean(row[row["headline"]] for row in rows),
+            "headline_interval": list(hit_interval(_hits((each.asked.label, each.row) for each in judged))),
+            "hit@1_se": mean_standard_error([row["hit@1_se"] for row in rows]),
+        },
+        "chance": {key: fmean(row["chance"][key] for row in rows) for key in MEASURES},
+        "m_beir_average": m_beir_average({each.asked.name: each.row for each in judged}),
+    }
+
+
+def _hits(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, tuple[int, int]]:
+    """Task -> for how many of its queries the headline figure is a hit, and how many there are."""
+    return {label: (round(row[row["headline"]] * row["queries"]), row["queries"]) for label, row in rows}
+
+
+def m_beir_average(rows: Mapping[TaskName, Mapping[str, Any]]) -> float | None:
+    """The plain mean of the headline figures of M-BEIR's 16 sub-tasks; None unless all 16 are there.
+
+    Args:
+        rows: task -> its part of results.json, all of one split.
+    """
+    own = {(name.dataset, name.task): row for name, row in rows.items()}
+    return fmean(own[each][own[each]["headline"]] for each in COUNTS) if COUNTS.keys() <= own.keys() else None
 
 
 def circumstances(bench: MBeir, split: str, depth: int) -> dict[str, Any]:

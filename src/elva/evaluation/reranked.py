@@ -20,6 +20,7 @@ from elva.evaluation.grains import GrainTally, add_pairs
 from elva.evaluation.judging import Asked, Judged, Results, circumstances, figures, require_depth, write
 from elva.evaluation.mbeir import by_vectors
 from elva.evaluation.retrieve import Retrieval
+from elva.evaluation.sanity import doubts
 from elva.evaluation.scored import ByScores
 from elva.evaluation.store import VectorStore
 from elva.evaluation.trec import Run
@@ -42,6 +43,7 @@ def evaluate_reranked(
     tasks: Sequence[int] = (),
     instruction_choice: Choice = 0,
     vectors: Path | str | None = None,
+    cache: Path | str | None = None,
     depth: int = 100,
     skip_bad_rows: bool = False,
     watch: Watch | None = None,
@@ -63,6 +65,7 @@ def evaluate_reranked(
         tasks: task ids to keep; all when empty.
         instruction_choice: which of a task's prompts every query gets.
         vectors: of the encoder.
+        cache: of vectors.
         depth: length of the lists in the run files, 10 or more.
         skip_bad_rows: leave bad data rows out and count them instead of refusing the data.
         watch: told of each piece of work and its progress.
@@ -86,6 +89,7 @@ def evaluate_reranked(
         tasks=tasks,
         instruction_choice=instruction_choice,
         vectors=Path(vectors) if vectors is not None else None,
+        cache=Path(cache) if cache is not None else None,
         skip_bad_rows=skip_bad_rows,
         watch=watch,
     )
@@ -101,6 +105,7 @@ def evaluate_reranked(
     row = {
         **figures(judged),
         **tally.to_row(),
+        "warnings": [each.to_row() for each in doubts(judged, store)],
         "missing_ret": store.counts.missing_ret,
         "counts": store.counts.to_row(),
         **circumstances(bench, split, depth),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from elva.encoding import Vectors
 from elva.evaluation.trec import Run, strictly_falling
 from elva.index.gallery import Gallery, require_finite
+from elva.index.stored_gallery import StoredGallery
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Retrieval:
 def retrieve(
     qids: Sequence[str],
     queries: Vectors,
-    gallery: Gallery,
+    gallery: Gallery | StoredGallery,
     positives: Mapping[str, Sequence[str]],
     depth: int = 100,
 ) -> Retrieval:

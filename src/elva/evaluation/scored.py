@@ -22,6 +22,7 @@ from elva.evaluation.embed import embed_tasks, store_of
 from elva.evaluation.grains import GrainTally, add_pairs
 from elva.evaluation.judging import Asked, Judged, Results, circumstances, figures, require_depth, write
 from elva.evaluation.retrieve import Retrieval
+from elva.evaluation.sanity import doubts
 from elva.evaluation.store import Counts, VectorStore
 from elva.evaluation.trec import Run, strictly_falling
 from elva.index.folder import EVALUATION, require_free
@@ -39,6 +40,7 @@ def evaluate_scores(
     tasks: Sequence[int] = (),
     instruction_choice: Choice = 0,
     vectors: Path | str | None = None,
+    cache: Path | str | None = None,
     depth: int = 100,
     skip_bad_rows: bool = False,
     watch: Watch | None = None,
@@ -57,6 +59,7 @@ def evaluate_scores(
         tasks: task ids to keep; all when empty.
         instruction_choice: see `elva.evaluation.mbeir.evaluate`, as for all that follows.
         vectors: of the encoder.
+        cache: of vectors.
         depth: length of the lists in the run files, 10 or more.
         skip_bad_rows: leave bad data rows out and count them instead of refusing the data.
         watch: told of each piece of work and its progress.
@@ -84,8 +87,8 @@ def evaluate_scores(
         )
     store = None
     if encoder is not None:
-        store = store_of(bench, encoder, instruction_choice, vectors)
-        embed_tasks(bench, names, encoder, store, watch)
+        store = store_of(bench, encoder, instruction_choice, vectors, None if cache is None else Path(cache))
+        embed_tasks(bench, names, encoder, store, watch=watch)
         store.counts.skipped_rows = skipped
     tally, judged = GrainTally(), []
     for name in names:
@@ -96,6 +99,7 @@ def evaluate_scores(
         **figures(judged),
         **tally.to_row(),
         **circumstances(bench, split, depth),
+        "warnings": [each.to_row() for each in doubts(judged)],
         **_ranked_by(scores, store, Counts(skipped_rows=skipped)),
         "queries_without_scores": len(missing),
         "data": {"fingerprint": bench.fingerprint()},

@@ -189,8 +189,22 @@ def bootstrap_interval(
         times = np.bincount(drawn.ravel(), minlength=count * total).reshape(count, total).astype(np.float64)
         with np.errstate(invalid="ignore"):
             means.append(np.nanmean((times @ sums) / (times @ counts), axis=1))
-    low, high = np.percentile(np.concatenate(means), [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
-    return float(low), float(high)
+    return _ends(np.concatenate(means))
+
+
+def hit_interval(hits: Mapping[str, tuple[int, int]], *, draws: int = DRAWS, seed: int = 0) -> tuple[float, float]:
+    """The ends of the percentile interval of shares of queries that are hit: of one task, or of the mean over several.
+
+    Queries are drawn with replacement within each task; each stands for itself. How many of those drawn are hits is
+    binomial, so that number is drawn and not the queries: the same interval, whatever the number of queries.
+
+    Args:
+        hits: task -> how many of its queries are hit, and how many there are.
+        draws: how often queries are drawn.
+        seed: of those draws; each task has draws of its own, which do not depend on what else is judged.
+    """
+    drawn = [_drawn_shares(task, hit, count, draws, seed) for task, (hit, count) in hits.items()]
+    return _ends(np.mean(drawn, axis=0))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -203,6 +217,19 @@ def holm(p_values: Sequence[float]) -> list[float]:
         reached = max(reached, min(1.0, (len(p_values) - place) * p_values[i]))
         corrected[i] = reached
     return corrected
+
+
+def _drawn_shares(task: str, hit: int, count: int, draws: int, seed: int) -> npt.NDArray[np.float64]:
+    if not count:
+        return np.zeros(draws)
+    generator = np.random.default_rng([seed, *task.encode()])
+    return generator.binomial(count, hit / count, draws) / count
+
+
+def _ends(drawn: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """What the middle `LEVEL` percent of drawn values lie between."""
+    low, high = np.percentile(drawn, [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
+    return float(low), float(high)
 
 
 def _shape(ranks: Ranks) -> tuple[tuple[str, int], ...]:

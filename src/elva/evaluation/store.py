@@ -1,4 +1,4 @@
-"""Vectors of queries and candidates, each embedded once, in memory and on disk.
+"""Vectors of queries and candidates by their ids, each embedded once; kept in memory, or in a cache on disk.
 
 The folder (`elva embed`) holds `ids.jsonl` (kind, id, summary; one line per row),
 `vectors-NNNNN.npy` (float32 [rows, dimension], unit length, in the order of ids.jsonl) and
@@ -7,16 +7,17 @@ The folder (`elva embed`) holds `ids.jsonl` (kind, id, summary; one line per row
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from elva.data.mbeir import Choice
-from elva.encoding import Encoder, Encoding, ModelIdentity, Vectors, Watch
+from elva.encoding import Encoder, Encoding, ModelIdentity, Progress, Vectors, Watch
 from elva.errors import IndexMismatch
+from elva.evaluation.kept import InMemory, Keep, Taken
 from elva.index.folder import (
     VECTORS,
     FolderError,
@@ -28,7 +29,8 @@ from elva.index.folder import (
     write_json,
     write_jsonl,
 )
-from elva.index.gallery import require_finite
+from elva.index.gallery import Ints, require_finite
+from elva.index.stacked import Stacked
 from elva.items import Item
 
 Kind = Literal["query", "candidate"]
@@ -46,11 +48,11 @@ class Counts:
     truncated: int = 0
     skipped_rows: int = 0
 
-    def add(self, encoding: Encoding) -> None:
-        """Count one call of the encoder."""
-        self.embedded += len(encoding.vectors)
-        self.forced_ret += encoding.forced_ret
-        self.truncated += encoding.truncated
+    def add(self, taken: Taken) -> None:
+        """Count some more items, whether they are embedded now or were before."""
+        self.embedded += len(taken.rows)
+        self.forced_ret += taken.forced_ret
+        self.truncated += taken.truncated
 
     @property
     def missing_ret(self) -> float:
@@ -75,9 +77,13 @@ class VectorStore:
     instruction_choice: Choice = 0
     data: str = ""
     counts: Counts = field(default_factory=Counts)
-    _rows: dict[tuple[str, str], int] = field(default_factory=dict)
-    _blocks: list[Vectors] = field(default_factory=list)
-    _summaries: list[str] = field(default_factory=list)
+    kept: InitVar[Keep | None] = None
+    keep: Keep = field(init=False)
+    _rows: dict[tuple[str, str], int] = field(default_factory=dict, init=False)
+
+    def __post_init__(self, kept: Keep | None) -> None:
+        """Keep vectors in memory unless told where else."""
+        self.keep = InMemory(self.model.dimension) if kept is None else kept
 
     def __len__(self) -> int:
         """How many vectors it holds."""
@@ -86,6 +92,11 @@ class VectorStore:
     def __contains__(self, key: tuple[Kind, str]) -> bool:
         """Whether it holds the vector of (kind, id)."""
         return key in self._rows
+
+    @property
+    def stacked(self) -> Stacked:
+        """The vectors, by the rows that `places` gives."""
+        return self.keep.vectors
 
     def embed(
         self,
@@ -96,42 +107,55 @@ class VectorStore:
         watch: Watch | None = None,
     ) -> None:
         """Embed those of `items` (by id) that are not held; VectorError names a NaN vector's id."""
-        wanted = [each for each in items if (kind, each) not in self._rows]
-        if not wanted:
-            return
-        progress = watch(label, len(wanted)) if watch else None
-        encoding = encoder.embed([items[each] for each in wanted], progress=progress)
-        self.put(kind, wanted, encoding)
+        wanted = {each: item for each, item in items.items() if (kind, each) not in self._rows}
+        if wanted:
+            self.add(encoder, kind, wanted, watch(label, len(wanted)) if watch else None)
+
+    def add(self, encoder: Encoder, kind: Kind, items: Mapping[str, Item], progress: Progress | None = None) -> None:
+        """Embed items by their ids, none of which is held; VectorError names a NaN vector's id."""
+        taken = self.keep.take(encoder, [*items.values()], progress)
+        self._hold(kind, [*items], taken)
+
+    def encode(self, encoder: Encoder, items: Sequence[Item], progress: Progress | None = None) -> Vectors:
+        """Unit vectors, float32 [n, d], of items that nobody will ask for by an id; they are counted."""
+        taken = self.keep.take(encoder, items, progress)
+        self.counts.add(taken)
+        return self.stacked.take(taken.rows)
 
     def put(self, kind: Kind, ids: Sequence[str], encoding: Encoding) -> None:
-        """Take what an encoder gave for new ids; VectorError names one whose vector is NaN."""
-        require_finite(ids, encoding.vectors)
-        start = len(self._rows)
-        self._rows.update({(kind, each): start + i for i, each in enumerate(ids)})
-        self._blocks.append(np.asarray(encoding.vectors, np.float32))
-        self._summaries.extend(encoding.summaries)
-        self.counts.add(encoding)
+        """Take into memory what an encoder gave for new ids; VectorError names one whose vector is NaN."""
+        assert isinstance(self.keep, InMemory)
+        self._hold(kind, ids, self.keep.put(encoding))
+
+    def _hold(self, kind: Kind, ids: Sequence[str], taken: Taken) -> None:
+        require_finite(ids, self.stacked.take(taken.rows))
+        self._rows.update(((kind, each), row) for each, row in zip(ids, taken.rows.tolist(), strict=True))
+        self.counts.add(taken)
+
+    def places(self, kind: Kind, ids: Sequence[str]) -> Ints:
+        """Rows of the vectors of `ids`, int64 [n]; raises KeyError for one not held."""
+        return np.fromiter((self._rows[kind, each] for each in ids), np.int64, len(ids))
 
     def vectors(self, kind: Kind, ids: Sequence[str]) -> Vectors:
         """Unit vectors of `ids`, float32 [n, d]; raises KeyError for one not held."""
-        rows = [self._rows[kind, each] for each in ids]
-        return self._all()[rows] if rows else np.empty((0, self.model.dimension), np.float32)
+        return self.stacked.take(self.places(kind, ids))
 
     def summary(self, kind: Kind, each: str) -> str:
         """What the model wrote about one item."""
-        return self._summaries[self._rows[kind, each]]
+        return self.keep.summary(self._rows[kind, each])
 
-    def rows(self) -> list[dict[str, str]]:
+    def rows(self) -> Iterator[dict[str, str]]:
         """Kind, id and summary of every vector, in the order in which they came."""
-        return [{"kind": kind, "id": each, "summary": self._summaries[row]} for (kind, each), row in self._rows.items()]
+        for (kind, each), row in self._rows.items():
+            yield {"kind": kind, "id": each, "summary": self.keep.summary(row)}
 
     def save(self, out: Path) -> None:
         """Write the folder, at once or not at all."""
         with published(out, VECTORS) as folder:
             write_jsonl(folder / "ids.jsonl", self.rows())
-            vectors = self._all()
-            for shard, start in enumerate(range(0, len(vectors), _SHARD_ROWS)):
-                np.save(folder / f"vectors-{shard:05d}.npy", vectors[start : start + _SHARD_ROWS])
+            rows = np.fromiter(self._rows.values(), np.int64, len(self))
+            for shard, start in enumerate(range(0, len(rows), _SHARD_ROWS)):
+                np.save(folder / f"vectors-{shard:05d}.npy", self.stacked.take(rows[start : start + _SHARD_ROWS]))
             write_json(folder / "meta.json", self._meta())
 
     @classmethod
@@ -143,18 +167,22 @@ class VectorStore:
             store = cls(model, meta["instruction_choice"], meta["data"], counts)
             vectors = meta["vectors"]
         with reading(folder / "ids.jsonl", VECTORS):
-            for row in read_jsonl(folder / "ids.jsonl"):
-                store._rows[row["kind"], row["id"]] = len(store._summaries)
-                store._summaries.append(row["summary"])
+            rows = read_jsonl(folder / "ids.jsonl")
+            ids, summaries = [(row["kind"], row["id"]) for row in rows], [row["summary"] for row in rows]
+        blocks = []
         for shard in sorted(folder.glob("vectors-*.npy")):
             with reading(shard, VECTORS):
-                store._blocks.append(read_vectors(shard, model.dimension))
-        held = sum(len(block) for block in store._blocks)
-        if not held == len(store._rows) == len(store._summaries) == vectors:
+                blocks.append(read_vectors(shard, model.dimension))
+        held = sum(map(len, blocks))
+        if not held == len({*ids}) == len(summaries) == vectors:
             raise FolderError(
-                f"{folder} is damaged: {len(store._summaries)} lines in ids.jsonl, {held} vectors in vectors-*.npy, "
+                f"{folder} is damaged: {len(summaries)} lines in ids.jsonl, {held} vectors in vectors-*.npy, "
                 f"{vectors} in meta.json: {VECTORS.remedy}"
             )
+        keep = InMemory(model.dimension)
+        for block in blocks:
+            keep.put(Encoding(block, summaries[len(keep.vectors) : len(keep.vectors) + len(block)]))
+        store.keep, store._rows = keep, {key: row for row, key in enumerate(ids)}
         return store
 
     def require(self, model: ModelIdentity, instruction_choice: Choice, data: str) -> None:
@@ -172,13 +200,6 @@ class VectorStore:
             )
         if self.data != data:
             raise IndexMismatch("these vectors were made from other data, or the data changed: embed again")
-
-    def _all(self) -> Vectors:
-        if not self._blocks:
-            return np.empty((0, self.model.dimension), np.float32)
-        if len(self._blocks) > 1:
-            self._blocks = [np.concatenate(self._blocks)]
-        return self._blocks[0]
 
     def _meta(self) -> dict[str, Any]:
         return {

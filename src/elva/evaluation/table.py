@@ -6,6 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 COLUMNS = ("hit@1", "hit@5", "hit@10", "mrr")
+AT_RANK_ONE = {
+    "right": "right",
+    "twin": "same content, other id",
+    "echo": "the query itself",
+    "item_elsewhere": "right item, wrong modality",
+    "wrong_modality": "wrong modality",
+    "other_dataset": "other data set",
+    "wrong_item": "wrong item",
+}
+"""Class of what stands at rank 1 -> what people read."""
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -29,9 +39,14 @@ def results_table(row: Mapping[str, Any]) -> str:
     """What table.md says about a results.json."""
     parts = [
         f"# {row['model']['name']}\n",
+        *(f"> **Warning**: {warning(each)}\n" for each in row["warnings"]),
         f"{_means(row)}; rates in percent, ± is one standard error.\n",
         markdown(["task", *COLUMNS, "queries", "pool"], _task_rows(row)),
         *_breakdown(row),
+        "\n## Headline figures\n",
+        "hit@10 for Fashion200K and FashionIQ, hit@5 for all others, with 95 % bootstrap intervals over queries.\n",
+        markdown(["task", "measure", "percent", "from", "to", "chance"], _headline_rows(row)),
+        *_rank_one(row),
         "\n## Grains\n",
         f"Paraphrase distance {decimals(row['paraphrase_distance'])} "
         f"({row['paraphrases']} paraphrases); "
@@ -57,11 +72,59 @@ def _means(row: Mapping[str, Any]) -> str:
     return f"{how}, {row['split']} split{instruction}"
 
 
+def warning(row: Mapping[str, Any]) -> str:
+    """A doubt of results.json, for people."""
+    return str(row["message"]) if row["task"] is None else f"{row['task']}: {row['message']}"
+
+
 def _task_rows(row: Mapping[str, Any]) -> list[list[str]]:
     tasks = [[name, *_rates(task), str(task["queries"]), str(task["pool"])] for name, task in row["tasks"].items()]
-    chance = ["chance", *(percent(row["chance"][key]) for key in COLUMNS), "", ""]
+    means = [[f"**{name}**", *_rates(pool["mean"]), "", ""] for name, pool in _pools(row, "mean")]
     before = [["before reranking", *_rates(row["rerank"]["before"]["mean"]), "", ""]] if "rerank" in row else []
-    return [*tasks, ["**mean**", *_rates(row["mean"]), "", ""], *before, chance]
+    chance = [
+        [name, *(percent(pool["chance"][key]) for key in COLUMNS), "", ""] for name, pool in _pools(row, "chance")
+    ]
+    return [*tasks, *means, *before, *chance]
+
+
+def _pools(row: Mapping[str, Any], what: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """The figures of each kind of pool, by what a line of them is called."""
+    several = len(row["pools"]) > 1
+    return [(f"{what}, {scope} pools" if several else what, pool) for scope, pool in row["pools"].items()]
+
+
+def _headline_rows(row: Mapping[str, Any]) -> list[list[str]]:
+    tasks = [
+        [name, key, *map(percent, (task[key], *task["headline_interval"], task["chance"][key]))]
+        for name, task in row["tasks"].items()
+        for key in (task["headline"],)
+    ]
+    means = [
+        [f"**{name}**", "", percent(pool["mean"]["headline"]), *map(percent, pool["mean"]["headline_interval"]), ""]
+        for name, pool in _pools(row, "mean")
+    ]
+    average = [
+        [f"**{name}**", "", percent(pool["m_beir_average"]), "", "", ""]
+        for name, pool in _pools(row, "M-BEIR average of 16")
+        if pool["m_beir_average"] is not None
+    ]
+    return [*tasks, *means, *average]
+
+
+def _rank_one(row: Mapping[str, Any]) -> list[str]:
+    """What stands at rank 1; nothing where nobody looked."""
+    tasks = {name: task for name, task in row["tasks"].items() if "rank_1" in task}
+    kinds = [kind for kind in AT_RANK_ONE if kind == "right" or any(task["rank_1"][kind] for task in tasks.values())]
+    if not tasks:
+        return []
+    shares = [
+        [name, *(percent(task["rank_1"][kind] / task["queries"]) for kind in kinds)] for name, task in tasks.items()
+    ]
+    return [
+        "\n## At rank 1\n",
+        "Percent of queries whose first candidate is right, or wrong in which way.\n",
+        markdown(["task", *(AT_RANK_ONE[kind] for kind in kinds)], shares),
+    ]
 
 
 def _breakdown(row: Mapping[str, Any]) -> list[str]:

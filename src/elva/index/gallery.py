@@ -161,7 +161,7 @@ class Gallery:
 
         `cosines` are the query's, float32 [m], as `cosines` gives them; a column that must not be chosen holds -inf.
         """
-        least = _kth(cosines, k) if k < len(cosines) else -np.inf
+        least = kth(cosines, k) if k < len(cosines) else -np.inf
         columns = np.flatnonzero(cosines >= least - MARGIN)
         micro = self.micro(query, columns)
         order = np.argsort(-micro, kind="stable")[:k]  # columns ascend, and so do their ids
@@ -190,7 +190,7 @@ class Gallery:
         return micro
 
 
-def _kth(cosines: Vectors, k: int) -> np.float32:
+def kth(cosines: Vectors, k: int) -> np.float32:
     """The k-th greatest of m > k cosines.
 
     The k-th greatest of the greatest of each of many groups is no greater: what lies below need not be sorted.

@@ -172,11 +172,11 @@ class Embedder:
         how = extraction or self.extraction
         vectors = np.zeros((len(items), self.dimension), np.float32)
         summaries = [""] * len(items)
-        forced = truncated = 0
+        forced, truncated = list[int](), list[int]()
         at_once = batch_size if how == "one_word" else items_at_once(self.processor.settings.summaries, batch_size)
         for start in range(0, len(items), batch_size * WINDOW):
             prepared = self._inputs.prepare(items[start : start + batch_size * WINDOW], how)
-            truncated += sum(one.truncated for one in prepared)
+            truncated += [start + row for row, one in enumerate(prepared) if one.truncated]
             # Rows of one length waste no padding, and finish writing at about the same step.
             order = sorted(range(len(prepared)), key=lambda i: len(prepared[i]))
             for first in range(0, len(order), at_once):
@@ -184,11 +184,11 @@ class Embedder:
                 part = self._embed([prepared[i] for i in rows], how)
                 for row, vector, summary in zip(rows, part.vectors, part.summaries, strict=True):
                     vectors[start + row], summaries[start + row] = vector, summary
-                forced += part.forced_ret
+                forced += [start + rows[place] for place in part.forced_items]
                 if progress:
                     progress(len(rows))
         self.features.save()
-        return Encoding(vectors, summaries, forced, truncated)
+        return Encoding(vectors, summaries, len(forced), len(truncated), tuple(sorted(forced)), tuple(truncated))
 
     @torch.inference_mode()
     def _embed(self, batch: list[Prepared], extraction: Extraction) -> Encoding:
@@ -198,8 +198,8 @@ class Embedder:
         rollouts = write(self.backbone, self.processor, prefix)
         written = zip(rollouts.tokens[:, 0].tolist(), rollouts.mask[:, 0].tolist(), strict=True)
         summaries = [self.processor.decode([t for t, m in zip(ids, mask, strict=True) if m]) for ids, mask in written]
-        forced = int(rollouts.forced.any(1).sum())
-        return Encoding(mean_vector(rollouts.embeddings).cpu().numpy(), summaries, forced)
+        forced = tuple(rollouts.forced.any(1).nonzero().flatten().tolist())
+        return Encoding(mean_vector(rollouts.embeddings).cpu().numpy(), summaries, len(forced), 0, forced)
 
     def encode(self, items: Sequence[Item], *, batch_size: int = 128) -> Vectors:
         """Unit vectors (n, D) float32 of any items."""

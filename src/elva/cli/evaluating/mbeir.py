@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from elva.cli.evaluating.telling import tell_warnings
 from elva.cli.options import (
     Datasets,
     Device,
     ImageCache,
     Instruction,
+    Pool,
+    PoolOption,
     Precision,
     PrecisionOption,
+    Processes,
     Rerank,
     RerankCosine,
     RerankMode,
@@ -26,11 +31,13 @@ from elva.cli.options import (
     Split,
     Tasks,
     Threads,
+    VectorCacheOption,
     Watching,
     check_rerank,
     instruction_choice,
     load_embedder,
     load_reranker,
+    load_workers,
 )
 
 if TYPE_CHECKING:
@@ -62,8 +69,11 @@ def evaluate(
     datasets: Datasets = None,
     tasks: Tasks = None,
     instruction: Instruction = "0",
+    pool: PoolOption = Pool.local,
     skip_bad_rows: SkipBadRows = False,
     vectors: Annotated[Path | None, typer.Option(help="Folder made by `elva embed`.", show_default=False)] = None,
+    cache: VectorCacheOption = None,
+    processes: Processes = 1,
     depth: Annotated[int, typer.Option(help="Length of the lists in runs/; MRR is 0 below.", min=10)] = 100,
     rerank: Rerank = None,
     rerank_model: RerankModel = None,
@@ -84,6 +94,8 @@ def evaluate(
 
         elva evaluate mbeir demo/world --model runs/elva/model --out runs/elva/eval
         elva evaluate mbeir demo/world --model tiny-base --dataset mrbench --task 0 --out eval
+        elva evaluate mbeir demo/world --model runs/elva/model --pool both --out runs/elva/eval-pools
+        elva evaluate mbeir M-BEIR --model runs/elva/model --pool both --cache vectors --processes 8 --out mbeir
         elva evaluate mbeir demo/world --model runs/elva/model --instruction qid --out runs/elva/eval-qid
         elva evaluate mbeir demo/world --scores top.jsonl --model runs/stage2/model --out runs/stage2/eval-reranked
         elva evaluate mbeir demo/world --model runs/elva/model --rerank 50 --out runs/elva/eval-reranked
@@ -94,20 +106,29 @@ def evaluate(
     check_rerank(rerank, rerank_model)
     if rerank is not None and scores is not None:
         raise typer.BadParameter("give --scores or --rerank, not both")
-    embedder = load_embedder(model, threads, device, image_cache, precision) if model else None
+    if pool is not Pool.local and (scores is not None or rerank is not None):
+        raise typer.BadParameter("--pool goes with a model's own ranking: leave out --scores and --rerank")
+    if processes > 1 and (model is None or rerank is not None):
+        raise typer.BadParameter("--processes embed: give --model, and leave out --rerank")
+    if vectors is not None and cache is not None:
+        raise typer.BadParameter("give --vectors or --cache, not both")
+    encoders: AbstractContextManager[Any] = (
+        load_workers(model, processes, threads, device, image_cache, precision)
+        if model is not None and processes > 1
+        else nullcontext(load_embedder(model, threads, device, image_cache, precision) if model else None)
+    )
     from elva.evaluation.mbeir import evaluate as evaluate_model
     from elva.evaluation.scored import evaluate_scores
 
-    if scores is not None:
-        judge: Callable[..., Results] = partial(evaluate_scores, root, scores, embedder)
-    elif embedder is not None and rerank is not None:
-        from elva.evaluation.reranked import evaluate_reranked
+    with encoders as encoder, Watching() as watch:
+        judge: Callable[..., Results] = partial(evaluate_model, root, encoder, pool=pool.value)
+        if scores is not None:
+            judge = partial(evaluate_scores, root, scores, encoder)
+        elif rerank is not None:
+            from elva.evaluation.reranked import evaluate_reranked
 
-        scorer = load_reranker(rerank_mode, embedder, rerank_model, device, precision, image_cache)
-        judge = partial(evaluate_reranked, root, embedder, scorer, top=rerank, cosine=rerank_cosine)
-    elif embedder is not None:
-        judge = partial(evaluate_model, root, embedder)
-    with Watching() as watch:
+            scorer = load_reranker(rerank_mode, encoder, rerank_model, device, precision, image_cache)
+            judge = partial(evaluate_reranked, root, encoder, scorer, top=rerank, cosine=rerank_cosine)
         results = judge(
             out=out,
             split=split,
@@ -116,10 +137,12 @@ def evaluate(
             instruction_choice=choice,
             skip_bad_rows=skip_bad_rows,
             vectors=vectors,
+            cache=cache,
             depth=depth,
             watch=watch,
         )
     typer.echo((out / "table.md").read_text(encoding="utf-8"))
+    tell_warnings(results.row)
     without = sum(task["without_qrels"] for task in results.row["tasks"].values())
     if without:
         typer.echo(f"{without:,} queries that the qrels files lack were judged by their own positives.")
