@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from elva import __version__
 from elva.cli import (
+    compare,
     data,
     demo,
     embedding,
@@ -104,6 +105,7 @@ for module in (
     embedding,
     evaluating,
     report,
+    compare,
     indexing,
     search,
     explain,

@@ -61,10 +61,12 @@ def write_run(path: Path, run: Run, tag: str) -> None:
                 file.write(f"{qid} Q0 {did} {rank} {micro / MICRO:.6f} {tag}\n")
 
 
-def read_run(path: Path) -> Run:
-    """Read a run file in the order of its lines; raises DataError naming file and line."""
+def read_run(path: Path, queries: int | None = None) -> Run:
+    """Read a run file in the order of its lines, or its first queries alone; raises DataError naming file and line."""
     lists: dict[str, list[tuple[str, int]]] = {}
     for number, fields in _fields(path, 6):
+        if len(lists) == queries and fields[0] not in lists:
+            break
         try:
             lists.setdefault(fields[0], []).append((fields[2], round(float(fields[4]) * MICRO)))
         except ValueError:
