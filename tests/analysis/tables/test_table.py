@@ -26,6 +26,10 @@ def test_figures_that_are_shown_alike_are_best_together() -> None:
     assert best_in_columns(LINES) == {(0, 0), (0, 1)}, "a lone figure has nothing to beat"
 
 
+def test_the_order_of_a_sum_is_not_seen() -> None:
+    assert {Cell(value).text for value in (90.65, 90.649999999999991, 90.650000000000006)} == {"90.7"}
+
+
 def test_markdown_marks_published_columns_and_the_best() -> None:
     text = TABLE.markdown()
     assert text.startswith("### Title\n\nNote 5 %. Published figures: somewhere.\n\n")

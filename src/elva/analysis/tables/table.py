@@ -42,7 +42,7 @@ class Cell:
             return self.beside or NONE
         if self.form == "p" and self.value < 0.001:
             return "< 0.001"
-        return f"{self.value:{_FORMATS[self.form]}} {self.beside}".rstrip()
+        return f"{_steady(self.value):{_FORMATS[self.form]}} {self.beside}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +159,13 @@ def best_in_columns(lines: Sequence[Line]) -> frozenset[tuple[int, int]]:
 
 def _highest(cells: Iterable[Cell]) -> list[int]:
     """Places of the highest figures as they are shown, where there are several to compare."""
-    shown = {i: round(cell.value, 1) for i, cell in enumerate(cells) if cell.value is not None}
+    shown = {i: round(_steady(cell.value), 1) for i, cell in enumerate(cells) if cell.value is not None}
     return [i for i, value in shown.items() if len(shown) > 1 and value == max(shown.values())]
+
+
+def _steady(value: float) -> float:
+    """Without the last bits, which depend on the order of a sum: a mean of 90.65 is shown alike wherever it stands."""
+    return round(value, 9)
 
 
 def _strong(text: str, strong: bool) -> str:
