@@ -65,6 +65,7 @@ judged() { # RUN OPTION...
 
 # --- The three stages, both sizes ---------------------------------------------------------------------------------
 
+models=() others=() # what the tables are made of
 for size in $SIZES; do
     run=$RUNS/$size captions=$DATA/captions-$size.jsonl negatives=$RL/negatives-$size.jsonl
     trained "$run/stage1" "paper/$size/stage1" data.root="$DATA" data.triples=nli_for_simcse.csv \
@@ -76,6 +77,7 @@ for size in $SIZES; do
     trained "$run/stage3" "paper/$size/stage3" data.root="$RL" data.negatives="$negatives" model.path="$run/stage2/model"
     judged "$run/stage2"
     judged "$run/stage3"
+    models+=("stage 2, $size=$run/stage2" "stage 3, $size=$run/stage3")
 done
 
 # --- 7B: tasks held out of training, the ablations of stage 3, and stage 3 on LamRA-Ret -----------------------------
@@ -90,24 +92,27 @@ if [[ " $SIZES " == *" 7b "* ]]; then
         model.path="$run/held_out_stage2/model"
     judged "$run/held_out_stage2" "${only[@]}"
     judged "$run/held_out_stage3" "${only[@]}"
+    others+=(--held-out "stage 2=$run/held_out_stage2" --held-out "stage 3=$run/held_out_stage3")
 
-    ablated() { # NAME NEGATIVES SETTING...
+    others+=(--ablation "whole=$run/stage3")
+    ablated() { # NAME NEGATIVES SETTING...; the names are those of recipes/ablations
         local name=$1 negatives=$2
         shift 2
         trained "$run/$name" paper/7b/stage3 data.root="$RL" data.negatives="$negatives" \
             model.path="$run/stage2/model" "$@"
         judged "$run/$name"
+        others+=(--ablation "$name=$run/$name")
     }
     all_hard=(reinforce.hard_negatives=100 reinforce.random_negatives=0)
     mined "$RL/negatives-top100.jsonl" "$run/stage2/model" --top 100
     mined "$RL/negatives-filtered100.jsonl" "$run/stage2/model" --top 100 $TOO_NEAR
     ablated no_rank "$RL/negatives-7b.jsonl" reinforce.reward.epsilon=0
     ablated no_margin "$RL/negatives-7b.jsonl" reinforce.reward.alpha=0
-    ablated no_charge_on_negatives "$RL/negatives-7b.jsonl" reinforce.reward.gamma=0
-    ablated no_sampling "$RL/negatives-top100.jsonl" "${all_hard[@]}"
+    ablated no_negatives_term "$RL/negatives-7b.jsonl" reinforce.reward.gamma=0
+    ablated no_sampling_strategy "$RL/negatives-top100.jsonl" "${all_hard[@]}"
     ablated no_random "$RL/negatives-filtered100.jsonl" "${all_hard[@]}"
-    ablated weights_6_4 "$RL/negatives-7b.jsonl" reinforce.reward.alpha=0.6 reinforce.reward.epsilon=0.4
-    ablated weights_5_5 "$RL/negatives-7b.jsonl" reinforce.reward.alpha=0.5 reinforce.reward.epsilon=0.5
+    ablated weights_64 "$RL/negatives-7b.jsonl" reinforce.reward.alpha=0.6 reinforce.reward.epsilon=0.4
+    ablated weights_55 "$RL/negatives-7b.jsonl" reinforce.reward.alpha=0.5 reinforce.reward.epsilon=0.5
 
     run=$RUNS/lamra captions=$RL/captions.jsonl negatives=$RL/negatives-lamra.jsonl
     captioned "$captions" "$RL" Qwen2-VL-7B-Instruct
@@ -117,11 +122,10 @@ if [[ " $SIZES " == *" 7b "* ]]; then
     [ -f "$run/as-it-is/eval/table.md" ] || elva evaluate mbeir "$DATA" --model LamRA-Ret --out "$run/as-it-is/eval"
     judged "$run/adapt"
     judged "$run/stage3"
+    others+=(--plug-in "LamRA-Ret=$run/as-it-is" --plug-in "LamRA-Ret, adapted=$run/adapt")
+    others+=(--plug-in "LamRA-Ret + stage 3=$run/stage3")
 fi
 
 # --- Tables -------------------------------------------------------------------------------------------------------
 
-for table in "$RUNS"/*/*/eval/table.md; do
-    printf '\n## %s\n\n' "$(dirname "$(dirname "$table")")"
-    cat "$table"
-done
+elva report "${models[@]}" "${others[@]}" --out "$RUNS/tables.html" # and tables.md, tables.tex, tables.json beside it

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from typer.main import get_command
 
+from elva.analysis.tables.published import library
 from elva.cli.app import app
 from elva.training.recipe import load_recipe
 
@@ -18,16 +20,16 @@ printf '%s\x1f' "$@" >> calls; echo >> calls
 while [ $# -gt 0 ]; do [ "$1" = --out ] && out=$2; shift; done
 case ${out-} in
     "") ;;
-    *.jsonl) touch "$out" ;;
-    */eval) mkdir -p "$out"; echo "the table of $out" > "$out/table.md" ;;
+    *.jsonl | *.html) touch "$out" ;;
+    */eval) mkdir -p "$out"; touch "$out/table.md" ;;
     runs/*) mkdir -p "$out/model" ;;
     *) mkdir -p "$out" ;;
 esac
 """
 
 
-def script(folder: Path) -> tuple[list[list[str]], str]:
-    """The `elva` commands that the script gives in a folder where everything is downloaded, and what it prints."""
+def script(folder: Path) -> list[list[str]]:
+    """The `elva` commands that the script gives in a folder where everything is downloaded."""
     for name in ("M-BEIR/query", *MODELS, "bin"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "M-BEIR/nli_for_simcse.csv").touch()
@@ -35,13 +37,13 @@ def script(folder: Path) -> tuple[list[list[str]], str]:
     (folder / "bin/elva").chmod(0o755)
     (folder / "calls").write_text("")
     environment = {"PATH": f"{folder / 'bin'}:/usr/bin:/bin"}
-    done = subprocess.run(["bash", SCRIPT], cwd=folder, env=environment, capture_output=True, text=True, check=True)
-    return [line.split("\x1f")[:-1] for line in (folder / "calls").read_text().splitlines()], done.stdout
+    subprocess.run(["bash", SCRIPT], cwd=folder, env=environment, capture_output=True, check=True)
+    return [line.split("\x1f")[:-1] for line in (folder / "calls").read_text().splitlines()]
 
 
 @pytest.fixture(scope="module")
 def calls(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
-    return script(tmp_path_factory.mktemp("paper"))[0]
+    return script(tmp_path_factory.mktemp("paper"))
 
 
 def test_every_command_takes_its_options(calls: list[list[str]]) -> None:
@@ -77,11 +79,21 @@ def test_every_training_loads_and_begins_from_what_an_earlier_one_left(calls: li
     assert len({recipe.model.path for recipe in trained}) == 7 + 2
 
 
-def test_a_second_run_makes_nothing_again_and_ends_with_the_tables(tmp_path: Path) -> None:
+def test_a_second_run_makes_nothing_again_but_the_tables(tmp_path: Path) -> None:
     script(tmp_path)
-    again, shown = script(tmp_path)
-    assert [call[:2] for call in again] == [["data", "check"]]
-    assert shown.count("the table of runs/") == 2 * 2 + 2 + 7 + 3
+    assert [call[:2] for call in script(tmp_path)] == [["data", "check"], ["report", "stage 2, 2b=runs/2b/stage2"]]
+
+
+def test_the_tables_are_of_every_evaluation(calls: list[list[str]]) -> None:
+    judged = {call[call.index("--out") + 1].removesuffix("/eval") for call in calls if call[0] == "evaluate"}
+    assert calls[-1][0] == "report"
+    places = {word.partition("=")[2] for word in calls[-1] if "=" in word}
+    assert places == judged and len(judged) == 2 * 2 + 2 + 7 + 3
+
+
+def test_ablations_are_called_what_the_published_ones_are(calls: list[list[str]]) -> None:
+    names = [word.partition("=")[0] for option, word in pairwise(calls[-1]) if option == "--ablation"]
+    assert set(names) == {form.key for form in library().forms["ablations"].rows}
 
 
 def test_the_numbers_of_the_paper() -> None:

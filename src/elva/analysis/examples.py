@@ -20,6 +20,8 @@ from elva.index.folder import FolderError, read_jsonl
 from elva.media import load_image
 
 THUMBNAIL = 192
+SPACED, CHANGED = 6, 3
+"""How many queries are shown by even spacing, and how many of the largest gains and losses each."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,12 @@ class Evaluated:
             raise FolderError(f"{self.folder} is no evaluation: it holds no results.json")
         results: dict[str, Any] = json.loads(path.read_text("utf-8"))
         return results
+
+    @property
+    def data(self) -> str | None:
+        """Fingerprint of what it was judged on; None where the benchmark has none."""
+        fingerprint: str | None = (self.results.get("data") or {}).get("fingerprint")
+        return fingerprint
 
     @cached_property
     def summaries(self) -> dict[tuple[str, str], str]:
@@ -156,6 +164,29 @@ class ExampleBook:
             tops = {name: each.top(task, self._shown) for name, each in self._evaluated.items()}
             self._tasks[task] = _read_task(self._bench, TaskName.parse(task), tops)
         return self._tasks[task]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Queries as two models answered them: some by even spacing, and the largest gains and losses."""
+
+    spaced: Sequence[Example]
+    gains: Sequence[Example]
+    losses: Sequence[Example]
+
+    @classmethod
+    def of(cls, bench: MBeir, before: tuple[str, Evaluated], after: tuple[str, Evaluated]) -> Changes:
+        """Choose and show them, in tasks' own pools; the models come with their names."""
+        book = ExampleBook(bench, dict([before, after]))
+        old, new = (_in_own_pools(each.ranks) for _, each in (before, after))
+        gains, losses = largest_changes(old, new, CHANGED)
+        spaced = evenly_spaced(sorted(old.keys() & new), SPACED)
+        return cls(book.show(spaced), book.show(gains), book.show(losses))
+
+
+def _in_own_pools(ranks: Mapping[Key, int | None]) -> dict[Key, int | None]:
+    """Without what was asked of a pool of all data sets, whose tasks are named `TASK@global`."""
+    return {key: rank for key, rank in ranks.items() if "@" not in key[0]}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,23 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from elva.analysis.curves import curves, read_metrics
-from elva.analysis.examples import (
-    Evaluated,
-    Example,
-    ExampleBook,
-    Key,
-    evenly_spaced,
-    largest_changes,
-)
+from elva.analysis.examples import Changes, Evaluated
 from elva.analysis.figures import Bars, bar_chart
 from elva.analysis.page import render
 from elva.analysis.rows import LABELS, difference, read_results
 from elva.data.mbeir import MBeir
 from elva.data.writing import write_lines
 from elva.evaluation.table import percent
-
-SPACED, CHANGED = 6, 3
-"""How many queries are shown by even spacing, and how many of the largest gains and losses each."""
 
 _MAIN = ("hit@1", "hit@5", "hit@10", "mrr")
 
@@ -215,23 +205,13 @@ def _pictures(given: ReportInput, evaluated: Mapping[str, Evaluated]) -> dict[st
     pair = {name: evaluated[name] for name in (given.before, given.after) if name in evaluated}
     if len(pair) < 2:
         return nothing
-    before, after = pair.values()
-    spaced = evenly_spaced(sorted(before.ranks), SPACED)
-    gains, losses = largest_changes(before.ranks, after.ranks, CHANGED)
-    book = ExampleBook(MBeir.open(given.root), pair)
+    shown = Changes.of(MBeir.open(given.root), *pair.items())
     return {
-        "spaced": book.show(spaced),
-        "gains": book.show(gains),
-        "losses": book.show(losses),
-        "written": _written(spaced, book.show(spaced), evaluated),
+        "spaced": shown.spaced,
+        "gains": shown.gains,
+        "losses": shown.losses,
+        "written": [Written(each.image, each.text, _summaries(each.qid, evaluated)) for each in shown.spaced],
     }
-
-
-def _written(keys: Sequence[Key], examples: Sequence[Example], evaluated: Mapping[str, Evaluated]) -> list[Written]:
-    return [
-        Written(example.image, example.text, _summaries(qid, evaluated))
-        for (_, qid), example in zip(keys, examples, strict=True)
-    ]
 
 
 def _summaries(qid: str, evaluated: Mapping[str, Evaluated]) -> dict[str, list[str]]:

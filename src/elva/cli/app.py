@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from elva import __version__
 from elva.cli import (
+    compare,
     data,
     demo,
     embedding,
@@ -106,6 +107,7 @@ for module in (
     evaluating,
     mrbench,
     report,
+    compare,
     indexing,
     search,
     explain,

@@ -1,9 +1,10 @@
-"""`elva report` and `elva project`: what experiments found, and what models see, for people to look at."""
+"""`elva report` and `elva project`: what was found, and what models see, for people to look at."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +22,9 @@ from elva.cli.options import (
     load_embedder,
 )
 
+if TYPE_CHECKING:
+    from elva.analysis.tables.contents import Asked
+
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
@@ -28,18 +32,73 @@ def add_to(app: typer.Typer) -> None:
     app.command()(project)
 
 
+EVALUATIONS, RECORDS = "Of evaluations", "Of an experiment"
+"""Panels of `elva report --help`: each option is of the one kind of report or the other."""
+
+
 def report(
-    results: Annotated[
-        list[Path],
-        typer.Argument(metavar="RESULTS...", help="Raw records of runs, or folders of them.", show_default=False),
+    out: Annotated[
+        Path, typer.Option(help="Page to write (.html); what belongs to it goes beside.", show_default=False)
     ],
-    out: Annotated[Path, typer.Option(help="Page to write; summary.json goes beside it.", show_default=False)],
+    places: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME=]FOLDER...",
+            help="Evaluations, or folders that hold some, such as a RUN; the same name joins those of one model. "
+            "Or the raw records of an experiment.",
+            show_default=False,
+        ),
+    ] = None,
+    held_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]FOLDER",
+            help="Evaluation of a model that was trained without the tasks it is judged on; repeat for more.",
+            show_default=False,
+            rich_help_panel=EVALUATIONS,
+        ),
+    ] = None,
+    ablation: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]FOLDER",
+            help="Evaluation of a form of stage 3: whole, or named as in recipes/ablations; repeat for more.",
+            show_default=False,
+            rich_help_panel=EVALUATIONS,
+        ),
+    ] = None,
+    plug_in: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]FOLDER",
+            help="Evaluation of another retriever, before or after stage 3; repeat for more.",
+            show_default=False,
+            rich_help_panel=EVALUATIONS,
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the model that the others are tested against. Default: the first.",
+            show_default=False,
+            rich_help_panel=EVALUATIONS,
+        ),
+    ] = None,
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            help="Data folder: shows what that model and the last one found, in pictures.",
+            show_default=False,
+            rich_help_panel=EVALUATIONS,
+        ),
+    ] = None,
     dominant: Annotated[
         list[str] | None,
         typer.Option(
             help="Kind of grain that mostly suffices; the others are minor. Repeat for more. "
             "Default: what the records say.",
             show_default=False,
+            rich_help_panel=RECORDS,
         ),
     ] = None,
     show: Annotated[
@@ -48,26 +107,78 @@ def report(
             help="Arm for the plots by kind of grain; repeat for more. "
             "Default: baseline, strongest control, default, best candidates.",
             show_default=False,
+            rich_help_panel=RECORDS,
         ),
     ] = None,
     table: Annotated[
         Path | None,
-        typer.Option(help="Markdown file: the tables go between its evidence marks.", show_default=False),
+        typer.Option(
+            help="Markdown file: the tables go between its marks, tables or evidence.",
+            show_default=False,
+        ),
     ] = None,
     images: Annotated[Path | None, typer.Option(help="Folder for the plots as SVG files.", show_default=False)] = None,
 ) -> None:
-    """Evaluate an experiment from its raw records alone: statistics, tables, plots.
+    """Make the paper's tables from evaluations, or evaluate an experiment from its raw records.
 
-    Leaves one self-contained page, and summary.json with every mean, spread, interval and p-value.
+    Of evaluations: each table of the paper that they have figures for, with the published rows beside ours; tests of
+    every model against one of them; distances, retrieved examples and reward curves. Beside the page lie the tables as
+    Markdown, LaTeX and JSON.
+
+    Of records: statistics, tables, plots. Beside the page lies summary.json with every mean, spread, interval and
+    p-value.
 
     Examples:
 
+        elva report stage2=runs/stage2 elva=runs/elva --root demo/world --out tables/report.html
+        elva report runs/7b/stage3 --held-out runs/7b/held_out_stage3 --ablation whole=runs/7b/stage3 --out 7b.html
         elva report experiments/results/stage3 --out stage3/report.html
         elva report experiments/results --out report.html --table docs/evidence.md --images docs/images
     """
+    from elva.analysis.tables.contents import Asked
+    from elva.analysis.tables.evaluations import holds_evaluations
+
+    asked = Asked(places or (), held_out or (), ablation or (), plug_in or (), against)
+    of_evaluations = {"--held-out": held_out, "--ablation": ablation, "--plug-in": plug_in}
+    if any(of_evaluations.values()) or any(map(holds_evaluations, asked.places)):
+        _refuse("evaluations", {"--dominant": dominant, "--show": show})
+        _tell_tables(asked, out, root, table, images)
+    elif asked.places:
+        _refuse("records of an experiment", {"--against": against, "--root": root})
+        _tell_evidence(list(map(Path, asked.places)), out, dominant or (), show or (), table, images)
+    else:
+        raise typer.BadParameter("give folders of `elva evaluate`, or records of `elva experiment`")
+
+
+def _refuse(what: str, given: Mapping[str, object]) -> None:
+    """Options of the other kind of report say nothing about this one."""
+    for option, value in given.items():
+        if value:
+            raise typer.BadParameter(f"{option} says nothing about {what}: leave it out")
+
+
+def _tell_tables(asked: Asked, out: Path, root: Path | None, table: Path | None, images: Path | None) -> None:
+    from elva.analysis.tables.report import write_tables
+
+    written = write_tables(asked, out, root=root, document=table, images=images)
+    for each in written.contents.tables:
+        typer.echo(each.markdown())
+    for line in [*written.contents.verdicts, *(f"warning: {each}" for each in written.contents.warnings)]:
+        typer.echo(line)
+    typer.echo(", ".join(map(str, written.files)))
+
+
+def _tell_evidence(
+    places: Sequence[Path],
+    out: Path,
+    dominant: Sequence[str],
+    show: Sequence[str],
+    table: Path | None,
+    images: Path | None,
+) -> None:
     from elva.analysis.evidence.report import SUMMARY, write_evidence
 
-    sections = write_evidence(results, out, dominant=dominant or (), show=show or (), document=table, images=images)
+    sections = write_evidence(places, out, dominant=dominant, show=show, document=table, images=images)
     for section in sections:
         typer.echo(section.name)
         for line in section.verdict:

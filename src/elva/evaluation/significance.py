@@ -13,7 +13,7 @@ signs are flipped together, and they are drawn together.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from statistics import stdev
 
@@ -47,7 +47,7 @@ Values = dict[str, npt.NDArray[np.float64]]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One arm less another, in hit@k.
+    """One arm less another, in hit@k or another rate per query.
 
     Attributes:
         difference: mean over tasks, between -1 and 1; of hits averaged over seeds.
@@ -137,10 +137,31 @@ def compare(
     """
     if len(one) != len(other) or _shape(one[0]) != _shape(other[0]):
         raise InputError("arms can only be compared on the same queries and seeds")
-    base = hits(other, cutoff)
-    values = _less(hits(one, cutoff), base)
+    whole = compare_values(hits(one, cutoff), hits(other, cutoff), clusters, flips=flips, draws=draws, seed=seed)
+    by_seed = (task_mean(_less(hits([a], cutoff), hits([b], cutoff))) for a, b in zip(one, other, strict=True))
+    return replace(whole, by_seed=tuple(by_seed))
+
+
+def compare_values(
+    one: Values,
+    other: Values,
+    clusters: Clusters | None = None,
+    *,
+    flips: int = FLIPS,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Comparison:
+    """Compare two figures of one training each by their values per query; the other arguments are those of `compare`.
+
+    Raises:
+        InputError: the values are of different queries.
+    """
+    if _shape(one) != _shape(other):
+        raise InputError("only values of the same queries can be compared")
+    values = _less(one, other)
     every = np.concatenate(list(values.values()))
-    difference, level, spread = task_mean(values), task_mean(base), float(every.std(ddof=1)) if len(every) > 1 else 0.0
+    difference, level = task_mean(values), task_mean(other)
+    spread = float(every.std(ddof=1)) if len(every) > 1 else 0.0
     low, high = bootstrap_interval(values, clusters, draws=draws, seed=seed)
     return Comparison(
         difference,
@@ -149,7 +170,7 @@ def compare(
         randomisation_p(values, clusters, flips=flips, seed=seed),
         float(every.mean()) / spread if spread else None,
         difference / level if level else None,
-        tuple(task_mean(_less(hits([a], cutoff), hits([b], cutoff))) for a, b in zip(one, other, strict=True)),
+        (difference,),
         len(every),
         len(_gathered(values, clusters)[0]),
     )
@@ -232,7 +253,7 @@ def _ends(drawn: npt.NDArray[np.float64]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _shape(ranks: Ranks) -> tuple[tuple[str, int], ...]:
+def _shape(ranks: Ranks | Values) -> tuple[tuple[str, int], ...]:
     return tuple((task, len(each)) for task, each in sorted(ranks.items()))
 
 

@@ -61,14 +61,16 @@ def write_run(path: Path, run: Run, tag: str) -> None:
                 file.write(f"{qid} Q0 {did} {rank} {micro / MICRO:.6f} {tag}\n")
 
 
-def read_run(path: Path) -> Run:
-    """Read a run file in the order of its lines; raises DataError naming file and line.
+def read_run(path: Path, queries: int | None = None) -> Run:
+    """Read a run file in the order of its lines, or its first queries alone; raises DataError naming file and line.
 
     A candidate that a list holds twice is refused: tools differ in which place of it counts.
     """
     lists: dict[str, list[tuple[str, int]]] = {}
     seen = set[tuple[str, str]]()
     for number, fields in _fields(path, 6):
+        if len(lists) == queries and fields[0] not in lists:
+            break
         if (fields[0], fields[2]) in seen:
             raise DataError(path, number, "did", f"{fields[2]} stands in the list of {fields[0]} twice", "keep one")
         seen.add((fields[0], fields[2]))
