@@ -1,6 +1,8 @@
 """Clips of shots: four frames in which one thing moves, turns, grows or shrinks.
 
-Where a thing starts is drawn so that few first frames tell where it goes: that takes two frames.
+Things start and stop slowly: the vision tower looks at two frames at a time, and of a thing in two places it sees
+neither. They stand where the things of pictures do, in the middle or in the middle of a half: where a thing in the
+middle goes is seen in no single frame.
 """
 
 from __future__ import annotations
@@ -13,14 +15,14 @@ from PIL import Image
 from elva.data.world.render import BACKGROUNDS, COLOURS, FINE, REACH, SIDE, Masks, jittered, stamp, stamps
 from elva.data.world.shots import TURNING, Shot
 
-FRAMES = 4
+SHARES = (0.0, 0.1, 0.9, 1.0)
+"""How much of what happens has happened in each frame."""
 FRAME_MILLISECONDS = 500
 """How long a frame is shown: two a second."""
 _RADIUS, _SMALL, _LARGE = 9.5, 6.0, 12.5  # pixels: at rest, and between which it grows and shrinks
 _JITTER = 2  # fine pixels that a radius varies by
-_WAY = 18  # pixels that a thing moves
-_NEAREST = 11  # pixels from the border to the middle of a thing
-_MIDDLE = (22, 42)  # where a thing is that does not move that way, in pixels
+_PLACES = (16, 32, 48)  # of the middle of a thing along an axis, in pixels; it moves from one to the next
+_SHIFT = 2  # pixels that a thing is astray
 _QUARTER = 90.0  # degrees that a thing turns, clockwise
 _STEP = {"moving left": (-1, 0), "moving right": (1, 0), "moving up": (0, -1), "moving down": (0, 1)}
 
@@ -31,7 +33,7 @@ def film(shot: Shot, rng: Random) -> list[Image.Image]:
     jitter = rng.randint(-_JITTER, _JITTER)
     ways = [_way(step, rng) for step in _STEP.get(shot.action, (0, 0))]
     frames = []
-    for share in (frame / (FRAMES - 1) for frame in range(FRAMES)):
+    for share in SHARES:
         radius = round(_radius(shot.action, share) * FINE) + jitter
         masks = stamps(shot.shape, False, shot.fill, radius)
         if shot.action == TURNING:
@@ -45,10 +47,10 @@ def film(shot: Shot, rng: Random) -> list[Image.Image]:
 
 def _way(step: int, rng: Random) -> tuple[int, int]:
     """Start and length of the way along one axis, in pixels."""
-    if not step:
-        return rng.randint(*_MIDDLE), 0
-    start = rng.randint(_NEAREST, SIDE - _NEAREST - _WAY)
-    return (start, _WAY) if step > 0 else (SIDE - start, -_WAY)
+    starts = range(max(0, -step), len(_PLACES) - max(0, step))
+    at = rng.choice(starts)
+    start = _PLACES[at] + rng.randint(-_SHIFT, _SHIFT)
+    return start, _PLACES[at + step] - _PLACES[at]
 
 
 def _radius(action: str, share: float) -> float:
