@@ -14,7 +14,7 @@ Parts = Annotated[list[Text], Field(max_length=LIMITS.parts)]
 Ids = Annotated[list[Id], Field(max_length=LIMITS.parts)]
 Image = Annotated[
     str,
-    Field(description="The picture itself, as a data URL or in base64; addresses are not fetched."),
+    Field(description="The picture itself, as a data URL or in base64; an address only where its host is allowed."),
 ]
 
 
