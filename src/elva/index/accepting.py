@@ -11,7 +11,7 @@ from elva.encoding import Vectors
 from elva.errors import InputError
 from elva.index.gallery import VectorError, require_finite, require_unique
 from elva.index.protocol import Entry, UnknownItem
-from elva.index.words import words
+from elva.index.words import all_words
 
 
 def accepted(entries: Sequence[Entry], vectors: Vectors, dimension: int) -> Vectors:
@@ -44,8 +44,8 @@ def metadata_json(entry: Entry) -> str:
 
 
 def words_of(entry: Entry) -> list[str]:
-    """The words that `match` asks about: of the text and of the summary."""
-    return words(f"{entry.text or ''} {entry.summary}")
+    """The words that `match` and `by_words` ask about, each as often as it occurs: of the text and of the summary."""
+    return all_words(f"{entry.text or ''} {entry.summary}")
 
 
 def require_queries(queries: Vectors, k: int, dimension: int) -> None:
@@ -53,6 +53,11 @@ def require_queries(queries: Vectors, k: int, dimension: int) -> None:
     if queries.ndim != 2 or queries.shape[1] != dimension:
         raise VectorError(f"queries of shape {queries.shape}: expected (n, {dimension})")
     require_finite([f"query {i}" for i in range(len(queries))], queries)
+    require_length(k)
+
+
+def require_length(k: int) -> None:
+    """Raise VectorError for lists of k below 1."""
     if k < 1:
         raise VectorError(f"lists of length {k} were asked for: ask for 1 or more")
 

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from elva.encoding import ModelIdentity, Vectors
-from elva.index.accepting import accepted, require_new, require_queries, unknown, words_of
+from elva.index.accepting import accepted, require_length, require_new, require_queries, unknown, words_of
+from elva.index.bm25 import Postings, Scored
 from elva.index.condition import Condition
 from elva.index.facts import Fact, facts
 from elva.index.folder import (
@@ -59,6 +60,7 @@ class ExactIndex:
         self._gallery: Gallery | None = None
         self._said: dict[str, Mapping[str, Fact]] = {}
         self._words: dict[str, frozenset[str]] = {}
+        self._postings: Postings | None = None
         self._folder: Path | None = None
         self._holding = ExitStack()
 
@@ -90,7 +92,7 @@ class ExactIndex:
 
     def delete(self, ids: Sequence[str]) -> int:
         """See `Index`."""
-        self._gallery = None
+        self._gallery = self._postings = None
         there = [each for each in dict.fromkeys(ids) if each in self._entries]
         for each in there:
             del self._entries[each], self._rows[each]
@@ -121,6 +123,16 @@ class ExactIndex:
             ]
             for columns, scores in zip(ranked.columns.tolist(), ranked.scores.tolist(), strict=True)
         ]
+
+    def by_words(
+        self, text: str, k: int = 10, where: Condition | None = None, match: str | None = None
+    ) -> list[Scored]:
+        """See `Index`."""
+        require_length(k)
+        if self._postings is None:
+            self._postings = Postings.of({each.id: words_of(each) for each in self._entries.values()})
+        wanted = frozenset(words(match or ""))
+        return self._postings.best(words(text), k, lambda item: self._fits(item, where, wanted))
 
     def get(self, ids: Sequence[str]) -> list[Entry]:
         """See `Index`."""

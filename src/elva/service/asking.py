@@ -78,6 +78,7 @@ def query_of(asked: SearchBody, item: Item | None, state: State) -> Query:
         asked.top,
         asked.rerank,
         asked.fold,
+        asked.hybrid,
     )
 
 
