@@ -14,8 +14,8 @@ from elva.index.protocol import Entry, UnknownItem
 from elva.index.words import all_words
 
 
-def accepted(entries: Sequence[Entry], vectors: Vectors, dimension: int) -> Vectors:
-    """The vectors as float32 [n, dimension].
+def accepted(entries: Sequence[Entry], vectors: Vectors, dimension: int) -> tuple[Vectors, list[str]]:
+    """The vectors as float32 [n, dimension], and the metadata as JSON.
 
     Raises:
         VectorError: NaN, another width or number, or an id that occurs twice.
@@ -27,12 +27,10 @@ def accepted(entries: Sequence[Entry], vectors: Vectors, dimension: int) -> Vect
         )
     require_finite([each.id for each in entries], vectors)
     require_unique(each.id for each in entries)
-    for each in entries:
-        metadata_json(each)
-    return np.asarray(vectors, np.float32)
+    return np.asarray(vectors, np.float32), [_json(each) for each in entries]
 
 
-def metadata_json(entry: Entry) -> str:
+def _json(entry: Entry) -> str:
     """An entry's metadata as JSON; InputError where that can't be."""
     try:
         return json.dumps(dict(entry.metadata), ensure_ascii=False, allow_nan=False)

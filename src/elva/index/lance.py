@@ -28,6 +28,7 @@ from elva.errors import MissingExtra
 from elva.index.accepting import accepted, require_length, require_new, require_queries, unknown
 from elva.index.bm25 import Scored, ranked
 from elva.index.condition import Condition, quoted
+from elva.index.facts import facts
 from elva.index.folder import INDEX, FolderError, new_index, refusing
 from elva.index.gallery import MARGIN, MICRO, cosines_micro
 from elva.index.lance_rows import DISPLAYED, entry_of, grown_fields, schema_of, table_of
@@ -126,19 +127,16 @@ class LanceIndex:
 
     def add(self, entries: Sequence[Entry], vectors: Vectors) -> None:
         """See `Index`."""
-        vectors = accepted(entries, vectors, self.model.dimension)
+        vectors, metadata = accepted(entries, vectors, self.model.dimension)
         self._require_writing()
         require_new(each for each, _ in self._selected(["id"], [each.id for each in entries]))
-        self._grow(entries)
-        self._append(entries, vectors)
+        self._put(entries, vectors, metadata)
 
     def upsert(self, entries: Sequence[Entry], vectors: Vectors) -> None:
         """See `Index`."""
-        vectors = accepted(entries, vectors, self.model.dimension)
+        vectors, metadata = accepted(entries, vectors, self.model.dimension)
         self._require_writing()
-        self._grow(entries)
-        self.delete([each.id for each in entries])
-        self._append(entries, vectors)
+        self._put(entries, vectors, metadata, instead=True)
 
     def delete(self, ids: Sequence[str]) -> int:
         """See `Index`."""
@@ -150,19 +148,22 @@ class LanceIndex:
                     self._table.delete(clause)
         return before - len(self)
 
-    def _grow(self, entries: Sequence[Entry]) -> None:
-        """Add columns for the fields of metadata that are new."""
-        fields, columns = grown_fields(self._fields, entries)
+    def _put(
+        self, entries: Sequence[Entry], vectors: Vectors, metadata: Sequence[str], *, instead: bool = False
+    ) -> None:
+        """Append rows, `instead` of those of the same ids; fields of metadata that are new become columns first."""
+        said = [facts(each.metadata) for each in entries]
+        fields, columns = grown_fields(self._fields, said)
         if len(columns):
             with refusing(self._folder):
                 self._table.add_columns(columns)
         self._fields = fields
-
-    def _append(self, entries: Sequence[Entry], vectors: Vectors) -> None:
+        if instead:
+            self.delete([each.id for each in entries])
         for start in range(0, len(entries), ROWS_AT_ONCE):
-            some = entries[start : start + ROWS_AT_ONCE]
+            some = slice(start, start + ROWS_AT_ONCE)
             with refusing(self._folder):
-                self._table.add(table_of(some, vectors[start : start + len(some)], self._fields))
+                self._table.add(table_of(entries[some], vectors[some], metadata[some], said[some], fields))
 
     # -- asking --------------------------------------------------------------------------------------------------
 
