@@ -112,19 +112,17 @@ class ExactIndex:
         if self._gallery is None:
             self._gallery = Gallery.of(list(self._entries), self.vectors(list(self._entries)))
         gallery = self._gallery
-        wanted = frozenset(words(match or ""))
+        wanted = frozenset(words(match)) if match else frozenset()
         if where is not None or wanted:
             kept = [i for i, each in enumerate(gallery.ids) if self._fits(each, where, wanted)]
             gallery = Gallery(tuple(gallery.ids[i] for i in kept), gallery.vectors[kept])
         found: list[list[Hit]] = []
         for start, block in gallery.cosines(queries):
             for row, cosines in enumerate(block, start):
-                near = zip(*(each.tolist() for each in gallery.nearest(queries[row], cosines, k)), strict=True)
-                hits = (
-                    Hit(rank, micro / MICRO, self._entries[gallery.ids[column]])
-                    for rank, (column, micro) in enumerate(near, start=1)
-                )
-                found.append([*hits])
+                columns, micro = gallery.nearest(queries[row], cosines, k)
+                near = [self._entries[gallery.ids[column]] for column in columns.tolist()]
+                scores = (micro / MICRO).tolist()
+                found.append([Hit(rank, scores[rank - 1], each) for rank, each in enumerate(near, start=1)])
         return found
 
     def by_words(
@@ -134,7 +132,7 @@ class ExactIndex:
         require_length(k)
         if self._postings is None:
             self._postings = Postings.of({each.id: words_of(each) for each in self._entries.values()})
-        wanted = frozenset(words(match or ""))
+        wanted = frozenset(words(match)) if match else frozenset()
         return self._postings.best(words(text), k, lambda item: self._fits(item, where, wanted))
 
     def get(self, ids: Sequence[str]) -> list[Entry]:
