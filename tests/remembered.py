@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from elva.encoding import ModelIdentity, Vectors
+from elva.index.accepting import words_of
+from elva.index.bm25 import Postings, Scored
 from elva.index.condition import Condition
 from elva.index.facts import facts
 from elva.index.gallery import Gallery
 from elva.index.protocol import Entry, Hit, Origin, Stats, UnknownItem
+from elva.index.words import words
 from elva.items import Item
 from judging import THINGS, FakeEncoder, draw
 
@@ -52,6 +55,12 @@ class Remembered:
             ]
             for row in zip(ranked.columns.tolist(), ranked.scores.tolist(), strict=True)
         ]
+
+    def by_words(
+        self, text: str, k: int = 10, where: Condition | None = None, match: str | None = None
+    ) -> list[Scored]:
+        postings = Postings.of({name: words_of(each) for name, each in self._entries.items()})
+        return postings.best(words(text), k, lambda item: where is None or where.holds(self._entries[item].metadata))
 
     def get(self, ids: Sequence[str]) -> list[Entry]:
         for each in ids:

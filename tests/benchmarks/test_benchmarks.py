@@ -14,12 +14,15 @@ import contrastive
 import data_at_size
 import encode
 import estimators
+import inspector
 import mining_at_size
 import ranking_at_size
 import rerank
 import search
 import without
+from elva.grains import Grain
 from elva.model.embedder import Embedder
+from elva.search.inspector import Change, Heard
 from measure import measured
 from moments import Moments, Target, compared
 
@@ -138,3 +141,21 @@ def test_forms_of_minus_queries_are_compared_on_the_world(world: Path) -> None:
     rows = without.compare(world, Embedder.load("tiny-base"), least=1)
     assert [name for name, *_ in rows][:2] == ["the query alone", "in words: not"]
     assert all(0 <= share <= 1 for _, *shares in rows for share in shares)
+
+
+def test_verdicts_of_the_inspector_are_set_beside_what_the_model_gets_right(
+    world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inspector.main([str(world), "--model", "tiny-base", "--queries", "4"])
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
+    assert [row[0] for row in rows] == ["| ignored", "| in doubt", "| heard"]
+    assert sum(int(row[1]) for row in rows) > 0
+
+
+def test_a_near_miss_counts_only_where_all_grains_of_its_kind_were_judged_alike() -> None:
+    def heard(kind: str, ignored: bool | None, clearly: bool | None = False) -> Heard:
+        return Heard(Grain(kind, "a"), 0.1, 1.0, ignored, clearly, "", Change((), (), ()))
+
+    grains = [heard("colour", True), heard("colour", True), heard("size", True), heard("size", False)]
+    grains += [heard("shape", False, True), heard("fill", False), heard("pose", None, None)]
+    assert inspector.verdicts(grains) == {"colour": "ignored", "shape": "heard", "fill": "in doubt"}

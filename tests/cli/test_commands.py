@@ -315,6 +315,8 @@ def test_a_table_is_indexed_twice_and_searched_with_conditions(tmp_path: Path, l
     assert "1 new, 1 changed, 1 unchanged, 1 gone, 0 left out; 1 embedded" in shown
     found = run("search", out, "green", "--where", "price > 30", "--match", "shoe").stdout
     assert "x1" in found and "x2" in found and "x4" not in found
+    fused = run("search", out, "blue", "--hybrid", "-k", "1").stdout
+    assert "both rankings were fused" in fused and "x4" in fused
     refused = CliRunner().invoke(app, ["search", str(out), "green", "--where", "prize > 30"])
     assert refused.exit_code == 2
     assert "column 1: no entry has a field 'prize'; did you mean 'price'?" in refused.stderr

@@ -85,6 +85,7 @@ def test_it_answers_and_told_to_stop_it_ends_in_peace(served: tuple[subprocess.P
     [
         (["--host", "0.0.0.0"], "give --token, or --no-token"),
         (["--token", "a b"], "--token takes"),
+        (["--fetch-from", "https://a.example/"], "--fetch-from takes a host"),
     ],
 )
 def test_what_would_be_unsafe_is_refused_before_a_model_is_loaded(index: Path, arguments: list[str], told: str) -> None:

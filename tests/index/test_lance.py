@@ -43,7 +43,7 @@ def test_many_rows_get_an_index_and_filters_still_find_enough(tmp_path: Path, mo
     for store in (index, exact):
         store.add(entries(3000), unit(3000))
     index.publish()
-    assert {each.columns[0] for each in index._table.list_indices()} == {"vector", "words"}
+    assert index._indices() == {module.VECTORS, module.WORDS, module.BM25}
     for store in (index, exact):
         store.upsert([Entry("later", "thing 3", metadata={"number": 1})], unit(1))
     queries = unit(20, seed=1)
@@ -53,6 +53,10 @@ def test_many_rows_get_an_index_and_filters_still_find_enough(tmp_path: Path, mo
     for asked in ({"where": parse("number < 30")}, {"match": "3 thing"}, {"where": parse("number = 1"), "match": "3"}):
         found, wanted = (each.search(queries, 10, **asked) for each in (index, exact))  # type: ignore[arg-type]
         assert [len(each) for each in found] == [len(each) for each in wanted]
+    assert [store.by_words("thing 3", 12) for store in (index, exact)] != [[], []]
+    index.publish()
+    for text in ("thing 3", "3", "later thing"):
+        assert index.by_words(text, 12) == exact.by_words(text, 12)
 
 
 def test_a_tidy_publication_leaves_indices_of_all_rows_and_one_of_nothing_leaves_them_alone(
@@ -66,8 +70,8 @@ def test_a_tidy_publication_leaves_indices_of_all_rows_and_one_of_nothing_leaves
     for tidy in (False, True):
         index.publish(tidy=tidy)
     named = index._indices()
-    assert set(named) == {"vector", "words"}
-    assert [index._table.index_stats(each).num_unindexed_rows for each in named.values()] == [0, 0]
+    assert named == {module.VECTORS, module.WORDS, module.BM25}
+    assert {index._table.index_stats(each).num_unindexed_rows for each in named} == {0}
     before = index._table.version
     index.publish()
     assert index._table.version == before

@@ -68,6 +68,20 @@ def test_conditions_and_words_narrow_a_search(index: Index) -> None:
     assert index.fields() == ("colour", "price", "tags")
 
 
+def test_words_rank_by_how_often_they_stand_and_in_how_short_a_text(index: Index) -> None:
+    index.add([Entry("d", "red red red"), Entry("e", "a nothing"), Entry("f", "a nothing")], VECTORS)
+    assert [each for each, _ in index.by_words("RED nothing? nothing")] == ["d", "c", "b", "e", "f", "a"]
+    assert index.by_words("hat")[0] == ("a", 1.331)
+    assert [each for each, _ in index.by_words("nothing", 2)] == ["c", "e"]
+    assert [each for each, _ in index.by_words("red", where=parse("price < 15"))] == ["a"]
+    assert [each for each, _ in index.by_words("red", match="shoe")] == ["b"]
+    assert index.by_words("?!") == index.by_words("gone") == []
+    with pytest.raises(VectorError, match="1 or more"):
+        index.by_words("red", 0)
+    index.delete(["c", "e"])
+    assert [each for each, _ in index.by_words("nothing")] == ["f"]
+
+
 def test_entries_vectors_thumbnails_and_contents_are_got_by_id(index: Index) -> None:
     assert [each.id for each in index.get(["c", "a", "c"])] == ["c", "a", "c"]
     assert index.vectors(["c", "a"]).tolist() == [[-1, 0], [0, 1]]
@@ -280,6 +294,22 @@ def test_stores_agree_on_every_word(lance: Callable[[], Index], texts: list[str]
     assert found[0] == found[1]
     if match == "strasse NAÏVE":
         assert found[0] == ["0", "1"]
+
+
+SPOKEN = st.lists(
+    st.text(max_size=4) | st.sampled_from(["red", "Red", "shoe", "the", "running", "äö", "x" * 60]), max_size=8
+)
+
+
+@given(st.lists(SPOKEN.map(" ".join), min_size=1, max_size=6), SPOKEN.map(" ".join))
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_stores_agree_on_ranks_by_words(lance: Callable[[], Index], texts: list[str], asked: str) -> None:
+    entries = [Entry(str(number), text) for number, text in enumerate(texts)]
+    stores = [ExactIndex(MODEL), lance()]
+    for index in stores:
+        index.add(entries, np.tile(np.float32([[1, 0]]), (len(entries), 1)))
+    one, other = ([index.by_words(asked, k) for k in (1, 10)] for index in stores)
+    assert one == other
 
 
 def test_stores_agree_on_order_and_scores(tmp_path: Path) -> None:

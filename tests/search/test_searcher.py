@@ -117,6 +117,32 @@ def test_conditions_reach_the_index(searcher: Searcher) -> None:
     assert ids(answer) == ["circle-green-small.png"]
 
 
+def test_a_hybrid_query_brings_up_what_its_words_name(searcher: Searcher, index: Remembered) -> None:
+    plain, hybrid = searcher.search(
+        [Query(Item("circle letter"), top=5), Query(Item("circle letter"), top=5, hybrid=True)]
+    )
+    assert "note" not in ids(plain)
+    assert ids(hybrid)[3] == "note", "behind what both rankings hold further up"
+    assert [each.hit.rank for each in hybrid.results] == [1, 2, 3, 4, 5]
+    near = {each.entry.id: each.score for each in index.search(hybrid.vector[None], 40)[0]}
+    assert all(each.hit.score == near[each.hit.entry.id] for each in hybrid.results), "scores stay cosines"
+    (narrow,) = searcher.search([Query(Item("circle letter"), where=parse("price > 4"), hybrid=True)])
+    assert "note" not in ids(narrow)
+    for query in ({"like": ("note",)}, {"item": Item(image=index.origin.root / "circle-blue-small.png")}):
+        with pytest.raises(InputError, match="this one has none"):
+            Query(**query, hybrid=True)  # type: ignore[arg-type]
+
+
+def test_what_only_the_words_find_comes_with_its_cosine(
+    searcher: Searcher, index: Remembered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("elva.search.searcher.DEEP", 1)
+    (far,) = searcher.search([Query(Item("circle letter"), top=3, hybrid=True, fold=False)])
+    near = {each.entry.id: each.score for each in index.search(far.vector[None], 40)[0]}
+    assert "note" in ids(far)
+    assert {each.hit.entry.id: each.hit.score for each in far.results} == {each: near[each] for each in ids(far)}
+
+
 def test_near_duplicates_are_listed_beneath_the_best_of_them(searcher: Searcher, index: Remembered) -> None:
     add_copies(index, "circle-blue-small.png", 30)
     (folded,) = searcher.search([Query(Item("small blue circle"), top=5)])

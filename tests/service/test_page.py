@@ -168,6 +168,18 @@ def test_what_results_are_to_be_without_and_filters_are_chips(page: Page, addres
     expect(page.locator("#results .card").first).to_be_visible()
 
 
+def test_words_rank_too_where_that_is_wanted(page: Page, address: str) -> None:
+    page.goto(f"{address}/?q=letter+circle")
+    note = page.locator("#results li").nth(3)
+    expect(page.locator("#results li").nth(8)).to_contain_text("crimson letter")
+    page.get_by_label("By words, too").check()
+    expect(note).to_contain_text("crimson letter")
+    assert "hybrid" in page.url
+    page.reload()
+    expect(page.get_by_label("By words, too")).to_be_checked()
+    expect(note).to_contain_text("crimson letter")
+
+
 def test_a_grain_is_left_out_and_what_changes_is_marked(page: Page, address: str) -> None:
     page.goto(address)
     search(page, "small crimson circle")

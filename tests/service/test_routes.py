@@ -30,8 +30,9 @@ def data_url(data: bytes) -> str:
 
 def test_words_are_searched_by_json_and_by_link_alike(client: TestClient) -> None:
     body = {"text": "small crimson circle", "minus": ["large"], "where": "colour = crimson", "top": 3}
+    body["hybrid"] = True
     posted = client.post("/search", json=body).json()
-    link = {"q": body["text"], "minus": body["minus"], "where": body["where"], "top": 3}
+    link = {"hybrid": "true", "q": body["text"], "minus": body["minus"], "where": body["where"], "top": 3}
     linked = client.get("/search", params=link).json()
     assert posted["results"] == linked["results"]
     first = posted["results"][0]
@@ -72,6 +73,7 @@ def test_indexed_items_are_searched_from(client: TestClient) -> None:
         ({"image": "%%%"}, 422, "nor base64"),
         ({"image": data_url(b"no picture")}, 422, "not an image"),
         ({"text": "a", "minus": ["a"] * 99}, 422, "at most 16 items"),
+        ({"like": ["note"], "hybrid": True}, 422, "this one has none"),
         ({"text": "a", "minus": [""]}, 422, "neither text nor image"),
     ],
 )

@@ -51,6 +51,9 @@ def search(
         str | None,
         typer.Option(help="Words that must all stand in a result's text or summary.", show_default=False),
     ] = None,
+    hybrid: Annotated[
+        bool, typer.Option("--hybrid", help="Rank by the text's words, too (BM25), and fuse both rankings.")
+    ] = False,
     top: Annotated[int, typer.Option("--top", "-k", help="How many results.", min=1)] = 10,
     sheet: Annotated[
         Path | None,
@@ -84,6 +87,7 @@ def search(
         elva search runs/elva/index "the same, but green" --image photo.jpg -k 20
         elva search runs/elva/index "a red circle" --without striped
         elva search runs/products "warm shoes" --where "price < 40 and season in (Fall, Winter)" --match leather
+        elva search runs/products "nike air max 90" --hybrid
         elva search runs/elva/index "a red heart" --rerank 200
     """
     from elva.items import Item
@@ -108,10 +112,12 @@ def search(
     from elva.search.query import Query
     from elva.search.searcher import Searcher
 
-    query = Query(item, minus, where=condition, match=match, top=top, rerank=rerank, fold=fold)
+    query = Query(item, minus, (), (), condition, match, top, rerank, fold, hybrid)
     (answer,) = Searcher(embedder, opened, scorer, rerank_cosine).search([query])
     for note in answer.notes:
         typer.echo(note, err=True)
+    if hybrid:
+        typer.echo("Found by cosine and by words (BM25) together: both rankings were fused")
     if rerank is not None:
         typer.echo(f"Ranked by {rerank_mode.value} (nats) + {rerank_cosine:g} x cosine: the first {rerank}")
     hits = [each.hit for each in answer.results]

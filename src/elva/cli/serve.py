@@ -42,6 +42,14 @@ def serve(
         bool, typer.Option("--no-token", help="Let everyone search who can reach --host without a token.")
     ] = False,
     log_queries: Annotated[bool, typer.Option("--log-queries", help="Log what is searched by link.")] = False,
+    fetch_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Host, or host:port, that requests may name pictures of by address; repeat for more. "
+            "Without it nothing is fetched.",
+            show_default=False,
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option("--model", "-m", help="Default: the model the index was made with."),
@@ -60,14 +68,17 @@ def serve(
     Examples:
 
         elva serve runs/elva/index
+        elva serve runs/elva/index --fetch-from images.example.org
         ELVA_TOKEN=... elva serve runs/elva/index --host 0.0.0.0 --port 80
     """
-    for package in ("fastapi", "uvicorn", "python_multipart"):
+    for package in ("fastapi", "uvicorn", "python_multipart", "httpx"):
         if importlib.util.find_spec(package) is None:
             raise MissingExtra(package.replace("_", "-"), "serve")
+    from elva.service.fetching import Host
     from elva.service.run import loopback, require_guarded, taken
 
     require_guarded(host, token, no_token)
+    fetched = tuple(map(Host.parse, fetch_from or ()))
     from elva.data.mbeir import read_lexicon
     from elva.encoding import ModelIdentity
     from elva.index.opening import model_of
@@ -92,7 +103,7 @@ def serve(
     newer = Newer(index, ModelIdentity.of(embedder), parts)
     searcher, inspector = newer.open()
     hosts = tuple(dict.fromkeys((*LOOPBACK, host))) if loopback(host) else ()
-    settings = Settings(index.resolve().name, token, hosts, log_queries)
+    settings = Settings(index.resolve().name, token, hosts, log_queries, fetch_from=fetched)
     app = create_app(searcher, settings, inspector, partial(span_likelihoods, embedder), newer)
     typer.echo(f"{index}: {len(searcher.index):,} items; search them at http://{_shown(host)}:{port}/ (Ctrl-C ends it)")
     del searcher, inspector  # the app lets go of them when there is a newer version

@@ -11,11 +11,11 @@ from elva.encoding import Vectors
 from elva.errors import InputError
 from elva.index.gallery import VectorError, require_finite, require_unique
 from elva.index.protocol import Entry, UnknownItem
-from elva.index.words import words
+from elva.index.words import all_words
 
 
-def accepted(entries: Sequence[Entry], vectors: Vectors, dimension: int) -> Vectors:
-    """The vectors as float32 [n, dimension].
+def accepted(entries: Sequence[Entry], vectors: Vectors, dimension: int) -> tuple[Vectors, list[str]]:
+    """The vectors as float32 [n, dimension], and the metadata as JSON.
 
     Raises:
         VectorError: NaN, another width or number, or an id that occurs twice.
@@ -27,12 +27,10 @@ def accepted(entries: Sequence[Entry], vectors: Vectors, dimension: int) -> Vect
         )
     require_finite([each.id for each in entries], vectors)
     require_unique(each.id for each in entries)
-    for each in entries:
-        metadata_json(each)
-    return np.asarray(vectors, np.float32)
+    return np.asarray(vectors, np.float32), [_json(each) for each in entries]
 
 
-def metadata_json(entry: Entry) -> str:
+def _json(entry: Entry) -> str:
     """An entry's metadata as JSON; InputError where that can't be."""
     try:
         return json.dumps(dict(entry.metadata), ensure_ascii=False, allow_nan=False)
@@ -44,15 +42,21 @@ def metadata_json(entry: Entry) -> str:
 
 
 def words_of(entry: Entry) -> list[str]:
-    """The words that `match` asks about: of the text and of the summary."""
-    return words(f"{entry.text or ''} {entry.summary}")
+    """The words that `match` and `by_words` ask about, each as often as it occurs: of the text and of the summary."""
+    return all_words(f"{entry.text or ''} {entry.summary}")
 
 
 def require_queries(queries: Vectors, k: int, dimension: int) -> None:
     """Raise VectorError for queries of another shape than [n, dimension], with NaN, or k below 1."""
     if queries.ndim != 2 or queries.shape[1] != dimension:
         raise VectorError(f"queries of shape {queries.shape}: expected (n, {dimension})")
-    require_finite([f"query {i}" for i in range(len(queries))], queries)
+    if not np.isfinite(queries).all():
+        require_finite([f"query {i}" for i in range(len(queries))], queries)  # names the first
+    require_length(k)
+
+
+def require_length(k: int) -> None:
+    """Raise VectorError for lists of k below 1."""
     if k < 1:
         raise VectorError(f"lists of length {k} were asked for: ask for 1 or more")
 

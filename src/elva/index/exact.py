@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 
 from elva.encoding import ModelIdentity, Vectors
-from elva.index.accepting import accepted, require_new, require_queries, unknown, words_of
+from elva.index.accepting import accepted, require_length, require_new, require_queries, unknown, words_of
+from elva.index.bm25 import Postings, Scored
 from elva.index.condition import Condition
-from elva.index.facts import Fact, facts
+from elva.index.facts import Fact, facts, scalars
 from elva.index.folder import (
     INDEX,
     OLD_INDEX,
@@ -34,7 +35,7 @@ from elva.index.folder import (
     refusing,
     write_jsonl,
 )
-from elva.index.gallery import Gallery
+from elva.index.gallery import MICRO, Gallery
 from elva.index.pointer import Pointer
 from elva.index.protocol import NOWHERE, Entry, Hit, Origin, Stats
 from elva.index.words import words
@@ -42,6 +43,7 @@ from elva.locks import FolderLock
 from elva.whole import sync
 
 STORE = "exact"
+_COLUMNS = tuple(each.name for each in fields(Entry) if each.name != "thumbnail")
 _TRIES = 20
 """Publications that a reader may meet before it gives up."""
 
@@ -59,6 +61,7 @@ class ExactIndex:
         self._gallery: Gallery | None = None
         self._said: dict[str, Mapping[str, Fact]] = {}
         self._words: dict[str, frozenset[str]] = {}
+        self._postings: Postings | None = None
         self._folder: Path | None = None
         self._holding = ExitStack()
 
@@ -80,17 +83,17 @@ class ExactIndex:
 
     def upsert(self, entries: Sequence[Entry], vectors: Vectors) -> None:
         """See `Index`."""
-        vectors = accepted(entries, vectors, self.model.dimension)
+        vectors, _ = accepted(entries, vectors, self.model.dimension)
         self.delete([each.id for each in entries])
         for entry, vector in zip(entries, vectors, strict=True):
             self._rows[entry.id] = vector
             if entry.thumbnail is not None:
                 self._thumbnails[entry.id] = entry.thumbnail
-            self._entries[entry.id] = replace(entry, thumbnail=None)
+            self._entries[entry.id] = entry if entry.thumbnail is None else replace(entry, thumbnail=None)
 
     def delete(self, ids: Sequence[str]) -> int:
         """See `Index`."""
-        self._gallery = None
+        self._gallery = self._postings = None
         there = [each for each in dict.fromkeys(ids) if each in self._entries]
         for each in there:
             del self._entries[each], self._rows[each]
@@ -109,18 +112,28 @@ class ExactIndex:
         if self._gallery is None:
             self._gallery = Gallery.of(list(self._entries), self.vectors(list(self._entries)))
         gallery = self._gallery
-        wanted = frozenset(words(match or ""))
+        wanted = frozenset(words(match)) if match else frozenset()
         if where is not None or wanted:
             kept = [i for i, each in enumerate(gallery.ids) if self._fits(each, where, wanted)]
             gallery = Gallery(tuple(gallery.ids[i] for i in kept), gallery.vectors[kept])
-        ranked = gallery.rank(queries, k)
-        return [
-            [
-                Hit(rank, score, self._entries[gallery.ids[column]])
-                for rank, (column, score) in enumerate(zip(columns, scores, strict=True), start=1)
-            ]
-            for columns, scores in zip(ranked.columns.tolist(), ranked.scores.tolist(), strict=True)
-        ]
+        found: list[list[Hit]] = []
+        for start, block in gallery.cosines(queries):
+            for row, cosines in enumerate(block, start):
+                columns, micro = gallery.nearest(queries[row], cosines, k)
+                near = [self._entries[gallery.ids[column]] for column in columns.tolist()]
+                scores = (micro / MICRO).tolist()
+                found.append([Hit(rank, scores[rank - 1], each) for rank, each in enumerate(near, start=1)])
+        return found
+
+    def by_words(
+        self, text: str, k: int = 10, where: Condition | None = None, match: str | None = None
+    ) -> list[Scored]:
+        """See `Index`."""
+        require_length(k)
+        if self._postings is None:
+            self._postings = Postings.of({each.id: words_of(each) for each in self._entries.values()})
+        wanted = frozenset(words(match)) if match else frozenset()
+        return self._postings.best(words(text), k, lambda item: self._fits(item, where, wanted))
 
     def get(self, ids: Sequence[str]) -> list[Entry]:
         """See `Index`."""
@@ -143,7 +156,7 @@ class ExactIndex:
 
     def fields(self) -> tuple[str, ...]:
         """See `Index`."""
-        return tuple(sorted({field for each in self._entries for field in self._facts(each)}))
+        return tuple(sorted({field for each in self._entries.values() for field, _ in scalars(each.metadata)}))
 
     def stats(self) -> Stats:
         """See `Index`."""
@@ -215,7 +228,8 @@ class ExactIndex:
         return pointer
 
     def _row(self, entry: Entry) -> dict[str, Any]:
-        return {**asdict(entry), "thumbnail": len(self._thumbnails.get(entry.id, b""))}
+        row = {name: getattr(entry, name) for name in _COLUMNS}  # `asdict` copies all that metadata hold
+        return {**row, "thumbnail": len(self._thumbnails.get(entry.id, b""))}
 
     @classmethod
     def _read_newest(cls, folder: Path) -> ExactIndex:

@@ -25,8 +25,10 @@ import numpy as np
 
 from elva.encoding import ModelIdentity, Vectors
 from elva.errors import MissingExtra
-from elva.index.accepting import accepted, require_new, require_queries, unknown
+from elva.index.accepting import accepted, require_length, require_new, require_queries, unknown
+from elva.index.bm25 import Scored, ranked
 from elva.index.condition import Condition, quoted
+from elva.index.facts import facts
 from elva.index.folder import INDEX, FolderError, new_index, refusing
 from elva.index.gallery import MARGIN, MICRO, cosines_micro
 from elva.index.lance_rows import DISPLAYED, entry_of, grown_fields, schema_of, table_of
@@ -47,6 +49,8 @@ INDEXED_FROM = 50_000
 PROBES = 40
 """Parts of an IVF index that a query looks into, at least. LanceDB makes one of 4,096 rows: of some 160,000 rows, which
 are compared within some hundredths of a second, nothing is missed."""
+VECTORS, WORDS, BM25 = "vector_idx", "words_idx", "words_bm25_idx"
+"""Names of the indices: of vectors, of words that must occur, and of words to rank by."""
 SPARE = 4
 """More rows than are wanted are asked for, since the last bits of float32 may order near ties otherwise."""
 MANY = 1000
@@ -123,19 +127,16 @@ class LanceIndex:
 
     def add(self, entries: Sequence[Entry], vectors: Vectors) -> None:
         """See `Index`."""
-        vectors = accepted(entries, vectors, self.model.dimension)
+        vectors, metadata = accepted(entries, vectors, self.model.dimension)
         self._require_writing()
         require_new(each for each, _ in self._selected(["id"], [each.id for each in entries]))
-        self._grow(entries)
-        self._append(entries, vectors)
+        self._put(entries, vectors, metadata)
 
     def upsert(self, entries: Sequence[Entry], vectors: Vectors) -> None:
         """See `Index`."""
-        vectors = accepted(entries, vectors, self.model.dimension)
+        vectors, metadata = accepted(entries, vectors, self.model.dimension)
         self._require_writing()
-        self._grow(entries)
-        self.delete([each.id for each in entries])
-        self._append(entries, vectors)
+        self._put(entries, vectors, metadata, instead=True)
 
     def delete(self, ids: Sequence[str]) -> int:
         """See `Index`."""
@@ -147,19 +148,22 @@ class LanceIndex:
                     self._table.delete(clause)
         return before - len(self)
 
-    def _grow(self, entries: Sequence[Entry]) -> None:
-        """Add columns for the fields of metadata that are new."""
-        fields, columns = grown_fields(self._fields, entries)
+    def _put(
+        self, entries: Sequence[Entry], vectors: Vectors, metadata: Sequence[str], *, instead: bool = False
+    ) -> None:
+        """Append rows, `instead` of those of the same ids; fields of metadata that are new become columns first."""
+        said = [facts(each.metadata) for each in entries]
+        fields, columns = grown_fields(self._fields, said)
         if len(columns):
             with refusing(self._folder):
                 self._table.add_columns(columns)
         self._fields = fields
-
-    def _append(self, entries: Sequence[Entry], vectors: Vectors) -> None:
+        if instead:
+            self.delete([each.id for each in entries])
         for start in range(0, len(entries), ROWS_AT_ONCE):
-            some = entries[start : start + ROWS_AT_ONCE]
+            some = slice(start, start + ROWS_AT_ONCE)
             with refusing(self._folder):
-                self._table.add(table_of(some, vectors[start : start + len(some)], self._fields))
+                self._table.add(table_of(entries[some], vectors[some], metadata[some], said[some], fields))
 
     # -- asking --------------------------------------------------------------------------------------------------
 
@@ -170,6 +174,23 @@ class LanceIndex:
         require_queries(queries, k, self.model.dimension)
         clause = self._clause(where, match)
         return [self._nearest(query, k, clause) for query in queries]
+
+    def by_words(
+        self, text: str, k: int = 10, where: Condition | None = None, match: str | None = None
+    ) -> list[Scored]:
+        """See `Index`; of a table with indices, how rare words are is what it was when they were brought up to date."""
+        require_length(k)
+        wanted, clause, asked = " ".join(words(text)), self._clause(where, match), k + SPARE
+        while wanted:
+            query: Any = self._table.search(wanted, query_type="fts", fts_columns="words")
+            query = query.select(["id", "_score"]).limit(asked)
+            with _damage(self._folder):
+                found = (query.where(clause, prefilter=True) if clause else query).to_arrow()
+            scored = ranked(zip(found["id"].to_pylist(), found["_score"].to_pylist(), strict=True), asked)
+            if len(scored) < asked or scored[-1][1] < scored[k - 1][1]:
+                return scored[:k]
+            asked *= 4
+        return []
 
     def _clause(self, where: Condition | None, match: str | None) -> str | None:
         parts = []
@@ -271,21 +292,35 @@ class LanceIndex:
         Rows are gathered before they are indexed: bringing the index of words along takes ten times as long as making
         it anew.
         """
-        from lancedb.index import IvfFlat, LabelList
+        from lancedb.index import FTS, IvfFlat, LabelList
 
         there = self._indices()
-        if "words" in there and (self._table.version != self._pointer.table or not self._pointer.tidy):
-            self._table.drop_index(there.pop("words"))
+        if WORDS in there and (self._table.version != self._pointer.table or not self._pointer.tidy):
+            self._table.drop_index(WORDS)
+            there.remove(WORDS)
         self._optimize()
         if len(self) >= INDEXED_FROM:
-            for column, config in (("vector", IvfFlat(distance_type="dot")), ("words", LabelList())):
-                if column not in there:
-                    self._table.create_index(column, config=config)
+            whole = FTS(
+                base_tokenizer="whitespace",
+                lower_case=False,
+                stem=False,
+                remove_stop_words=False,
+                ascii_folding=False,
+                max_token_length=None,
+            )  # words.py has said already what a word is
+            wanted = (
+                (VECTORS, "vector", IvfFlat(distance_type="dot")),
+                (WORDS, "words", LabelList()),
+                (BM25, "words", whole),
+            )
+            for name, column, config in wanted:
+                if name not in there:
+                    self._table.create_index(column, config=config, name=name)
         self._optimize()
 
-    def _indices(self) -> dict[str, str]:
-        """Column -> name of its index."""
-        return {each.columns[0]: each.name for each in self._table.list_indices()}
+    def _indices(self) -> set[str]:
+        """Names of those that there are."""
+        return {each.name for each in self._table.list_indices()}
 
     def _optimize(self) -> None:
         """Until nothing is left to do, so that the optimisation that removes old versions makes no new one."""

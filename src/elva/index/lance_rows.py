@@ -8,13 +8,13 @@ metadata themselves stay JSON, so that they come back as they were.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from elva.encoding import Vectors
 from elva.errors import InputError
-from elva.index.accepting import metadata_json, words_of
-from elva.index.facts import facts
+from elva.index.accepting import words_of
+from elva.index.facts import Fact
 from elva.index.protocol import Entry
 
 if TYPE_CHECKING:
@@ -35,15 +35,19 @@ def schema_of(dimension: int) -> pyarrow.Schema:
     return pyarrow.schema([*kinds, ("thumbnail", pyarrow.binary()), ("words", words), ("vector", vector)])
 
 
-def grown_fields(known: tuple[str, ...], entries: Sequence[Entry]) -> tuple[tuple[str, ...], pyarrow.Schema]:
-    """The fields with those that the entries add behind, and the columns that are to be added for these.
+Said = Mapping[str, Fact]
+"""What the metadata of one entry say: `facts`."""
+
+
+def grown_fields(known: tuple[str, ...], said: Sequence[Said]) -> tuple[tuple[str, ...], pyarrow.Schema]:
+    """The fields with those that entries add behind, and the columns that are to be added for these.
 
     Raises:
         InputError: there are too many.
     """
     import pyarrow
 
-    grown = tuple(dict.fromkeys([*known, *(field for each in entries for field in facts(each.metadata))]))
+    grown = tuple(dict.fromkeys([*known, *(field for each in said for field in each)]))
     if len(grown) > MOST_FIELDS:
         raise InputError(
             f"the metadata have more than {MOST_FIELDS} fields, such as {grown[-1]!r}: "
@@ -53,21 +57,22 @@ def grown_fields(known: tuple[str, ...], entries: Sequence[Entry]) -> tuple[tupl
     return grown, pyarrow.schema(columns)
 
 
-def table_of(entries: Sequence[Entry], vectors: Vectors, fields: tuple[str, ...]) -> pyarrow.Table:
-    """The rows of n entries with their vectors float32 [n, d]."""
+def table_of(
+    entries: Sequence[Entry], vectors: Vectors, metadata: Sequence[str], said: Sequence[Said], fields: tuple[str, ...]
+) -> pyarrow.Table:
+    """The rows of n entries with their vectors float32 [n, d], their metadata as JSON, and what these say."""
     import pyarrow
 
     schema = schema_of(vectors.shape[1])
     for i in range(len(fields)):
         for column in _columns(i):
             schema = schema.append(column)
-    said = [facts(each.metadata) for each in entries]
     columns: dict[str, Any] = {
         "id": [each.id for each in entries],
         "text": [each.text for each in entries],
         "image": [each.image for each in entries],
         "summary": [each.summary for each in entries],
-        "metadata": [metadata_json(each) for each in entries],
+        "metadata": metadata,
         "content": [each.content for each in entries],
         "thumbnail": [each.thumbnail for each in entries],
         "words": [words_of(each) for each in entries],

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from elva.encoding import ModelIdentity, Vectors
 from elva.errors import InputError
+from elva.index.bm25 import Scored
 from elva.index.condition import Condition
 
 
@@ -134,6 +135,15 @@ class Index(Protocol):
 
         Raises:
             VectorError: queries of another width, with NaN, or k below 1.
+        """
+
+    def by_words(
+        self, text: str, k: int = 10, where: Condition | None = None, match: str | None = None
+    ) -> list[Scored]:
+        """The ids of the k best by BM25 of a text's words, best first, with their scores (see bm25.py).
+
+        An entry's words are those of its text and its summary. One that holds none of the text's words is not given.
+        `where` and `match` are those of `search`, and change no score; VectorError for k below 1.
         """
 
     def get(self, ids: Sequence[str]) -> list[Entry]:

@@ -13,6 +13,11 @@ def folded(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
+def all_words(text: str) -> list[str]:
+    """The words of a text, each as often as it stands there: runs of letters and digits, folded."""
+    return _WORD.findall(folded(text))
+
+
 def words(text: str) -> list[str]:
-    """The different words of a text, sorted: runs of letters and digits, folded."""
-    return sorted(set(_WORD.findall(folded(text))))
+    """The different words of a text, sorted."""
+    return sorted(set(all_words(text)))

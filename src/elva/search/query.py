@@ -26,6 +26,7 @@ class Query:
         top: how many results are wanted, duplicates folded.
         rerank: how many of the nearest are reranked (`elva.search.rerank`), or None.
         fold: list near-duplicates beneath the best of them.
+        hybrid: rank by the item's words, too (`Index.by_words`), and fuse both rankings (`elva.search.fusing`).
 
     Raises:
         InputError: nothing is asked for, or a number is below 1, or a reranking that can't be.
@@ -40,6 +41,7 @@ class Query:
     top: int = 10
     rerank: int | None = None
     fold: bool = True
+    hybrid: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what can't be answered."""
@@ -49,6 +51,8 @@ class Query:
             raise InputError(f"top is {self.top}; ask for 1 result or more")
         if self.rerank is not None and self.rerank < 1:
             raise InputError(f"rerank is {self.rerank}; give how many of the nearest are reranked, 1 or more")
+        if self.hybrid and not (self.item and self.item.text):
+            raise InputError("hybrid ranks by the query's words, too, and this one has none; leave it out")
         if self.rerank and self.item is None:
             raise InputError("reranking scores a query's words or image, and this one has neither; leave it out")
         if self.rerank and (self.minus or self.unlike):

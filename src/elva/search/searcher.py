@@ -12,16 +12,21 @@ import numpy as np
 
 from elva.encoding import Encoder, ModelIdentity, Vectors
 from elva.errors import InputError
+from elva.index.gallery import MICRO, cosines_micro
 from elva.index.protocol import Entry, Hit, Index, image_path
 from elva.items import Item
 from elva.search.directions import mean_direction, without
 from elva.search.folding import fold
+from elva.search.fusing import fused
 from elva.search.hits import rerank
 from elva.search.query import Answer, Query, Result
 from elva.search.scoring import COSINE, Scorer
 
 SPARE = 2
 """So many times as many hits are fetched as results are wanted, so that folding seldom asks again."""
+
+DEEP = 100
+"""So many of each ranking are fused at least, so that what both hold somewhat further down is found."""
 
 MOST = 64
 """A query whose results are nearly all duplicates is given up at so many hits per wanted result."""
@@ -149,7 +154,7 @@ class Searcher:
         known = {*query.like, *query.unlike}  # what is searched from is no result
         wanted = top * SPARE if query.fold else top
         while True:
-            fetched = self.index.search(vector[None], wanted + len(known), query.where, query.match)[0]
+            fetched = self._ranked(query, vector, wanted + len(known))
             hits = [hit for hit in fetched if hit.entry.id not in known]
             if not query.fold:
                 return [[hit] for hit in hits[:top]]
@@ -161,6 +166,23 @@ class Searcher:
                     continue
                 asked.notes.append(f"the {wanted:,} nearest items are near-duplicates of these {len(groups)}")
             return [[hits[position] for position in group] for group in groups]
+
+    def _ranked(self, query: Query, vector: Vectors, k: int) -> list[Hit]:
+        """The first k hits, by the vector alone or by the words, too."""
+        if not query.hybrid:
+            return self.index.search(vector[None], k, query.where, query.match)[0]
+        assert query.item is not None and query.item.text is not None
+        deep = max(k, DEEP)
+        near = {each.entry.id: each for each in self.index.search(vector[None], deep, query.where, query.match)[0]}
+        worded = [each for each, _ in self.index.by_words(query.item.text, deep, query.where, query.match)]
+        far = [each for each in worded if each not in near]
+        if far:
+            scores = cosines_micro(self.index.vectors(far), vector) / MICRO
+            near |= {
+                each.id: Hit(0, float(score), each) for each, score in zip(self.index.get(far), scores, strict=True)
+            }
+        first = fused([[each for each in near if near[each].rank], worded])[:k]
+        return [replace(near[each], rank=rank) for rank, each in enumerate(first, start=1)]
 
     def _reranked(self, asked: _Asked, summary: str, results: list[Result]) -> list[Result]:
         """The first `rerank` results in the order of scores and cosines; those behind follow as they were."""

@@ -35,11 +35,12 @@ async def read(request: Request, body: type[Wanted], state: State) -> tuple[Want
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind == "application/json":
         asked = _checked(body, await request.body())
-        image = await state.pictures.said(asked.image) if asked.image else None
+        (image,) = await state.pictures.said([asked.image])
     elif kind == "multipart/form-data":
         values, file = await _form(request)
         asked = _checked(body, values)
-        image = await state.pictures.sent(file) if file else None
+        (image,) = await state.pictures.said([None if file else asked.image])
+        image = await state.pictures.sent(file) if file else image
     else:
         wanted = "send application/json, or multipart/form-data with a file"
         raise Refused(415, "unsupported", f"the body is {kind or 'of no type'}; {wanted}")
@@ -77,6 +78,7 @@ def query_of(asked: SearchBody, item: Item | None, state: State) -> Query:
         asked.top,
         asked.rerank,
         asked.fold,
+        asked.hybrid,
     )
 
 

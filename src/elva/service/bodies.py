@@ -14,7 +14,7 @@ Parts = Annotated[list[Text], Field(max_length=LIMITS.parts)]
 Ids = Annotated[list[Id], Field(max_length=LIMITS.parts)]
 Image = Annotated[
     str,
-    Field(description="The picture itself, as a data URL or in base64; addresses are not fetched."),
+    Field(description="The picture itself, as a data URL or in base64; an address only where its host is allowed."),
 ]
 
 
@@ -40,6 +40,7 @@ class SearchBody(ItemBody):
     unlike: Ids = Field([], description="Ids of indexed items that results should not be like.")
     where: Text | None = Field(None, description="A condition on metadata: colour = red and price < 40")
     match: Text | None = Field(None, description="Words that must occur in a result's text or summary.")
+    hybrid: bool = Field(False, description="Rank by the query's words, too (BM25), and fuse both rankings.")
     top: int = Field(24, ge=1, le=LIMITS.top)
     rerank: int | None = Field(None, ge=1, le=LIMITS.rerank, description="How many of the nearest are reranked.")
     fold: bool = Field(True, description="List near-duplicates beneath the best of them.")

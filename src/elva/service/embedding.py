@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,16 +29,18 @@ def routes(state: State) -> APIRouter:
     """The routes."""
     router = APIRouter()
 
-    async def item(body: ItemBody) -> Item:
-        found = item_of(body, await state.pictures.said(body.image) if body.image else None)
-        if found is None:
+    async def items_of(bodies: Sequence[ItemBody]) -> list[Item]:
+        images = await state.pictures.said([each.image for each in bodies])
+        found = [item_of(each, image) for each, image in zip(bodies, images, strict=True)]
+        items = [each for each in found if each is not None]
+        if len(items) < len(found):
             raise ItemError("an item has neither text nor image; give one of them")
-        return found
+        return items
 
     @router.post("/embed", responses=refusals(429))
     async def embed(request: Request, body: EmbedBody) -> EmbedAnswer:
         """Embed items: unit vectors, and what the model wrote about each."""
-        items = [await item(each) for each in body.items]
+        items = await items_of(body.items)
         vectors, summaries, encoding = await state.ask(request, "embed", items)
         return EmbedAnswer(
             model=state.opened.searcher.encoder.name,
@@ -57,7 +60,7 @@ def routes(state: State) -> APIRouter:
         if body.dimensions not in (None, dimension):
             raise Refused(422, "dimensions", f"vectors have {dimension} dimensions and can't be cut", "dimensions")
         inputs = [body.input] if isinstance(body.input, str) else body.input
-        items = [await item(_said(each)) for each in inputs]
+        items = await items_of([_said(each) for each in inputs])
         vectors, _, _ = await state.ask(request, "embed", items)
         data = [Embedding(index=i, embedding=_written(each, body)) for i, each in enumerate(vectors)]
         return EmbeddingsAnswer(data=data, model=name)

@@ -22,6 +22,7 @@ class Limits:
         batch: requests that are answered in one forward.
         gather: seconds that the first request of a batch waits for others.
         patience: seconds that a request waits for its answer.
+        fetch: seconds that the pictures of a request take, all together, where they are fetched.
         media: of one image; smaller than for files, since anyone may send one.
     """
 
@@ -35,6 +36,7 @@ class Limits:
     batch: int = 16
     gather: float = 0.004
     patience: float = 60.0
+    fetch: float = 10.0
     media: MediaLimits = field(default_factory=lambda: MediaLimits(max_bytes=16_000_000, max_pixels=25_000_000))
 
 

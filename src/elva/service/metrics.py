@@ -40,6 +40,8 @@ class Metrics:
 
     def __init__(self) -> None:
         """Start at nothing."""
+        self.fetched: Counter[str] = Counter()
+        """Pictures that requests named by address, by what became of them."""
         self._requests: Counter[tuple[str, int]] = Counter()
         self.latency = Histogram(SECONDS)
         self.batches = Histogram(SIZES)
@@ -60,6 +62,8 @@ class Metrics:
         ]
         lines += self.latency.lines("elva_request_seconds")
         lines += self.batches.lines("elva_batch_requests")
+        lines.append("# TYPE elva_fetched_total counter")
+        lines += [f'elva_fetched_total{{outcome="{each}"}} {count}' for each, count in sorted(self.fetched.items())]
         lines += ["# TYPE elva_dropped_total counter", f"elva_dropped_total {self.dropped}"]
         lines += ["# TYPE elva_queue gauge", f"elva_queue {waiting}", "# TYPE elva_items gauge", f"elva_items {items}"]
         return "\n".join(lines) + "\n"

@@ -49,13 +49,23 @@ def routes(state: State) -> APIRouter:
         unlike: Annotated[list[Id], Query(max_length=LIMITS.parts)] = [],  # noqa: B006
         where: Annotated[str | None, Query(max_length=LIMITS.characters)] = None,
         match: Annotated[str | None, Query(max_length=LIMITS.characters)] = None,
+        hybrid: bool = False,
         top: Annotated[int, Query(ge=1, le=LIMITS.top)] = 24,
         rerank: Annotated[int | None, Query(ge=1, le=LIMITS.rerank)] = None,
         fold: bool = True,
     ) -> SearchAnswer:
         """The same for links: a query without an image."""
         asked = SearchBody(
-            text=q, minus=minus, like=like, unlike=unlike, where=where, match=match, top=top, rerank=rerank, fold=fold
+            text=q,
+            minus=minus,
+            like=like,
+            unlike=unlike,
+            where=where,
+            match=match,
+            hybrid=hybrid,
+            top=top,
+            rerank=rerank,
+            fold=fold,
         )
         return await answered(request, query_of(asked, item_of(asked, None), state))
 

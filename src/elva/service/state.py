@@ -17,6 +17,7 @@ from elva.search.searcher import Searcher
 from elva.service.batching import Batcher, Work
 from elva.service.bodies import About
 from elva.service.errors import Refused
+from elva.service.fetching import Fetcher, Host
 from elva.service.limits import LIMITS, Limits
 from elva.service.metrics import Metrics
 from elva.service.pictures import Pictures
@@ -48,6 +49,7 @@ class Settings:
             names can be made to point here, from asking.
         log_queries: whether addresses, which may hold a query, are logged whole.
         limits: what a request may cost.
+        fetch_from: hosts that pictures may be fetched from; none: nothing is fetched.
     """
 
     name: str = "index"
@@ -55,6 +57,7 @@ class Settings:
     hosts: tuple[str, ...] = ()
     log_queries: bool = False
     limits: Limits = LIMITS
+    fetch_from: tuple[Host, ...] = ()
 
 
 Parts = tuple[Searcher, Explains | None]
@@ -108,7 +111,8 @@ class State:
     @cached_property
     def pictures(self) -> Pictures:
         """Where pictures are looked at."""
-        return Pictures(self.settings.limits.media)
+        limits = self.settings.limits
+        return Pictures(limits.media, Fetcher(self.settings.fetch_from, limits, self.metrics))
 
     @property
     def index(self) -> Index:

@@ -87,6 +87,7 @@ function body(asked) {
     unlike: asked.unlike,
     where: condition(asked, about.facets) || null,
     match: asked.match || null,
+    hybrid: asked.hybrid && Boolean(asked.text.trim()),
     top: asked.top,
     rerank: asked.rerank ? Math.min(200, Math.max(50, asked.top)) : null,
   };

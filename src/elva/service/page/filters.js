@@ -17,6 +17,7 @@ export function filters(about, state, change, hearing) {
   const made = about.facets.map((facet) => menu(facet, label(facet.name, names), state, change));
   made.push(more(about, state, change));
   if (hearing) made.push(toggle("Show what is heard", hearing.on, hearing.set));
+  made.push(toggle("By words, too", state.hybrid, (hybrid) => change({ hybrid })));
   if (about.can_rerank) made.push(toggle("Rerank", state.rerank, (rerank) => change({ rerank })));
   return made;
 }

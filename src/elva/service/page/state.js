@@ -10,6 +10,7 @@
  * @property {Record<string, string[]>} chosen field -> its chosen values; of a number ["low..high"]
  * @property {string} where
  * @property {string} match
+ * @property {boolean} hybrid whether words rank, too
  * @property {number} top
  * @property {boolean} rerank
  * @property {string} mask the grain that is left out, as "start-end", or ""
@@ -29,6 +30,7 @@ export function nothing() {
     chosen: {},
     where: "",
     match: "",
+    hybrid: false,
     top: STEP,
     rerank: false,
     mask: "",
@@ -46,6 +48,7 @@ export function read(search) {
   state.like = said.getAll("like");
   state.unlike = said.getAll("unlike");
   state.where = said.get("where") ?? "";
+  state.hybrid = said.has("hybrid");
   state.match = said.get("match") ?? "";
   state.top = Math.min(200, Math.max(1, Number.parseInt(said.get("top") ?? "", 10) || STEP));
   state.rerank = said.has("rerank");
@@ -70,6 +73,7 @@ export function written(state) {
   }
   if (state.where) said.set("where", state.where);
   if (state.match) said.set("match", state.match);
+  if (state.hybrid) said.set("hybrid", "");
   if (state.top !== STEP) said.set("top", String(state.top));
   if (state.rerank) said.set("rerank", "");
   if (state.mask) said.set("mask", state.mask);
