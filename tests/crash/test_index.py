@@ -77,7 +77,7 @@ def assert_completed(table: Path, out: Path, store: str, whole: Content) -> None
 MOMENTS: dict[str, dict[str, Callable[[], None]]] = {
     "lance": {
         "before the second block's pointer": partial(dooms.at_call, Pointer, "write", 3, done=False),
-        "when a block is written and not published": partial(dooms.at_call, LanceIndex, "_append", 3, done=True),
+        "when a block is written and not published": partial(dooms.at_call, LanceIndex, "_put", 3, done=True),
         "after the last pointer": partial(dooms.at_call, Pointer, "write", 7, done=True),
     },
     "exact": {
