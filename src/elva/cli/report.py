@@ -133,7 +133,7 @@ def report(
         elva report stage2=runs/stage2 elva=runs/elva --root demo/world --out tables/report.html
         elva report runs/7b/stage3 --held-out runs/7b/held_out_stage3 --ablation whole=runs/7b/stage3 --out 7b.html
         elva report experiments/results/stage3 --out stage3/report.html
-        elva report experiments/results --out report.html --table docs/evidence.md --images docs/images
+        elva report experiments/results --out report.html --table docs/evidence-tables.md --images docs/images
     """
     from elva.analysis.tables.contents import Asked
     from elva.analysis.tables.evaluations import holds_evaluations
