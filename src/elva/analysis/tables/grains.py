@@ -16,7 +16,7 @@ from elva.analysis.tables.table import Cell, Column, Line, Table, best_in_rows
 def grain_tables(of: str, measured: Sequence[Measured]) -> list[Table]:
     """Recall by number and kind of grains, pair accuracy and masked distance; none where no grains are known.
 
-    The last two are of the queries and their near misses, whatever pool is ranked: of global pools there is recall alone.
+    The last two are the same whatever pool is ranked: of global pools there is recall alone.
     """
     name, _, scope = of.partition("@")
     held = [(each.name, found.results) for each in measured if (found := _with_grains(each, name, scope))]

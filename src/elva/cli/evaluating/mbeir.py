@@ -129,10 +129,14 @@ def evaluate(
 
         judge = partial(evaluate_scores, root, scores, **asked)
     elif rerank is not None:
-        load_scorer = partial(
-            load_reranker, rerank_mode, model=rerank_model, device=device, precision=precision, image_cache=image_cache
+        judge = partial(
+            _reranked,
+            root,
+            lambda encoder: load_reranker(rerank_mode, encoder, rerank_model, device, precision, image_cache),
+            top=rerank,
+            cosine=rerank_cosine,
+            **asked,
         )
-        judge = partial(_reranked, root, load_scorer, top=rerank, cosine=rerank_cosine, **asked)
     else:
         from elva.evaluation.mbeir import evaluate as evaluate_model
 
@@ -140,8 +144,8 @@ def evaluate(
     tell(encoding, judge, out)
 
 
-def _reranked(root: Path, load_scorer: Callable[..., Reranker], encoder: Embedder, /, **options: Any) -> Results:
+def _reranked(root: Path, scorer_of: Callable[[Embedder], Reranker], encoder: Embedder, /, **options: Any) -> Results:
     """The first of each list scored by the model that ranks, or by another one, which is loaded beside it."""
     from elva.evaluation.reranked import evaluate_reranked
 
-    return evaluate_reranked(root, encoder, load_scorer(ranks=encoder), **options)
+    return evaluate_reranked(root, encoder, scorer_of(encoder), **options)
