@@ -49,7 +49,7 @@ def test_build_review_agree_build_again_and_evaluate(
     build = ("mrbench", "build", root, "--dataset", "mrbench", "--total", 20, "--out", out)
     assert f"{out}: 20 queries" in run(*build).stdout
     told = run("mrbench", "review", out, "--sample", 8, "--out", tmp_path / "review.html").stdout
-    assert "8 of 20 queries that are to be decided" in told
+    assert "8 of the 20 queries that nobody has decided yet" in told
     first = decided(out, tmp_path / "first.json", "first", True, False, False, True)
     second = decided(out, tmp_path / "second.json", "second", True, False, True, True)
     agreed = run("mrbench", "agreement", first, second).stdout

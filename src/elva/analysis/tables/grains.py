@@ -64,7 +64,7 @@ def _recalls(of: str, data: str, held: Held, key: str, what: str) -> Table | Non
     return Table(
         f"{key}_{of}".replace("@", "_"),
         f"By {what}: {data}, hit@5",
-        "Over the queries of all tasks; one with several kinds counts under each." if "kind" in key else "",
+        "Over the queries of all tasks" + ("; one with several kinds counts under each." if "kind" in key else "."),
         what,
         tuple(Column(name) for name, _ in held),
         tuple(lines),
