@@ -6,15 +6,30 @@
 #
 # The paper's own cost of one 7B: stage 1 3 h on 8 H20, stage 2 48 h on 16, stage 3 16 h on 8.
 # What is there already is not made again, so a stopped script is started again as it was.
-# Not here: MRBench, which its authors have not put into M-BEIR's layout, the unseen sets, and stage 3 on PUMA and MM-Embed
-# (docs/guide.md says why).
+# MRBench is drawn from M-BEIR, since its authors have not published theirs. The unseen sets and videos are judged where
+# their folders are there, by the names of `elva evaluate unseen` and `video` (SETS/flickr30k, SETS/msrvtt; docs/benchmarks.md
+# has the layouts); those that are not are named.
+# Not here: stage 3 on PUMA and MM-Embed (docs/guide.md says why).
 set -euo pipefail
 
 DATA=${DATA:-M-BEIR}
 RL=${RL:-M-BEIR-1pct}
+MRBENCH=${MRBENCH:-MRBench}
+SETS=${SETS:-sets}
 RUNS=${RUNS:-runs}
 SIZES=${SIZES:-2b 7b}
 TOO_NEAR="--max-similarity 0.7" # the paper's threshold on negatives is open; this value is one in use
+
+base() { # SIZE
+    echo "Qwen2-VL-${1^^}-Instruct"
+}
+
+there() { # SET; says which one is not
+    if [ ! -d "$SETS/$1" ]; then
+        echo "$SETS/$1 is not there, so $1 is left out; docs/benchmarks.md says what to download" >&2
+        return 1
+    fi
+}
 
 # --- Download -----------------------------------------------------------------------------------------------------
 # Read the licences first. M-BEIR is some hundred gigabytes with its pictures.
@@ -27,7 +42,7 @@ if [ ! -f "$DATA/nli_for_simcse.csv" ]; then
     huggingface-cli download princeton-nlp/datasets-for-simcse nli_for_simcse.csv --repo-type dataset --local-dir "$DATA"
 fi
 for size in $SIZES; do
-    model=Qwen2-VL-${size^^}-Instruct
+    model=$(base "$size")
     [ -d "$model" ] || huggingface-cli download "Qwen/$model" --local-dir "$model"
 done
 if [[ " $SIZES " == *" 7b "* && ! -d LamRA-Ret ]]; then
@@ -38,6 +53,16 @@ fi
 
 elva data check "$DATA" --no-images # counts beside the published ones; drop the option once, to open every picture
 [ -d "$RL" ] || elva data subset "$DATA" --out "$RL" --share 0.01 --seed 0
+
+[ -d "$MRBENCH" ] || elva mrbench build "$DATA" --out "$MRBENCH" --model "$(base "${SIZES##* }")"
+
+unseen=() video=()
+for name in sharegpt4v urban1k flickr30k circo genecis visdial fashioniq-multiturn ccneg sugarcrepe; do
+    if there "$name"; then unseen+=("$name"); fi
+done
+for name in msrvtt msvd; do
+    if there "$name"; then video+=("$name"); fi
+done
 
 # --- What each run is made of -------------------------------------------------------------------------------------
 
@@ -57,10 +82,30 @@ mined() { # FILE MODEL OPTION...
     [ -f "$file" ] || elva mine "$RL" --model "$model" --out "$file" "$@"
 }
 
-judged() { # RUN OPTION...
+judged() { # RUN OPTION...; on M-BEIR
     local run=$1
     shift
-    [ -f "$run/eval/table.md" ] || elva evaluate mbeir "$DATA" --model "$run/model" --out "$run/eval" "$@"
+    judged_on "$run" eval mbeir "$DATA" "$@"
+}
+
+judged_on() { # RUN NAME BENCHMARK ARGUMENT...; MODEL where it was not trained here
+    local run=$1 out=$1/$2
+    shift 2
+    [ -f "$out/table.md" ] || elva evaluate "$@" --model "${MODEL:-$run/model}" --out "$out"
+}
+
+judged_on_mrbench() { # RUN
+    judged_on "$1" mrbench mrbench "$MRBENCH"
+}
+
+judged_on_sets() { # RUN
+    local name
+    for name in "${unseen[@]}"; do
+        judged_on "$1" "$name" unseen "$name" "$SETS/$name" --instructions "$DATA/instructions/query_instructions.tsv"
+    done
+    for name in "${video[@]}"; do
+        judged_on "$1" "$name" video "$name" "$SETS/$name"
+    done
 }
 
 # --- The three stages, both sizes ---------------------------------------------------------------------------------
@@ -69,14 +114,17 @@ models=() others=() # what the tables are made of
 for size in $SIZES; do
     run=$RUNS/$size captions=$DATA/captions-$size.jsonl negatives=$RL/negatives-$size.jsonl
     trained "$run/stage1" "paper/$size/stage1" data.root="$DATA" data.triples=nli_for_simcse.csv \
-        model.path="Qwen2-VL-${size^^}-Instruct"
-    captioned "$captions" "$DATA" "Qwen2-VL-${size^^}-Instruct"
+        model.path="$(base "$size")"
+    captioned "$captions" "$DATA" "$(base "$size")"
     trained "$run/stage2" "paper/$size/stage2" data.root="$DATA" data.captions="$captions" \
         model.path="$run/stage1/model"
     mined "$negatives" "$run/stage2/model" --top 50 $TOO_NEAR
     trained "$run/stage3" "paper/$size/stage3" data.root="$RL" data.negatives="$negatives" model.path="$run/stage2/model"
-    judged "$run/stage2"
-    judged "$run/stage3"
+    for each in stage2 stage3; do
+        judged "$run/$each"
+        judged_on_mrbench "$run/$each"
+        judged_on_sets "$run/$each"
+    done
     models+=("stage 2, $size=$run/stage2" "stage 3, $size=$run/stage3")
 done
 
@@ -119,9 +167,12 @@ if [[ " $SIZES " == *" 7b "* ]]; then
     trained "$run/adapt" plug-in/lamra_adapt data.root="$RL" data.captions="$captions" model.path=LamRA-Ret
     mined "$negatives" "$run/adapt/model" --top 50 $TOO_NEAR
     trained "$run/stage3" plug-in/lamra_stage3 data.root="$RL" data.negatives="$negatives" model.path="$run/adapt/model"
-    [ -f "$run/as-it-is/eval/table.md" ] || elva evaluate mbeir "$DATA" --model LamRA-Ret --out "$run/as-it-is/eval"
-    judged "$run/adapt"
-    judged "$run/stage3"
+    MODEL=LamRA-Ret judged "$run/as-it-is"
+    MODEL=LamRA-Ret judged_on_mrbench "$run/as-it-is"
+    for each in adapt stage3; do
+        judged "$run/$each"
+        judged_on_mrbench "$run/$each"
+    done
     others+=(--plug-in "LamRA-Ret=$run/as-it-is" --plug-in "LamRA-Ret, adapted=$run/adapt")
     others+=(--plug-in "LamRA-Ret + stage 3=$run/stage3")
 fi

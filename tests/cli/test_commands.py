@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from data.published import SUB_TASKS, published
-from elva.cli import embedding, indexing, report, search, train
+from elva.cli import embedding, indexing, options, report, search, train
 from elva.cli.app import app
 from elva.cli.evaluating import mbeir
 from elva.cli.options import RerankMode
@@ -42,7 +42,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(model)
         return FakeEncoder(model)
 
-    for module in (embedding, indexing, mbeir, report, search, train):
+    for module in (embedding, indexing, options, report, search, train):
         monkeypatch.setattr(module, "load_embedder", load)
     return names
 

@@ -9,8 +9,8 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from elva.cli import options
 from elva.cli.app import app
-from elva.cli.evaluating import unseen, video
 from published_sets import SeesColours, miniature
 
 
@@ -20,8 +20,7 @@ def run(*arguments: object) -> Result:
 
 @pytest.fixture(autouse=True)
 def loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (unseen, video):
-        monkeypatch.setattr(module, "load_embedder", lambda model, *_: SeesColours(model))
+    monkeypatch.setattr(options, "load_embedder", lambda model, *_: SeesColours(model))
 
 
 def test_a_published_set_is_judged_and_its_table_shown(tmp_path: Path) -> None:
@@ -41,6 +40,25 @@ def test_videos_are_judged_with_as_many_frames_as_asked_for(tmp_path: Path) -> N
     assert shown.exit_code == 0, shown.output
     row = json.loads((tmp_path / "e/results.json").read_text())
     assert (row["benchmark"], row["sampling"]) == ("video", {"frames": 4, "fps": 2.0})
+
+
+def test_doubts_are_told_beside_the_table(tmp_path: Path) -> None:
+    root = miniature("urban1k", tmp_path / "data")
+    shown = run("unseen", "urban1k", root, "-m", "m", "--out", tmp_path / "e")
+    assert "warning: 8.3% of the summaries did not end in [RET]" in shown.stderr
+    assert "> **Warning**: 8.3% of the summaries did not end in [RET]" in shown.stdout
+
+
+def test_what_one_set_embedded_another_finds_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, encoder = miniature("urban1k", tmp_path / "data"), SeesColours("m")
+    monkeypatch.setattr(options, "load_embedder", lambda *_: encoder)
+    for name in ("first", "second"):
+        shown = run("unseen", "urban1k", root, "-m", "m", "--cache", tmp_path / "c", "--out", tmp_path / name)
+        assert shown.exit_code == 0, shown.output
+    assert len(encoder.seen) == 4 * 12
+    assert run("unseen", "urban1k", root, "-m", "m", "--out", tmp_path / "third").exit_code == 0
+    first, second, third = ((tmp_path / each / "results.json").read_bytes() for each in ("first", "second", "third"))
+    assert first == second == third
 
 
 def test_an_evaluation_of_another_benchmark_is_not_replaced(tmp_path: Path) -> None:

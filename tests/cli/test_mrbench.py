@@ -11,8 +11,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from elva.cli import mrbench as commands
+from elva.cli import options
 from elva.cli.app import app
-from elva.cli.evaluating import mrbench as evaluating
 from elva.data.mbeir import MBeir
 from elva.mrbench.decisions import SCHEMA, sample_of
 from judging import FakeEncoder, write_root
@@ -49,7 +49,7 @@ def test_build_review_agree_build_again_and_evaluate(
     build = ("mrbench", "build", root, "--dataset", "mrbench", "--total", 20, "--out", out)
     assert f"{out}: 20 queries" in run(*build).stdout
     told = run("mrbench", "review", out, "--sample", 8, "--out", tmp_path / "review.html").stdout
-    assert "8 of 20 queries that are to be decided" in told
+    assert "8 of the 20 queries that nobody has decided yet" in told
     first = decided(out, tmp_path / "first.json", "first", True, False, False, True)
     second = decided(out, tmp_path / "second.json", "second", True, False, True, True)
     agreed = run("mrbench", "agreement", first, second).stdout
@@ -58,7 +58,7 @@ def test_build_review_agree_build_again_and_evaluate(
     again = run(*build, "--decisions", first, "--decisions", second).stdout
     assert "2 were rejected" in again
     assert "Accepted 2 of 4 samples" in (out / "README.md").read_text("utf-8")
-    monkeypatch.setattr(evaluating, "load_embedder", lambda model, *_: FakeEncoder(model))
+    monkeypatch.setattr(options, "load_embedder", lambda model, *_: FakeEncoder(model))
     judged = run("evaluate", "mrbench", out, "--model", "fake", "--out", tmp_path / "eval").stdout
     assert "## By kind of grain" in judged
     assert json.loads((tmp_path / "eval" / "results.json").read_text())["by_number_of_grains"]["3"]["queries"] == 20

@@ -69,8 +69,26 @@ def test_the_figures_of_the_tasks_are_those_of_mbeir(root: Path, tmp_path: Path)
     assert {**mine, "benchmark": ""} == {
         **theirs,
         "benchmark": "",
-        **{key: mine[key] for key in ("by_number_of_grains", "by_kind_of_grain")},
+        **{key: mine[key] for key in ("by_number_of_grains", "by_kind_of_grain", "pools")},
     }
+
+
+def test_each_pool_has_groups_of_its_own(tmp_path: Path) -> None:
+    root = write_root(tmp_path / "root")
+    pools = [path.read_text() for path in sorted((root / "cand_pool/local").iterdir())]
+    (root / "cand_pool/global").mkdir()
+    (root / "cand_pool/global/mbeir_union_test_cand_pool.jsonl").write_text("".join(pools))
+    encoder = FakeEncoder(noise=1.5)
+    alone = evaluate(root, encoder, out=tmp_path / "alone").row
+    both = evaluate(root, encoder, out=tmp_path / "both", pool="both", cache=tmp_path / "cache").row
+    everything = both["pools"]["global"]
+    for key in ("by_number_of_grains", "by_kind_of_grain"):
+        assert both[key] == both["pools"]["local"][key] == alone[key]
+        assert everything[key].keys() == alone[key].keys()
+    assert everything["by_number_of_grains"]["3"]["hit@5"] == pytest.approx(everything["mean"]["hit@5"])
+    assert everything["by_number_of_grains"]["3"]["hit@5"] < alone["by_number_of_grains"]["3"]["hit@5"]
+    table = (tmp_path / "both/table.md").read_text("utf-8")
+    assert "## By kind of grain, local pools" in table and "## By kind of grain, global pools" in table
 
 
 def test_data_without_grains_are_refused_before_anything_is_embedded(tmp_path: Path) -> None:

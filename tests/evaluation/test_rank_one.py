@@ -33,3 +33,10 @@ def test_each_kind_of_first_candidate_has_its_class(did: str, expected: str) -> 
 def test_a_query_whose_positives_lie_elsewhere_is_wrong_all_the_same() -> None:
     run = Run(("7:1",), (("7:6",),), ((1,),))
     assert at_rank_one(run, [QUERY], {"7:1": ["7:404"]}, POOL)["other_dataset"] == 1
+
+
+def test_another_video_is_a_wrong_item() -> None:
+    query = Query("112:1", "it turns", None, "text", ("112:1",), (), 10)
+    pool = {f"112:{n}": Candidate(f"112:{n}", None, None, "video", video=f"{n % 2}.gif") for n in (1, 2, 3)}
+    for did, expected in (("112:2", "wrong_item"), ("112:3", "twin")):
+        assert at_rank_one(Run(("112:1",), ((did,),), ((1,),)), [query], {"112:1": ["112:1"]}, pool)[expected] == 1

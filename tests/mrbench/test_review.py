@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from elva.data.mbeir import MBeir, write_queries
+from elva.data.world.write import write_world
 from elva.errors import InputError
 from elva.index.folder import FolderError
 from elva.mrbench.build import build
@@ -70,6 +71,14 @@ def test_what_was_decided_is_not_asked_again(benchmark: Path, tmp_path: Path) ->
 def test_missing_pictures_are_counted(benchmark: Path, tmp_path: Path) -> None:
     shutil.copytree(benchmark, tmp_path / "copy", ignore=lambda *_: ["mbeir_images"])
     assert write_review(tmp_path / "copy", tmp_path / "page.html").missing > 10
+
+
+def test_of_a_clip_its_middle_is_shown(tmp_path: Path) -> None:
+    write_world(tmp_path / "world", size="tiny", clips=True)
+    build(tmp_path / "world", tmp_path / "out", Rules(), datasets=["clips"], tasks=[10], total=2)
+    assert write_review(tmp_path / "out", tmp_path / "page.html").missing == 0
+    for sample in held(tmp_path / "page.html"):
+        assert all(str(each["image"]).startswith("data:image/") for each in sample["answers"])  # type: ignore[attr-defined]
 
 
 def test_other_folders_are_refused(tmp_path: Path) -> None:

@@ -11,39 +11,48 @@ from typer.main import get_command
 
 from elva.analysis.tables.published import library
 from elva.cli.app import app
+from elva.evaluation.unseen.specs import UNSEEN, VIDEO
 from elva.training.recipe import load_recipe
 
 MODELS = ("Qwen2-VL-2B-Instruct", "Qwen2-VL-7B-Instruct", "LamRA-Ret")
 SCRIPT = Path(__file__).parents[2] / "recipes/reproduce.sh"
+SETS = ("flickr30k", "circo", "msvd")
 STUB = r"""#!/usr/bin/env bash
 printf '%s\x1f' "$@" >> calls; echo >> calls
+command=$1
 while [ $# -gt 0 ]; do [ "$1" = --out ] && out=$2; shift; done
-case ${out-} in
-    "") ;;
+case $command:${out-} in
+    *:) ;;
     *.jsonl | *.html) touch "$out" ;;
-    */eval) mkdir -p "$out"; touch "$out/table.md" ;;
-    runs/*) mkdir -p "$out/model" ;;
+    evaluate:*) mkdir -p "$out"; touch "$out/table.md" ;;
+    train:*) mkdir -p "$out/model" ;;
     *) mkdir -p "$out" ;;
 esac
 """
 
 
 def script(folder: Path) -> list[list[str]]:
-    """The `elva` commands that the script gives in a folder where everything is downloaded."""
-    for name in ("M-BEIR/query", *MODELS, "bin"):
+    """The `elva` commands that the script gives in a folder where all but some sets is downloaded."""
+    for name in ("M-BEIR/query", *MODELS, "bin", *(f"sets/{each}" for each in SETS)):
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "M-BEIR/nli_for_simcse.csv").touch()
     (folder / "bin/elva").write_text(STUB)
     (folder / "bin/elva").chmod(0o755)
     (folder / "calls").write_text("")
     environment = {"PATH": f"{folder / 'bin'}:/usr/bin:/bin"}
-    subprocess.run(["bash", SCRIPT], cwd=folder, env=environment, capture_output=True, check=True)
+    ran = subprocess.run(["bash", SCRIPT], cwd=folder, env=environment, capture_output=True, check=True, text=True)
+    (folder / "told").write_text(ran.stderr)
     return [line.split("\x1f")[:-1] for line in (folder / "calls").read_text().splitlines()]
 
 
 @pytest.fixture(scope="module")
-def calls(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
-    return script(tmp_path_factory.mktemp("paper"))
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("paper")
+
+
+@pytest.fixture(scope="module")
+def calls(folder: Path) -> list[list[str]]:
+    return script(folder)
 
 
 def test_every_command_takes_its_options(calls: list[list[str]]) -> None:
@@ -85,10 +94,22 @@ def test_a_second_run_makes_nothing_again_but_the_tables(tmp_path: Path) -> None
 
 
 def test_the_tables_are_of_every_evaluation(calls: list[list[str]]) -> None:
-    judged = {call[call.index("--out") + 1].removesuffix("/eval") for call in calls if call[0] == "evaluate"}
+    judged = [call[call.index("--out") + 1].rpartition("/") for call in calls if call[0] == "evaluate"]
+    on = {name: {run for run, _, of in judged if of == name} for name in ("eval", "mrbench", *SETS)}
+    assert len(judged) == sum(map(len, on.values())), "each once, and no other"
     assert calls[-1][0] == "report"
     places = {word.partition("=")[2] for word in calls[-1] if "=" in word}
-    assert places == judged and len(judged) == 2 * 2 + 2 + 7 + 3
+    assert places == on["eval"] and len(places) == 2 * 2 + 2 + 7 + 3
+    staged = {f"runs/{size}/stage{stage}" for size in ("2b", "7b") for stage in (2, 3)}
+    assert all(on[name] == staged for name in SETS)
+    assert on["mrbench"] == staged | {f"runs/lamra/{each}" for each in ("as-it-is", "adapt", "stage3")}
+
+
+def test_sets_that_are_not_there_are_named(calls: list[list[str]], folder: Path) -> None:
+    told = (folder / "told").read_text()
+    there = {name for name in {**UNSEEN, **VIDEO} if f"sets/{name} is not there, so {name} is left out" not in told}
+    assert there == {*SETS, "cirr", "fashioniq"}, "M-BEIR trains on the last two, and has them"
+    assert ["mrbench", "build", "M-BEIR"] in [call[:3] for call in calls]
 
 
 def test_ablations_are_called_what_the_published_ones_are(calls: list[list[str]]) -> None:

@@ -188,7 +188,7 @@ def review(
         page = write_review(root, out, sample=sample, seed=seed, reviews=read_reviews(decisions or ()), watch=watch)
     if page.missing:
         typer.echo(f"warning: {page.missing:,} pictures on it are missing and shown as grey squares")
-    typer.echo(f"{out}: {page.samples:,} of {page.undecided:,} queries that are to be decided")
+    typer.echo(f"{out} shows {page.samples:,} of the {page.undecided:,} queries that nobody has decided yet")
 
 
 def agreement(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -18,8 +19,7 @@ from elva.training.progress import ProgressBar
 
 if TYPE_CHECKING:
     from elva.data.mbeir import Choice
-    from elva.encoding import Progress
-    from elva.evaluation.workers import Workers
+    from elva.encoding import Encoder, Progress
     from elva.model.embedder import Embedder
     from elva.search.rerank import Reranker
 
@@ -186,15 +186,17 @@ def load_embedder(
     return embedder
 
 
-def load_workers(
+def encoding_with(
     model: str,
     processes: int,
     threads: int | None,
     device: str = "auto",
     image_cache: Path | None = None,
     precision: Precision = Precision.auto,
-) -> Workers:
-    """The same model in several processes; errors as of `load_embedder`, when they are entered."""
+) -> AbstractContextManager[Encoder]:
+    """A model in this process, or in several others; errors as of `load_embedder`, of several when they are entered."""
+    if processes == 1:
+        return nullcontext(load_embedder(model, threads, device, image_cache, precision))
     from elva.evaluation.workers import Workers
 
     return Workers(partial(_load_numbered, model, threads, device, image_cache, precision), processes)

@@ -13,7 +13,7 @@ from elva.encoding import Encoder, ModelIdentity, Watch
 from elva.errors import InputError
 from elva.evaluation.cache import BLOCK, VectorCache
 from elva.evaluation.store import Kind, VectorStore
-from elva.evaluation.workers import Workers
+from elva.evaluation.workers import processes
 from elva.index.folder import VECTORS, require_free
 from elva.items import Item
 
@@ -119,14 +119,18 @@ def store_of(
     model, data = ModelIdentity.of(encoder), bench.fingerprint()
     if vectors is not None and cache is not None:
         raise InputError("give a folder of vectors or a cache, not both: what the one holds never enters the other")
-    if cache is not None:
-        block = BLOCK * encoder.count if isinstance(encoder, Workers) else BLOCK
-        return VectorStore(model, choice, data, kept=VectorCache(cache, model, block))
     if vectors is None:
-        return VectorStore(model, choice, data)
+        return VectorStore(model, choice, data, kept=cached(encoder, cache))
     store = VectorStore.load(Path(vectors))
     store.require(model, choice, data)
     return store
+
+
+def cached(encoder: Encoder, cache: Path | None) -> VectorCache | None:
+    """A model's vectors in a cache, if there is one; InputError where it is a file."""
+    if cache is None:
+        return None
+    return VectorCache(cache, ModelIdentity.of(encoder), BLOCK * processes(encoder))
 
 
 def embed_root(

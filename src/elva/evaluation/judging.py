@@ -126,6 +126,21 @@ class Judged:
         """Its judgements."""
         return self.asked.qrels
 
+    @property
+    def qids(self) -> list[str]:
+        """Its queries."""
+        return [query.qid for query in self.asked.queries]
+
+    @property
+    def dids(self) -> Sequence[str]:
+        """Its pool."""
+        return self.asked.pool
+
+    @property
+    def positives(self) -> dict[str, list[str]]:
+        """The dids of the relevant candidates of each qid."""
+        return self.asked.positives
+
     @classmethod
     def of(cls, asked: Asked, retrieval: Retrieval, depth: int) -> Judged:
         """Measure ranked lists of this depth."""
@@ -154,13 +169,23 @@ def require_depth(depth: int) -> None:
         raise InputError(f"lists of depth {depth} can't be judged by hit@{deepest}: give a depth of {deepest} or more")
 
 
-def figures(judged: Sequence[Judged]) -> dict[str, Any]:
+Also = Callable[[Sequence[Judged]], Mapping[str, Any]]
+"""Further figures of tasks that were asked of pools of one scope."""
+
+
+def figures(judged: Sequence[Judged], also: Also = lambda judged: {}) -> dict[str, Any]:
     """The parts of results.json that every evaluation has: means, tasks, chance, ranks.
 
     Means over different pools are never mixed: those at the top are over the pools that come first.
+
+    Args:
+        judged: the tasks.
+        also: what else is to stand beside the means.
     """
-    scopes = dict.fromkeys(each.asked.scope for each in judged)
-    pools = {scope: _means([each for each in judged if each.asked.scope == scope]) for scope in scopes}
+    pools: dict[Scope, dict[str, Any]] = {}
+    for scope in dict.fromkeys(each.asked.scope for each in judged):
+        own = [each for each in judged if each.asked.scope == scope]
+        pools[scope] = {**_means(own), **also(own)}
     return {
         **next(iter(pools.values())),
         "pools": pools,

@@ -11,15 +11,15 @@ The same code judges the built-in world, imported data and the real benchmark. T
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from elva.data.mbeir import Choice, MBeir, Scope, TaskName
 from elva.encoding import Encoder, Watch
 from elva.evaluation.embed import embedded
 from elva.evaluation.grains import MASKED_QUERIES, GrainTally, add_masked, add_pairs, by_cosine
-from elva.evaluation.judging import Asked, Judged, Results, circumstances, figures, require_depth, write
+from elva.evaluation.judging import Also, Asked, Judged, Results, circumstances, figures, require_depth, write
 from elva.evaluation.retrieve import Retrieval, retrieve
 from elva.evaluation.sanity import doubts
 from elva.evaluation.store import VectorStore
@@ -47,7 +47,7 @@ def evaluate(
     skip_bad_rows: bool = False,
     watch: Watch | None = None,
     kind: Kind = EVALUATION,
-    also: Callable[[Sequence[Judged]], Mapping[str, Any]] = lambda judged: {},
+    also: Also = lambda judged: {},
 ) -> Results:
     """Embed, rank, measure and write `out`, at once or not at all.
 
@@ -70,7 +70,7 @@ def evaluate(
         skip_bad_rows: leave bad data rows out and count them instead of refusing the data.
         watch: told of each piece of work and its progress.
         kind: of the folder, which names the benchmark.
-        also: what else of the tasks results.json is to hold.
+        also: what else results.json is to hold beside the means over the pools of one scope.
 
     Raises:
         InputError: no task fits the choice, or `depth` is below 10.
@@ -101,12 +101,11 @@ def evaluate(
         add_pairs(tally, asked.queries, asked.qrels, lambda did: ("candidate", did) in store, by_cosine(store))
         add_masked(tally, str(asked.name), asked.queries, bench, encoder, store, seed=seed, watch=watch)
     row = {
-        **figures(judged),
+        **figures(judged, also),
         **tally.to_row(),
         "warnings": [each.to_row() for each in doubts(judged, store)],
         "missing_ret": store.counts.missing_ret,
         "counts": store.counts.to_row(),
-        **also(judged),
         **circumstances(bench, split, depth),
         **kind.says,
         "model": store.model.to_row(),

@@ -31,7 +31,9 @@ def evaluate(
     datasets: Sequence[str] = (),
     tasks: Sequence[int] = (),
     instruction_choice: Choice = 0,
+    pool: mbeir.Pool = "local",
     vectors: Path | str | None = None,
+    cache: Path | str | None = None,
     depth: int = 100,
     seed: int = 0,
     skip_bad_rows: bool = False,
@@ -51,7 +53,9 @@ def evaluate(
         datasets=datasets,
         tasks=tasks,
         instruction_choice=instruction_choice,
+        pool=pool,
         vectors=vectors,
+        cache=cache,
         depth=depth,
         seed=seed,
         skip_bad_rows=skip_bad_rows,
@@ -62,7 +66,7 @@ def evaluate(
 
 
 def by_grains(judged: Sequence[Judged]) -> dict[str, Any]:
-    """The measures over the queries of all tasks, by number of grains and by kind of grain.
+    """The measures over the queries of all these tasks, by number of grains and by kind of grain.
 
     Returns:
         `by_number_of_grains` (number -> measures, in rising order) and `by_kind_of_grain` (kind -> measures over the

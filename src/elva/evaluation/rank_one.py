@@ -6,7 +6,7 @@ or wrongly within the right one. Here both are split further, and each query fal
     right           a relevant candidate
     twin            says and shows exactly what a relevant one does, under another id
     echo            says or shows exactly what the query itself does
-    item_elsewhere  the right item in the wrong modality: shares text or picture with a relevant candidate
+    item_elsewhere  the right item in the wrong modality: shares text, picture or video with a relevant candidate
     wrong_modality  any other candidate of a modality that no relevant one has
     other_dataset   of the right modality, from a data set that no relevant candidate is of
     wrong_item      of the right modality and data set
@@ -48,7 +48,7 @@ def at_rank_one(
 def _class_of(query: Query, first: Candidate, relevant: Sequence[Candidate]) -> str:
     if any(first.did == each.did for each in relevant):
         return "right"
-    if any((first.text, first.image) == (each.text, each.image) for each in relevant):
+    if any(_content(first) == _content(each) for each in relevant):
         return "twin"
     if _shares(first, query):
         return "echo"
@@ -58,8 +58,12 @@ def _class_of(query: Query, first: Candidate, relevant: Sequence[Candidate]) -> 
 
 
 def _shares(one: Candidate, other: Candidate | Query) -> bool:
-    """Whether both have the same text or the same picture."""
-    return any(a is not None and a == b for a, b in ((one.text, other.text), (one.image, other.image)))
+    """Whether both have the same text, the same picture or the same video."""
+    return any(a is not None and a == b for a, b in zip(_content(one), _content(other), strict=True))
+
+
+def _content(row: Candidate | Query) -> tuple[str | None, str | None, str | None]:
+    return row.text, row.image, row.video
 
 
 def _dataset(candidate: Candidate) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from elva.encoding import Vectors
 from elva.evaluation.alignment import better_order
-from elva.evaluation.judging import Judged
 from elva.evaluation.store import Kind, VectorStore
+from elva.evaluation.trec import Run
 
 MOST_ALIKE = 0.95
 """Mean cosine of two drawn vectors from which on they say nearly the same of everything."""
@@ -47,7 +47,35 @@ class Doubt:
         return asdict(self)
 
 
-def doubts(judged: Sequence[Judged], store: VectorStore | None = None) -> list[Doubt]:
+class Ranked(Protocol):
+    """A task that was ranked and measured: one in the M-BEIR layout, or of a published set."""
+
+    @property
+    def name(self) -> str:
+        """As results call it."""
+
+    @property
+    def row(self) -> Mapping[str, Any]:
+        """Its part of results.json; without a headline figure where the answers are withheld."""
+
+    @property
+    def run(self) -> Run:
+        """Its ranked lists."""
+
+    @property
+    def qids(self) -> Sequence[str]:
+        """Its queries, in the order of their file."""
+
+    @property
+    def dids(self) -> Sequence[str]:
+        """All candidates that its queries rank, in the order of theirs."""
+
+    @property
+    def positives(self) -> Mapping[str, Sequence[str]]:
+        """The dids of the relevant candidates of each qid."""
+
+
+def doubts(judged: Sequence[Ranked], store: VectorStore | None = None) -> list[Doubt]:
     """All that speaks against an evaluation, task by task.
 
     Args:
@@ -61,51 +89,52 @@ def doubts(judged: Sequence[Judged], store: VectorStore | None = None) -> list[D
     return found
 
 
-def _at_chance(judged: Judged) -> Iterator[Doubt]:
+def _at_chance(judged: Ranked) -> Iterator[Doubt]:
     """Where the interval of the headline figure reaches down to chance, or lies below."""
     row = judged.row
+    if "headline" not in row:
+        return
     headline, (low, high) = row["headline"], row["headline_interval"]
     chance = row["chance"][headline]
     if row["queries"] and low <= chance < 1:
         yield Doubt(
             "at_chance",
-            judged.asked.label,
+            judged.name,
             f"{headline} is {row[headline]:.1%} (interval {low:.1%} to {high:.1%}), and a random ranking reaches "
             f"{chance:.1%}: nothing shows that the model knows this task; look at model, prompts and data",
         )
 
 
-def _misaligned(judged: Judged) -> Iterator[Doubt]:
-    """Where the lists would be far better with other ids."""
-    asked = judged.asked
-    qids = [query.qid for query in asked.queries]
-    better = better_order(judged.retrieval.run, qids, asked.pool, asked.positives)
+def _misaligned(judged: Ranked) -> Iterator[Doubt]:
+    """Where the lists would be far better with other ids; not where each query ranks a gallery of its own."""
+    if "gallery" in judged.row:
+        return
+    better = better_order(judged.run, judged.qids, judged.dids, judged.positives)
     if better is not None:
         change, own, then = better
         yield Doubt(
             "misaligned",
-            asked.label,
+            judged.name,
             f"hit@1 is {own:.1%}, and would be {then:.1%} with {change}: "
             "ids and vectors do not belong together; look at how the vectors were written",
         )
 
 
-def _collapsed(judged: Judged, store: VectorStore) -> Iterator[Doubt]:
+def _collapsed(judged: Ranked, store: VectorStore) -> Iterator[Doubt]:
     """Where all queries, or all candidates, have nearly the same vector."""
-    asked = judged.asked
     sides: tuple[tuple[Kind, str, Sequence[str]], ...] = (
-        ("query", "queries", [query.qid for query in asked.queries]),
-        ("candidate", "candidates", asked.pool),
+        ("query", "queries", judged.qids),
+        ("candidate", "candidates", judged.dids),
     )
     for kind, name, ids in sides:
         if len(ids) < ENOUGH:
             continue
-        drawn = random.Random(f"{asked.label}/{kind}").sample(ids, min(SAMPLED, len(ids)))
+        drawn = random.Random(f"{judged.name}/{kind}").sample(ids, min(SAMPLED, len(ids)))
         cosine, rank = spread(store.vectors(kind, drawn))
         if cosine > MOST_ALIKE or rank < FEWEST_DIRECTIONS:
             yield Doubt(
                 "collapsed",
-                asked.label,
+                judged.name,
                 f"the vectors of {name} have collapsed: two of them have a cosine of {cosine:.3f} on average, and they "
                 f"differ along {rank:.1f} directions; look at the training loss, or choose an earlier checkpoint",
             )

@@ -16,6 +16,11 @@ AT_RANK_ONE = {
     "wrong_item": "wrong item",
 }
 """Class of what stands at rank 1 -> what people read."""
+GROUPS = (
+    ("by_number_of_grains", "By number of grains", "grains of the query", ()),
+    ("by_kind_of_grain", "By kind of grain", "kind", ("A query counts for each kind that it has a grain of.\n",)),
+)
+"""Of MRBench: a part of results.json, its title, the head of its first column, and how to read it."""
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -39,7 +44,7 @@ def results_table(row: Mapping[str, Any]) -> str:
     """What table.md says about a results.json."""
     parts = [
         f"# {row['model']['name']}\n",
-        *(f"> **Warning**: {warning(each)}\n" for each in row["warnings"]),
+        *warned(row),
         f"{_means(row)}; rates in percent, ± is one standard error.\n",
         markdown(["task", *COLUMNS, "queries", "pool"], _task_rows(row)),
         *_breakdown(row),
@@ -70,6 +75,11 @@ def _means(row: Mapping[str, Any]) -> str:
     if rerank := row.get("rerank"):
         how = f"the top {rerank['top']} reranked by {rerank['mode']}"
     return f"{how}, {row['split']} split{instruction}"
+
+
+def warned(row: Mapping[str, Any]) -> list[str]:
+    """The doubts of a results.json, as they stand above its table."""
+    return [f"> **Warning**: {warning(each)}\n" for each in row["warnings"]]
 
 
 def warning(row: Mapping[str, Any]) -> str:
@@ -129,19 +139,18 @@ def _rank_one(row: Mapping[str, Any]) -> list[str]:
 
 def _breakdown(row: Mapping[str, Any]) -> list[str]:
     """MRBench: the queries of all tasks by how many grains they have, and by the kinds of these."""
-    if "by_number_of_grains" not in row:
-        return []
-    by_number, by_kind = (
-        [[name, *_rates(each), str(each["queries"])] for name, each in row[key].items()]
-        for key in ("by_number_of_grains", "by_kind_of_grain")
-    )
     return [
-        "\n## By number of grains\n",
-        markdown(["grains of the query", *COLUMNS, "queries"], by_number),
-        "\n## By kind of grain\n",
-        "A query counts for each kind that it has a grain of.\n",
-        markdown(["kind", *COLUMNS, "queries"], by_kind),
+        part
+        for key, title, head, notes in GROUPS
+        for name, pool in _pools(row, title)
+        if key in pool
+        for part in (f"\n## {name}\n", *notes, _groups(head, pool[key]))
     ]
+
+
+def _groups(head: str, groups: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = [[name, *_rates(each), str(each["queries"])] for name, each in groups.items()]
+    return markdown([head, *COLUMNS, "queries"], rows)
 
 
 def _rates(values: Mapping[str, Any]) -> list[str]:

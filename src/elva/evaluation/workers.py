@@ -134,6 +134,11 @@ class Workers:
             ) from error
 
 
+def processes(encoder: Encoder) -> int:
+    """How many processes an encoder is."""
+    return encoder.count if isinstance(encoder, Workers) else 1
+
+
 _OWN: list[Encoder | ElvaError] = []
 """What this process embeds with, or why it can't."""
 

@@ -33,7 +33,8 @@ class Review:
 
 def sample_of(query: Query) -> Sample:
     """A query as something to decide about: one with other grains or positives is another sample."""
-    shown = [query.text, query.image, [grain.to_row() for grain in query.grains], query.positives]
+    seen = query.image if query.video is None else query.video
+    shown = [query.text, seen, [grain.to_row() for grain in query.grains], query.positives]
     return query.qid, hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from elva.analysis.examples import data_uri
 from elva.analysis.page import render
+from elva.clips import Clip
 from elva.data.layout import TASKS, TaskName
 from elva.data.mbeir import Candidate, MBeir, Query
 from elva.data.stored import Lookup
@@ -84,7 +85,7 @@ def write_review(
     with whole_file(out) as file:
         file.write(render("review.html.j2", page=page, samples=len(shown)))
     pictures = {path for name, query in chosen for path in showing[name].paths(query)}
-    missing = sum(not (root / path).is_file() for path in pictures)
+    missing = sum(not (root / path).exists() for path in pictures)
     return ReviewPage(len(shown), sum(map(len, left.values())), missing)
 
 
@@ -115,22 +116,25 @@ class _Showing:
             "task": f"{self._name.dataset}: {asked.replace(',', ' and ')} to {wanted.replace(',', ' and ')}",
             "instruction": self._data.instruction(query),
             "text": query.text,
-            "image": self._picture(query.image),
+            "image": self._picture(query),
             "grains": [{"kind": each.kind, "text": each.text, "span": each.span} for each in query.grains],
-            "answers": [{"text": each.text, "image": self._picture(each.image)} for each in answers[:ANSWERS]],
+            "answers": [{"text": each.text, "image": self._picture(each)} for each in answers[:ANSWERS]],
             "more": max(0, len(answers) - ANSWERS),
         }
 
     def paths(self, query: Query) -> Iterator[str]:
-        """The pictures among that."""
-        shown = (query.image, *(each.image for each in [*self._answers(query)][:ANSWERS]))
-        return (path for path in shown if path is not None)
+        """The pictures and videos among that."""
+        shown: list[Query | Candidate] = [query, *[*self._answers(query)][:ANSWERS]]
+        return (path for each in shown for path in (each.image, each.video) if path is not None)
 
     def _answers(self, query: Query) -> Iterator[Candidate]:
         return (self._pool[did] for did in query.positives if did in self._pool)
 
-    def _picture(self, path: str | None) -> str | None:
-        return None if path is None else data_uri(self._data.root / path, SIDE)
+    def _picture(self, row: Query | Candidate) -> str | None:
+        """Its image, or the middle of its video."""
+        if row.video is not None:
+            return data_uri(Clip(self._data.root / row.video, frames=1), SIDE)
+        return None if row.image is None else data_uri(self._data.root / row.image, SIDE)
 
 
 def _kinds(shown: Sequence[Mapping[str, Any]]) -> list[str]:

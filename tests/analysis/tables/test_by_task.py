@@ -85,16 +85,33 @@ def test_a_figure_of_several_parts_is_their_mean_and_none_without_all(tmp_path: 
 
 
 def test_a_part_of_the_queries_is_told(tmp_path: Path) -> None:
-    row = results("ours", {"circo": [1, 2]}, benchmark="unseen")
-    row["tasks"]["circo"] = {"map@5": 0.5, "headline": "map@5", "queries": 2, "pool": 9}
+    row = results("ours", {"ccneg": [1, 2]}, benchmark="unseen")
+    row["tasks"]["ccneg"] = {"accuracy": 0.5, "headline": "accuracy", "queries": 2, "pool": 9}
     table = published_table("unseen", measured(tmp_path, ours=row))
-    assert table and "(CIRCO: 2 of 220 queries)" in table.note
+    assert table and "(CC-Neg: 2 of 40,000 queries)" in table.note
+
+
+def test_figures_of_another_split_than_the_published_ones_are_told(tmp_path: Path) -> None:
+    row = results("ours", {"circo": [1, 2]}, benchmark="unseen", split="val")
+    row["tasks"]["circo"] = {"map@5": 0.5, "headline": "map@5", "queries": 220, "pool": 123_403}
+    table = published_table("unseen", measured(tmp_path, ours=row))
+    assert table and figures(table, "CIRCO, MAP@5") == ["33.2", "34.5", "50.0"]
+    assert "(CIRCO: val here, test there)" in table.note
 
 
 def test_missing_pictures_are_told(tmp_path: Path) -> None:
-    row = results("ours", {"msvd": [1]}, benchmark="video", missing={"missing_images": 1200, "images": 2000})
+    missing = {"missing_images": 1200, "images": 2000, "queries_left_out": 50}
+    row = results("ours", {"msvd": [1]}, benchmark="video", missing=missing)
     table = published_table("video", measured(tmp_path, ours=row))
-    assert table and "(MSVD: 1,200 images missing)" in table.note
+    assert table and "(MSVD: 1,200 images missing, 50 queries left out)" in table.note
+
+
+def test_every_published_set_that_is_not_whole_is_told(tmp_path: Path) -> None:
+    names = ("sharegpt4v_task0_test", "sharegpt4v_task3_test", "visdial", "ccneg", "circo")
+    row = results("ours", {name: [1] for name in names}, benchmark="unseen", missing={"missing_images": 7})
+    row["tasks"]["ccneg"]["accuracy"] = row["tasks"]["circo"]["map@5"] = 1.0
+    table = published_table("unseen", measured(tmp_path, ours=row))
+    assert table and table.note.count("7 images missing, 0 queries left out") == len(names)
 
 
 def test_withheld_answers_have_no_figures(tmp_path: Path) -> None:

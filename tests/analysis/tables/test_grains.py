@@ -46,5 +46,15 @@ def test_recall_by_number_and_kind_of_grains(tmp_path: Path) -> None:
     assert [(line.label, line.cells[0].text) for line in kinds.lines] == [("colour", "0.0")]
 
 
+def test_of_global_pools_there_is_recall_by_grains(tmp_path: Path) -> None:
+    pool = {"by_number_of_grains": {"2": shares([1, 9])}, "by_kind_of_grain": {"colour": shares([9])}}
+    models = measured(
+        tmp_path, benchmark="mrbench", grains={"colour": grain(0.5, 0.1, 9)}, pools={"local": {}, "global": pool}
+    )
+    numbers, kinds = grain_tables("mrbench@global", models)
+    assert numbers.title == "By number of grains: MRBench, global pools, hit@5"
+    assert [line.cells[0].text for line in (*numbers.lines, *kinds.lines)] == ["50.0", "0.0"]
+
+
 def test_without_grains_there_are_no_such_tables(tmp_path: Path) -> None:
     assert grain_tables("mbeir", measured(tmp_path)) == []

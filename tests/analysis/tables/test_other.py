@@ -50,6 +50,7 @@ def test_other_data_get_tables_of_their_own(tmp_path: Path) -> None:
     assert figures(first, "t→i world") == ["50.0", "100.0", "1.0"]
     assert figures(first, "i→i world (val)") == ["100.0", "-", "1.0"]
     assert figures(first, "mean of 2 tasks") == ["75.0", "-", "1.0"]
+    assert first.best == {(0, 1)}, "chance is no model: where one stands alone, nothing is best"
     assert list(other_tables("mrbench", gather([str(tmp_path / "one")]))) == []
 
 

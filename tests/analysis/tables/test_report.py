@@ -90,6 +90,14 @@ def test_what_an_evaluation_doubts_is_told(tmp_path: Path) -> None:
     told = ["ours, cirr_task7_test: no better than chance", "ours, mbeir: 3 % without [RET]"]
     assert written.contents.warnings == told
     assert all(f"Warning: {each}" in (tmp_path / "r.html").read_text() for each in told)
+    unseen = results("ours", {"visdial": [1, 2]}, benchmark="unseen", set="visdial", warnings=doubts[1:])
+    others = [f"held={place}", f"held={write_evaluation(tmp_path / 'visdial', unseen)}"]
+    found = contents_of(Asked(ablations=[f"whole={place}"], held_out=others))
+    assert found.warnings == [
+        *(f"held, {each.partition(', ')[2]}" for each in told),
+        "held, visdial: 3 % without [RET]",
+        *(f"whole, {each.partition(', ')[2]}" for each in told),
+    ]
 
 
 def test_held_out_tasks_of_other_data_have_tables_too(tmp_path: Path) -> None:

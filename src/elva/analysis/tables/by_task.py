@@ -84,7 +84,7 @@ def partial(table: Published, measured: Sequence[Measured]) -> list[str]:
     }
     if not found:
         return []
-    shown = few(list(found.values()), "; ")
+    shown = "; ".join(found.values()) if table.benchmark in MIXED else few(list(found.values()), "; ")
     return [f"Not comparable with the published figures, since the data are not all of theirs ({shown})."]
 
 
@@ -93,12 +93,16 @@ def _incomplete(measured: Measured, benchmark: str, row: Row) -> str:
     tasks = tasks_of(measured, benchmark, row)
     results = [(task, measured.tasks[benchmark, task].results) for task in tasks]
     for task, each in results:
-        held = each["tasks"][task]
+        held, missing = each["tasks"][task], each.get("missing") or {}
         counts = published_counts(TaskName.parse(task)) if benchmark == "mbeir" else None
-        if missing := (each.get("missing") or {}).get("missing_images"):
-            return f"{missing:,} images missing"
+        if missing.get("missing_images"):
+            return (
+                f"{missing['missing_images']:,} images missing, {missing.get('queries_left_out', 0):,} queries left out"
+            )
         if counts and not counts.fit(held["queries"], held["pool"]):
             return f"{held['queries']:,} queries, pool {held['pool']:,}"
+        if row.split and each["split"] != row.split:
+            return f"{each['split']} here, {row.split} there"
     asked = sum(each["tasks"][task]["queries"] for task, each in results)
     return f"{asked:,} of {row.queries:,} queries" if row.queries and results and asked != row.queries else ""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from elva.analysis.tables.by_task import published_table
-from elva.analysis.tables.evaluations import Measured, benchmark, gather
+from elva.analysis.tables.evaluations import Measured, gather, judged_on
 from elva.analysis.tables.forms import forms_table
 from elva.analysis.tables.grains import grain_tables
 from elva.analysis.tables.naming import NAMES, judged_as
@@ -72,12 +72,14 @@ class Contents:
         base: the one of them that the others are compared with; None where there are no others.
         tables: the paper's, and those of other data.
         comparisons: the models with the base, and those of held-out tasks with the first of them.
+        others: models of the tables of held-out tasks, ablations and plug-ins.
     """
 
     models: Sequence[Measured]
     base: Measured | None
     tables: Sequence[Table]
     comparisons: Sequence[Versus]
+    others: Sequence[Measured] = ()
 
     @property
     def against(self) -> list[Table]:
@@ -87,12 +89,13 @@ class Contents:
     @property
     def warnings(self) -> list[str]:
         """What the evaluations themselves doubt."""
-        return [
-            f"{each.name}, {row['task'] or benchmark(evaluated)}: {row['message']}"
-            for each in self.models
+        told = (
+            f"{each.name}, {row['task'] or judged_on(evaluated)}: {row['message']}"
+            for each in (*self.models, *self.others)
             for evaluated in each.evaluations
             for row in evaluated.results.get("warnings") or ()
-        ]
+        )
+        return list(dict.fromkeys(told))
 
     @property
     def verdicts(self) -> list[str]:
@@ -108,14 +111,14 @@ def contents_of(asked: Asked) -> Contents:
             that are to be compared were judged on other queries.
     """
     models, held_out = gather(asked.places), gather(asked.held_out)
+    ablations, plug_in = gather(asked.ablations), gather(asked.plug_in)
     tables = [*_by_task(models), *(_held_out(held_out) if held_out else [])]
-    special = (forms_table("ablations", gather(asked.ablations)), forms_table("plug_in", gather(asked.plug_in)))
-    tables += [table for table in special if table]
+    tables += [table for table in (forms_table("ablations", ablations), forms_table("plug_in", plug_in)) if table]
     if not tables:
         raise InputError("nothing to make tables of: give folders of `elva evaluate`")
     base = _base(models, asked.against)
     apart = _versus(held_out, _base(held_out, None), "held_out_", "held-out tasks of ")
-    return Contents(models, base, tables, [*_versus(models, base), *apart])
+    return Contents(models, base, tables, [*_versus(models, base), *apart], (*held_out, *ablations, *plug_in))
 
 
 def benchmarks(models: Sequence[Measured]) -> list[str]:

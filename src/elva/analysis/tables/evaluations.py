@@ -50,6 +50,11 @@ def benchmark(evaluated: Evaluated) -> str:
     return name
 
 
+def judged_on(evaluated: Evaluated) -> str:
+    """The benchmark, or which of its sets."""
+    return str(evaluated.results.get("set") or benchmark(evaluated))
+
+
 def _keys(evaluated: Evaluated) -> list[Key]:
     """Its tasks that have figures; those of global pools are a benchmark apart, so that no mean mixes the two."""
     judged = [task for task, row in evaluated.results["tasks"].items() if "headline" in row]

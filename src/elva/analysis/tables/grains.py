@@ -14,17 +14,22 @@ from elva.analysis.tables.table import Cell, Column, Line, Table, best_in_rows
 
 
 def grain_tables(of: str, measured: Sequence[Measured]) -> list[Table]:
-    """Recall by number and kind of grains, pair accuracy and masked distance; none where no grains are known."""
-    held = [(each.name, found.results) for each in measured if (found := _with_grains(each, of))]
+    """Recall by number and kind of grains, pair accuracy and masked distance; none where no grains are known.
+
+    The last two are the same whatever pool is ranked: of global pools there is recall alone.
+    """
+    name, _, scope = of.partition("@")
+    held = [(each.name, found.results) for each in measured if (found := _with_grains(each, name, scope))]
     if not held:
         return []
     data = judged_as(of, dict.fromkeys(task for _, results in held for task in results["tasks"]))
     kinds = list(dict.fromkeys(kind for _, results in held for kind in results["grains"]))
+    pools = [(each, results["pools"][scope] if scope else results) for each, results in held]
     made = (
-        _recalls(of, data, held, "by_number_of_grains", "number of grains"),
-        _recalls(of, data, held, "by_kind_of_grain", "kind of grain"),
-        _pairs(of, data, held, kinds),
-        _distances(of, data, held, kinds),
+        _recalls(of, data, pools, "by_number_of_grains", "number of grains"),
+        _recalls(of, data, pools, "by_kind_of_grain", "kind of grain"),
+        None if scope else _pairs(of, data, held, kinds),
+        None if scope else _distances(of, data, held, kinds),
     )
     return [table for table in made if table]
 
@@ -33,9 +38,18 @@ Held = Sequence[tuple[str, Any]]
 """Names with their results.json."""
 
 
-def _with_grains(measured: Measured, of: str) -> Evaluated | None:
-    """The first evaluation of a benchmark that knows of grains."""
-    return next((each for each in measured.evaluations if benchmark(each) == of and each.results.get("grains")), None)
+def _with_grains(measured: Measured, name: str, scope: str) -> Evaluated | None:
+    """The first evaluation of a benchmark, and of a scope of pools where one is named, that knows of grains."""
+    return next(
+        (
+            each
+            for each in measured.evaluations
+            if benchmark(each) == name
+            and each.results.get("grains")
+            and (not scope or scope in each.results.get("pools", {}))
+        ),
+        None,
+    )
 
 
 def _recalls(of: str, data: str, held: Held, key: str, what: str) -> Table | None:
@@ -48,9 +62,9 @@ def _recalls(of: str, data: str, held: Held, key: str, what: str) -> Table | Non
         for group in groups
     ]
     return Table(
-        f"{key}_{of}",
+        f"{key}_{of}".replace("@", "_"),
         f"By {what}: {data}, hit@5",
-        "Over the queries of all tasks; one with several kinds counts under each." if "kind" in key else "",
+        "Over the queries of all tasks" + ("; one with several kinds counts under each." if "kind" in key else "."),
         what,
         tuple(Column(name) for name, _ in held),
         tuple(lines),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from elva.analysis.tables.evaluations import Measured
@@ -56,7 +57,7 @@ def _table(benchmark: str, title: str, asked: Mapping[str, str], measured: Seque
         "task",
         (*map(Column, columns), *([Column("chance")] if known(chances) else [])),
         tuple(lines),
-        best_in_rows(lines) if len(columns) > 1 else frozenset(),
+        best_in_rows([replace(each, cells=each.cells[: len(columns)]) for each in lines]),  # chance is no model
     )
 
 

@@ -36,6 +36,7 @@ class Row:
     task: Annotated[int | None, "M-BEIR's id, where the benchmark has them"] = None
     parts: Annotated[int, "tasks of the data set, over which the figure is the mean", AT_LEAST_ONE] = 1
     queries: Annotated[int | None, "how many the whole data ask, all parts together", AT_LEAST_ONE] = None
+    split: Annotated[str | None, "that the figures are of, where it can't be scored here"] = None
     measure: Annotated[str, "as evaluations call it"]
     figures: Annotated[Figures, "one per column, in percent; null where none is known"]
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from elva.cli.evaluating.telling import tell_warnings
+from elva.cli.evaluating.judging import Judge, tell
+from elva.cli.evaluating.options import Depth, Out, Vectors, check_kept
 from elva.cli.options import (
     Datasets,
     Device,
@@ -32,16 +33,16 @@ from elva.cli.options import (
     Tasks,
     Threads,
     VectorCacheOption,
-    Watching,
     check_rerank,
+    encoding_with,
     instruction_choice,
-    load_embedder,
     load_reranker,
-    load_workers,
 )
 
 if TYPE_CHECKING:
     from elva.evaluation.judging import Results
+    from elva.model.embedder import Embedder
+    from elva.search.rerank import Reranker
 
 
 def add_to(group: typer.Typer) -> None:
@@ -51,7 +52,7 @@ def add_to(group: typer.Typer) -> None:
 
 def evaluate(
     root: Root,
-    out: Annotated[Path, typer.Option(help="Folder to write.", show_default=False)],
+    out: Out,
     model: Annotated[
         str | None,
         typer.Option(
@@ -71,10 +72,10 @@ def evaluate(
     instruction: Instruction = "0",
     pool: PoolOption = Pool.local,
     skip_bad_rows: SkipBadRows = False,
-    vectors: Annotated[Path | None, typer.Option(help="Folder made by `elva embed`.", show_default=False)] = None,
+    vectors: Vectors = None,
     cache: VectorCacheOption = None,
     processes: Processes = 1,
-    depth: Annotated[int, typer.Option(help="Length of the lists in runs/; MRR is 0 below.", min=10)] = 100,
+    depth: Depth = 100,
     rerank: Rerank = None,
     rerank_model: RerankModel = None,
     rerank_mode: RerankModeOption = RerankMode.likelihood,
@@ -110,58 +111,41 @@ def evaluate(
         raise typer.BadParameter("--pool goes with a model's own ranking: leave out --scores and --rerank")
     if processes > 1 and (model is None or rerank is not None):
         raise typer.BadParameter("--processes embed: give --model, and leave out --rerank")
-    if vectors is not None and cache is not None:
-        raise typer.BadParameter("give --vectors or --cache, not both")
-    encoders: AbstractContextManager[Any] = (
-        load_workers(model, processes, threads, device, image_cache, precision)
-        if model is not None and processes > 1
-        else nullcontext(load_embedder(model, threads, device, image_cache, precision) if model else None)
-    )
-    from elva.evaluation.mbeir import evaluate as evaluate_model
-    from elva.evaluation.scored import evaluate_scores
+    check_kept(vectors, cache)
+    encoding = encoding_with(model, processes, threads, device, image_cache, precision) if model else nullcontext()
+    asked: dict[str, Any] = {
+        "split": split,
+        "datasets": datasets or (),
+        "tasks": tasks or (),
+        "instruction_choice": choice,
+        "skip_bad_rows": skip_bad_rows,
+        "vectors": vectors,
+        "cache": cache,
+        "depth": depth,
+    }
+    judge: Judge
+    if scores is not None:
+        from elva.evaluation.scored import evaluate_scores
 
-    with encoders as encoder, Watching() as watch:
-        judge: Callable[..., Results] = partial(evaluate_model, root, encoder, pool=pool.value)
-        if scores is not None:
-            judge = partial(evaluate_scores, root, scores, encoder)
-        elif rerank is not None:
-            from elva.evaluation.reranked import evaluate_reranked
-
-            scorer = load_reranker(rerank_mode, encoder, rerank_model, device, precision, image_cache)
-            judge = partial(evaluate_reranked, root, encoder, scorer, top=rerank, cosine=rerank_cosine)
-        results = judge(
-            out=out,
-            split=split,
-            datasets=datasets or (),
-            tasks=tasks or (),
-            instruction_choice=choice,
-            skip_bad_rows=skip_bad_rows,
-            vectors=vectors,
-            cache=cache,
-            depth=depth,
-            watch=watch,
+        judge = partial(evaluate_scores, root, scores, **asked)
+    elif rerank is not None:
+        judge = partial(
+            _reranked,
+            root,
+            lambda encoder: load_reranker(rerank_mode, encoder, rerank_model, device, precision, image_cache),
+            top=rerank,
+            cosine=rerank_cosine,
+            **asked,
         )
-    typer.echo((out / "table.md").read_text(encoding="utf-8"))
-    tell_warnings(results.row)
-    without = sum(task["without_qrels"] for task in results.row["tasks"].values())
-    if without:
-        typer.echo(f"{without:,} queries that the qrels files lack were judged by their own positives.")
-    skipped = results.row["counts"]["skipped_rows"]
-    if skipped:
-        typer.echo(f"{skipped:,} bad rows were left out; results.json says in which files.")
-    if "rerank" in results.row:
-        _tell_reranking(results)
-    missing = results.row.get("queries_without_scores")
-    if missing:
-        typer.echo(f"{missing:,} queries without scores were ranked by the model alone.")
+    else:
+        from elva.evaluation.mbeir import evaluate as evaluate_model
+
+        judge = partial(evaluate_model, root, pool=pool.value, **asked)
+    tell(encoding, judge, out)
 
 
-def _tell_reranking(results: Results) -> None:
-    told, seconds = results.row["rerank"], results.rerank_seconds
-    queries = sum(task["queries"] for task in results.row["tasks"].values())
-    typer.echo(
-        f"Reranking took {seconds:.1f} seconds: {told['pairs']:,} candidates of {queries:,} queries, "
-        f"{1000 * seconds / max(1, queries):.1f} ms a query."
-    )
-    if told["queries_left"]:
-        typer.echo(f"{told['queries_left']:,} queries had no words to score by and were left as they were.")
+def _reranked(root: Path, scorer_of: Callable[[Embedder], Reranker], encoder: Embedder, /, **options: Any) -> Results:
+    """The first of each list scored by the model that ranks, or by another one, which is loaded beside it."""
+    from elva.evaluation.reranked import evaluate_reranked
+
+    return evaluate_reranked(root, encoder, scorer_of(encoder), **options)

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from functools import partial
 
 import typer
 
+from elva.cli.evaluating.judging import tell
+from elva.cli.evaluating.options import Depth, Out, Vectors, check_kept
 from elva.cli.options import (
     Datasets,
     Device,
     ImageCache,
     Instruction,
     ModelName,
+    Pool,
+    PoolOption,
     Precision,
     PrecisionOption,
+    Processes,
     Root,
     SkipBadRows,
     Split,
     Tasks,
     Threads,
-    Watching,
+    VectorCacheOption,
+    encoding_with,
     instruction_choice,
-    load_embedder,
 )
 
 
@@ -34,14 +38,17 @@ def add_to(group: typer.Typer) -> None:
 def evaluate(
     root: Root,
     model: ModelName,
-    out: Annotated[Path, typer.Option(help="Folder to write.", show_default=False)],
+    out: Out,
     split: Split = "test",
     datasets: Datasets = None,
     tasks: Tasks = None,
     instruction: Instruction = "0",
+    pool: PoolOption = Pool.local,
     skip_bad_rows: SkipBadRows = False,
-    vectors: Annotated[Path | None, typer.Option(help="Folder made by `elva embed`.", show_default=False)] = None,
-    depth: Annotated[int, typer.Option(help="Length of the lists in runs/; MRR is 0 below.", min=10)] = 100,
+    vectors: Vectors = None,
+    cache: VectorCacheOption = None,
+    processes: Processes = 1,
+    depth: Depth = 100,
     image_cache: ImageCache = None,
     device: Device = "auto",
     precision: PrecisionOption = Precision.auto,
@@ -58,24 +65,21 @@ def evaluate(
         elva evaluate mrbench demo/world --dataset mrbench --model runs/elva/model --out runs/elva/mrbench-mini
     """
     choice = instruction_choice(instruction)
-    embedder = load_embedder(model, threads, device, image_cache, precision)
+    check_kept(vectors, cache)
+    encoding = encoding_with(model, processes, threads, device, image_cache, precision)
     from elva.evaluation.mrbench import evaluate as evaluate_model
 
-    with Watching() as watch:
-        results = evaluate_model(
-            root,
-            embedder,
-            out=out,
-            split=split,
-            datasets=datasets or (),
-            tasks=tasks or (),
-            instruction_choice=choice,
-            skip_bad_rows=skip_bad_rows,
-            vectors=vectors,
-            depth=depth,
-            watch=watch,
-        )
-    typer.echo((out / "table.md").read_text(encoding="utf-8"))
-    skipped = results.row["counts"]["skipped_rows"]
-    if skipped:
-        typer.echo(f"{skipped:,} bad rows were left out; results.json says in which files.")
+    judge = partial(
+        evaluate_model,
+        root,
+        split=split,
+        datasets=datasets or (),
+        tasks=tasks or (),
+        instruction_choice=choice,
+        pool=pool.value,
+        skip_bad_rows=skip_bad_rows,
+        vectors=vectors,
+        cache=cache,
+        depth=depth,
+    )
+    tell(encoding, judge, out)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from elva.cli.evaluating.judging import tell
+from elva.cli.evaluating.options import Downloaded, Out, SetDepth, SkipMissing, chosen
 from elva.cli.options import (
     Device,
     ImageCache,
@@ -15,17 +17,14 @@ from elva.cli.options import (
     ModelName,
     Precision,
     PrecisionOption,
+    Processes,
     Threads,
-    Watching,
+    VectorCacheOption,
+    encoding_with,
     instruction_choice,
-    load_embedder,
 )
-from elva.evaluation.unseen.specs import UNSEEN, Spec
+from elva.evaluation.unseen.specs import UNSEEN
 
-Downloaded = Annotated[
-    Path, typer.Argument(help="Folder of the download; docs/benchmarks.md has its layout.", show_default=False)
-]
-Out = Annotated[Path, typer.Option(help="Folder to write.", show_default=False)]
 SetSplit = Annotated[
     str | None, typer.Option("--split", help="Split. Default: the one that can be scored.", show_default=False)
 ]
@@ -33,22 +32,11 @@ Instructions = Annotated[
     Path | None,
     typer.Option(help="M-BEIR's query_instructions.tsv, for a model that knows its sentences.", show_default=False),
 ]
-SkipMissing = Annotated[
-    bool, typer.Option("--skip-missing", help="Judge what the pictures that are there allow, and count the rest.")
-]
-Depth = Annotated[int, typer.Option(help="Length of the lists in runs/.", min=1)]
 
 
 def add_to(group: typer.Typer) -> None:
     """Register the command."""
     group.command("unseen")(evaluate)
-
-
-def chosen(name: str, specs: Mapping[str, Spec]) -> Spec:
-    """The row of a table that a name means."""
-    if name not in specs:
-        raise typer.BadParameter(f"there is no set {name!r}; take one of {', '.join(specs)}")
-    return specs[name]
 
 
 def evaluate(
@@ -60,7 +48,9 @@ def evaluate(
     instructions: Instructions = None,
     instruction: Instruction = "0",
     skip_missing: SkipMissing = False,
-    depth: Depth = 100,
+    cache: VectorCacheOption = None,
+    processes: Processes = 1,
+    depth: SetDepth = 100,
     image_cache: ImageCache = None,
     device: Device = "auto",
     precision: PrecisionOption = Precision.auto,
@@ -78,21 +68,19 @@ def evaluate(
         elva evaluate unseen sugarcrepe data/sugarcrepe --model runs/elva/model --skip-missing --out runs/elva/crepe
     """
     choice, spec = instruction_choice(instruction), chosen(name, UNSEEN)
-    embedder = load_embedder(model, threads, device, image_cache, precision)
+    encoding = encoding_with(model, processes, threads, device, image_cache, precision)
     from elva.evaluation.unseen.run import evaluate_set
 
-    with Watching() as watch:
-        evaluate_set(
-            name,
-            spec,
-            root,
-            embedder,
-            out=out,
-            split=split,
-            instructions=instructions,
-            instruction_choice=choice,
-            skip_missing=skip_missing,
-            depth=depth,
-            watch=watch,
-        )
-    typer.echo((out / "table.md").read_text(encoding="utf-8"))
+    judge = partial(
+        evaluate_set,
+        name,
+        spec,
+        root,
+        split=split,
+        instructions=instructions,
+        instruction_choice=choice,
+        skip_missing=skip_missing,
+        cache=cache,
+        depth=depth,
+    )
+    tell(encoding, judge, out)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from elva.cli.evaluating.unseen import Depth, Downloaded, Out, SkipMissing, chosen
+from elva.cli.evaluating.judging import tell
+from elva.cli.evaluating.options import Downloaded, Out, SetDepth, SkipMissing, chosen
 from elva.cli.options import (
     Device,
     ImageCache,
     ModelName,
     Precision,
     PrecisionOption,
+    Processes,
     Threads,
-    Watching,
-    load_embedder,
+    VectorCacheOption,
+    encoding_with,
 )
 from elva.clips import FRAMES
 from elva.evaluation.unseen.specs import VIDEO
@@ -37,7 +40,9 @@ def evaluate(
         typer.Option(help="Take frames at this rate. Default: spread evenly over the video.", show_default=False),
     ] = None,
     skip_missing: SkipMissing = False,
-    depth: Depth = 100,
+    cache: VectorCacheOption = None,
+    processes: Processes = 1,
+    depth: SetDepth = 100,
     image_cache: ImageCache = None,
     device: Device = "auto",
     precision: PrecisionOption = Precision.auto,
@@ -54,21 +59,19 @@ def evaluate(
         elva evaluate video msvd data/msvd --frames 12 --model runs/elva/model --out runs/elva/msvd
     """
     spec = chosen(name, VIDEO)
-    embedder = load_embedder(model, threads, device, image_cache, precision)
+    encoding = encoding_with(model, processes, threads, device, image_cache, precision)
     from elva.data.unseen.sets import Sampling
     from elva.evaluation.unseen.run import evaluate_set
 
-    with Watching() as watch:
-        evaluate_set(
-            name,
-            spec,
-            root,
-            embedder,
-            out=out,
-            benchmark="video",
-            skip_missing=skip_missing,
-            sampling=Sampling(frames, fps),
-            depth=depth,
-            watch=watch,
-        )
-    typer.echo((out / "table.md").read_text(encoding="utf-8"))
+    judge = partial(
+        evaluate_set,
+        name,
+        spec,
+        root,
+        benchmark="video",
+        skip_missing=skip_missing,
+        sampling=Sampling(frames, fps),
+        cache=cache,
+        depth=depth,
+    )
+    tell(encoding, judge, out)

@@ -8,9 +8,12 @@ from functools import cache
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+
 from elva.data.unseen.sets import Task
 from elva.evaluation.metrics import mean_standard_error, standard_error
 from elva.evaluation.retrieve import Retrieval
+from elva.evaluation.significance import bootstrap_interval, hit_interval
 from elva.evaluation.trec import Qrels, Run
 from elva.evaluation.unseen.measures import chance, value
 from elva.evaluation.unseen.specs import Ask
@@ -18,11 +21,19 @@ from elva.evaluation.unseen.specs import Ask
 
 @dataclass(frozen=True, slots=True)
 class JudgedTask:
-    """A task, how it was ranked, and its part of results.json."""
+    """A task, how it was ranked, and its part of results.json.
+
+    Attributes:
+        task: what was asked.
+        retrieval: the ranked lists.
+        row: its part of results.json.
+        headlines: the headline measure of every query; none where the answers are withheld.
+    """
 
     task: Task
     retrieval: Retrieval
     row: dict[str, Any]
+    headlines: Sequence[float] = ()
 
     @property
     def name(self) -> str:
@@ -40,6 +51,21 @@ class JudgedTask:
         return {each.qid: dict.fromkeys(each.answers, 1) for each in self.task.questions if each.answers}
 
     @property
+    def qids(self) -> list[str]:
+        """Its queries, in the order of the files."""
+        return [each.qid for each in self.task.questions]
+
+    @property
+    def dids(self) -> list[str]:
+        """All candidates that its queries rank."""
+        return list(self.task.candidates)
+
+    @property
+    def positives(self) -> dict[str, tuple[str, ...]]:
+        """The answers of each query; none where they are withheld."""
+        return {each.qid: each.answers for each in self.task.questions}
+
+    @property
     def ranks(self) -> dict[str, list[Any]]:
         """The rank of each query's best answer, for paired comparisons."""
         return {"qids": list(self.run.qids), "best_positive": list(self.retrieval.ranks)}
@@ -50,25 +76,42 @@ def judge(task: Task, retrieval: Retrieval, ask: Ask) -> JudgedTask:
     row: dict[str, Any] = {"queries": len(task.questions), "pool": len(task.candidates)}
     if any(each.among is not None for each in task.questions):
         row["gallery"] = fmean(_ranked(task).values())
-    if all(each.answers for each in task.questions):
-        row = {**_measured(task, retrieval, ask), **row}
-    return JudgedTask(task, retrieval, row)
-
-
-def _measured(task: Task, retrieval: Retrieval, ask: Ask) -> dict[str, Any]:
-    answers = {each.qid: each.answers for each in task.questions}
-    lists = [(set(answers[qid]), dids) for qid, dids in zip(retrieval.run.qids, retrieval.run.dids, strict=True)]
-    values = {each: [value(each, dids, right) for right, dids in lists] for each in ask.measures}
-    headline, sizes, by_chance = ask.headline, _ranked(task), cache(chance)
-    return {
+    if not all(each.answers for each in task.questions):
+        return JudgedTask(task, retrieval, row)
+    values = _values(retrieval, {each.qid: each.answers for each in task.questions}, ask.measures)
+    headlines = values[ask.headline]
+    measured = {
         **{each: fmean(found) for each, found in values.items()},
-        "headline": headline,
-        "headline_se": standard_error(values[headline]),
-        "chance": {
-            each: fmean(by_chance(each, sizes[qid], len(right)) for qid, right in answers.items())
-            for each in ask.measures
-        },
+        "headline": ask.headline,
+        "headline_se": standard_error(headlines),
+        "headline_interval": list(_interval({task.name: headlines})),
+        "chance": _chance(task, ask.measures),
     }
+    return JudgedTask(task, retrieval, {**measured, **row}, headlines)
+
+
+def _values(
+    retrieval: Retrieval, answers: Mapping[str, Sequence[str]], measures: Sequence[str]
+) -> dict[str, list[float]]:
+    """Measure -> its value for every query."""
+    lists = [(set(answers[qid]), dids) for qid, dids in zip(retrieval.run.qids, retrieval.run.dids, strict=True)]
+    return {each: [value(each, dids, right) for right, dids in lists] for each in measures}
+
+
+def _chance(task: Task, measures: Sequence[str]) -> dict[str, float]:
+    """Measure -> what a random order reaches on average."""
+    sizes, by_chance = _ranked(task), cache(chance)
+    return {
+        each: fmean(by_chance(each, sizes[asked.qid], len(set(asked.answers))) for asked in task.questions)
+        for each in measures
+    }
+
+
+def _interval(headlines: Mapping[str, Sequence[float]]) -> tuple[float, float]:
+    """The ends of a 95 % bootstrap interval over queries, of the mean over tasks."""
+    if all(each in (0, 1) for values in headlines.values() for each in values):
+        return hit_interval({name: (round(sum(values)), len(values)) for name, values in headlines.items()})
+    return bootstrap_interval({name: np.array(values) for name, values in headlines.items()})
 
 
 def _ranked(task: Task) -> dict[str, int]:
@@ -81,13 +124,14 @@ def _ranked(task: Task) -> dict[str, int]:
 
 def figures(judged: Sequence[JudgedTask]) -> dict[str, Any]:
     """Means, tasks, chance and ranks: what results.json has of every evaluation."""
-    scored = [each.row for each in judged if "headline" in each.row]
+    of = {each.name: each.headlines for each in judged if each.headlines}
+    scored = [each.row for each in judged if each.headlines]
     shared = [key for key in scored[0]["chance"] if all(key in row["chance"] for row in scored)] if scored else []
     return {
-        "mean": _mean(scored, shared) if scored else {"headline": None},
+        "mean": {**_mean(scored, shared), "headline_interval": list(_interval(of))} if scored else {"headline": None},
         "tasks": {each.name: each.row for each in judged},
         "chance": {key: fmean(row["chance"][key] for row in scored) for key in shared},
-        "ranks": {each.name: each.ranks for each in judged if "headline" in each.row},
+        "ranks": {each.name: each.ranks for each in judged if each.headlines},
     }
 
 

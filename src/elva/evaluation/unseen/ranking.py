@@ -12,11 +12,9 @@ from elva.encoding import Encoder, Watch
 from elva.evaluation.retrieve import Retrieval, retrieve
 from elva.evaluation.store import Kind, VectorStore
 from elva.evaluation.trec import Run, strictly_falling
+from elva.evaluation.workers import PIECE, processes
 from elva.index.gallery import Gallery, Ints
 from elva.items import Item
-
-AT_ONCE = 256
-"""Items made at a time: parts of pictures are cut out in memory."""
 
 Instructed = Callable[[str], str | None]
 """qid -> its instruction."""
@@ -47,8 +45,9 @@ def _embed(
 ) -> None:
     wanted = [each for each in makers if (kind, each) not in store]
     progress = watch(label, len(wanted)) if watch and wanted else None
-    for start in range(0, len(wanted), AT_ONCE):
-        items = {each: makers[each]() for each in wanted[start : start + AT_ONCE]}
+    at_once = PIECE * processes(encoder)  # no more than each has to do: parts of pictures are cut out in memory
+    for start in range(0, len(wanted), at_once):
+        items = {each: makers[each]() for each in wanted[start : start + at_once]}
         store.embed(encoder, kind, items, label, (lambda *_: progress) if progress else None)
 
 

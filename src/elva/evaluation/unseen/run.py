@@ -17,7 +17,9 @@ from elva.data.rows import Rows
 from elva.data.unseen.sets import EVENLY, PublishedSet, Sampling, Task
 from elva.encoding import Encoder, ModelIdentity, Watch
 from elva.errors import InputError
+from elva.evaluation.embed import cached
 from elva.evaluation.judging import Results, versions, write
+from elva.evaluation.sanity import doubts
 from elva.evaluation.store import VectorStore
 from elva.evaluation.unseen.judged import JudgedTask, figures, judge
 from elva.evaluation.unseen.measures import cutoff
@@ -80,6 +82,7 @@ def evaluate_set(
     depth: int = 100,
     skip_missing: bool = False,
     sampling: Sampling = EVENLY,
+    cache: Path | str | None = None,
     watch: Watch | None = None,
 ) -> Results:
     """Judge a model on a published set and write `out`, at once or not at all.
@@ -97,10 +100,12 @@ def evaluate_set(
         depth: length of the lists in the run files; as deep as the measures look, or deeper.
         skip_missing: judge what the pictures that are there allow, instead of refusing the set.
         sampling: which frames of clips are looked at.
+        cache: a folder that keeps vectors by what items say and show, as in `elva.evaluation.mbeir.evaluate`.
         watch: told of each piece of work and its progress.
 
     Raises:
-        InputError: there is no such split, the lists are too short, or pictures are missing or damaged.
+        InputError: there is no such split, the lists are too short, pictures are missing or damaged, or the cache is
+            a file.
         DataError: a file is missing or malformed.
         MissingExtra: clips are video files, and PyAV is not installed.
         FolderError: `out` holds anything but such an evaluation.
@@ -113,7 +118,8 @@ def evaluate_set(
     published = spec.read(root, split)
     _require_plain(published.tasks)
     tasks, missing = usable(published, name, spec, skip=skip_missing, watch=watch)
-    store = VectorStore(ModelIdentity.of(encoder), instruction_choice, _fingerprint(root, published))
+    kept = cached(encoder, None if cache is None else Path(cache))
+    store = VectorStore(ModelIdentity.of(encoder), instruction_choice, _fingerprint(root, published), kept=kept)
     judged = []
     for task in tasks:
         embed_task(task, encoder, store, asked.for_task(task.name), sampling, watch)
@@ -127,6 +133,7 @@ def evaluate_set(
         "split": split,
         **figures(judged),
         "submission": SUBMISSION if withheld else None,
+        "warnings": [each.to_row() for each in doubts(judged, store)],
         "missing": missing.to_row(),
         "absent": list(published.absent),
         "missing_ret": store.counts.missing_ret,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from elva.evaluation.table import markdown, percent
+from elva.evaluation.table import markdown, percent, warned
 from elva.evaluation.unseen.judged import columns
 
 
@@ -15,8 +15,9 @@ def set_table(row: Mapping[str, Any]) -> str:
     how = f"{row['model']['extraction']} extraction, {row['split']} split, instruction {row['instruction_choice']}"
     parts = [
         f"# {row['title']}: {row['model']['name']}\n",
-        f"{how}; rates in percent, ± is one standard error.\n",
-        markdown(["task", *measures, "queries", "ranked"], _rows(row, measures)),
+        *warned(row),
+        f"{how}; rates in percent. Of the headline figure, ± is one standard error, and the interval 95 %.\n",
+        markdown(["task", *measures, "interval", "queries", "ranked"], _rows(row, measures)),
         *(f"{note}\n" for note in _notes(row)),
     ]
     return "\n".join(parts)
@@ -24,14 +25,14 @@ def set_table(row: Mapping[str, Any]) -> str:
 
 def _rows(row: Mapping[str, Any], measures: list[str]) -> list[list[str]]:
     tasks = [
-        [name, *_rates(task, task.get("headline"), measures), f"{task['queries']:,}", _ranked(task)]
+        [name, *_rates(task, task.get("headline"), measures), _interval(task), f"{task['queries']:,}", _ranked(task)]
         for name, task in row["tasks"].items()
     ]
     if not row["chance"]:
         return tasks
     headlines = _headlines(row)
-    mean = ["**mean**", *_rates(row["mean"], headlines[0], measures), "", ""]
-    chance = ["chance", *(percent(row["chance"].get(key)) for key in measures), "", ""]
+    mean = ["**mean**", *_rates(row["mean"], headlines[0], measures), _interval(row["mean"]), "", ""]
+    chance = ["chance", *(percent(row["chance"].get(key)) for key in measures), "", "", ""]
     return [*tasks, mean, chance] if len(tasks) > 1 and len(headlines) == 1 else [*tasks, chance]
 
 
@@ -45,6 +46,10 @@ def _rates(values: Mapping[str, Any], headline: str | None, measures: list[str])
         percent(values.get(key)) + (f" ± {percent(values['headline_se'])}" if key == headline else "")
         for key in measures
     ]
+
+
+def _interval(values: Mapping[str, Any]) -> str:
+    return " to ".join(map(percent, values["headline_interval"])) if "headline_interval" in values else percent(None)
 
 
 def _ranked(task: Mapping[str, Any]) -> str:
