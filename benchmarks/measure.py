@@ -65,7 +65,8 @@ class Meter:
         """The phase ends, and the next one begins."""
         seconds, cpu = time.perf_counter() - self._started, time.process_time() - self._computed
         own = max(self._own, _own())
-        self.phases[phase] = Figures(seconds, cpu, self._before, _status("VmHWM"), own)
+        peak = max(self._before, _status("VmHWM"))  # the system counts in lumps: what holds nothing new can seem less
+        self.phases[phase] = Figures(seconds, cpu, self._before, peak, own)
         self.begin()
 
     def stop(self) -> None:
