@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,12 @@ from elva.errors import InputError
 def test_ctrl_c_stops_every_job_and_leaves_nothing_half_written(tmp_path: Path) -> None:
     out = tmp_path / "demo"
     command = [sys.executable, "-m", "elva", "demo", "--out", str(out)]
-    demo = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
+    demo = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a suite in the background ignores it
+    )
     deadline = time.monotonic() + 120
     while not list(out.glob(".world*/mbeir_images")) and demo.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
