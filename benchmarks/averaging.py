@@ -3,7 +3,8 @@
     python benchmarks/averaging.py
 
 The model is `tiny-base`, the items are the mixture of `encode.py`: from texts and picture files to vectors. An item is
-read once, however many summaries it has; behind the bottleneck "words" each summary is read once more.
+read once, however many summaries it has; behind the bottlenecks "words" and "pictures" each summary is read once more,
+behind "pictures" those of pictures alone.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from measure import options
 
 COUNT = 256
 SUMMARIES = (1, 4, 8)
-BOTTLENECKS: tuple[Bottleneck, ...] = ("none", "words")
+BOTTLENECKS: tuple[Bottleneck, ...] = ("none", "words", "pictures")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
