@@ -8,6 +8,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from elva.analysis.tables.evaluations import Measured, gather
+from elva.analysis.tables.table import Line, Table
+
 SIXTEEN = (
     *("visualnews_task0_test", "mscoco_task0_test", "fashion200k_task0_test", "webqa_task1_test", "edis_task2_test"),
     *("webqa_task2_test", "visualnews_task3_test", "mscoco_task3_test", "fashion200k_task3_test", "nights_task4_test"),
@@ -61,3 +64,21 @@ def write_evaluation(folder: Path, row: Mapping[str, Any]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(json.dumps(row))
     return folder
+
+
+HALF = [1, 7]
+"""hit@5 of one half, hit@10 of all."""
+
+
+def measured(folder: Path, **rows: object) -> list[Measured]:
+    for name, row in rows.items():
+        write_evaluation(folder / name, row)  # type: ignore[arg-type]
+    return gather([str(folder / name) for name in rows])
+
+
+def line(table: Table, label: str) -> Line:
+    return next(each for each in table.lines if each.label == label)
+
+
+def figures(table: Table, label: str) -> list[str]:
+    return [cell.text for cell in line(table, label).cells]

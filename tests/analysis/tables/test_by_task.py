@@ -7,26 +7,8 @@ from pathlib import Path
 import pytest
 
 from elva.analysis.tables.by_task import published_table
-from elva.analysis.tables.evaluations import Measured, gather
-from elva.analysis.tables.table import Line, Table
-from evaluated import SIXTEEN, results, write_evaluation
-
-HALF = [1, 7]
-"""hit@5 of one half, hit@10 of all."""
-
-
-def measured(folder: Path, **rows: object) -> list[Measured]:
-    for name, row in rows.items():
-        write_evaluation(folder / name, row)  # type: ignore[arg-type]
-    return gather([str(folder / name) for name in rows])
-
-
-def line(table: Table, label: str) -> Line:
-    return next(each for each in table.lines if each.label == label)
-
-
-def figures(table: Table, label: str) -> list[str]:
-    return [cell.text for cell in line(table, label).cells]
+from elva.analysis.tables.evaluations import gather
+from evaluated import HALF, SIXTEEN, figures, line, measured, results, write_evaluation
 
 
 def test_all_sixteen_give_the_average_beside_the_printed_ones(tmp_path: Path) -> None:

@@ -5,27 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from elva.analysis.tables.by_task import published_table
-from elva.analysis.tables.evaluations import Measured, gather
+from elva.analysis.tables.evaluations import gather
 from elva.analysis.tables.other import other_tables
-from elva.analysis.tables.table import Line, Table
-from evaluated import results, write_evaluation
-
-HALF = [1, 7]
-"""hit@5 of one half, hit@10 of all."""
-
-
-def measured(folder: Path, **rows: object) -> list[Measured]:
-    for name, row in rows.items():
-        write_evaluation(folder / name, row)  # type: ignore[arg-type]
-    return gather([str(folder / name) for name in rows])
-
-
-def line(table: Table, label: str) -> Line:
-    return next(each for each in table.lines if each.label == label)
-
-
-def figures(table: Table, label: str) -> list[str]:
-    return [cell.text for cell in line(table, label).cells]
+from evaluated import HALF, figures, measured, results
 
 
 def test_global_pools_are_a_benchmark_apart(tmp_path: Path) -> None:
