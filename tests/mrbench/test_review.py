@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from browsing import CHROMIUM, needs_browser
 from elva.data.mbeir import MBeir, write_queries
 from elva.data.world.write import write_world
 from elva.errors import InputError
@@ -21,9 +22,6 @@ from elva.mrbench.decisions import Review, read_reviews, sample_of
 from elva.mrbench.finding import Rules
 from elva.mrbench.review import write_review
 from judging import write_root
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-browsing = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium, chromium-browser or google-chrome")
 
 HOSTILE = "</script><img src=x onerror=alert(1)> & \U0001f98a 'red'"
 
@@ -124,7 +122,7 @@ def page(context: BrowserContext, benchmark: Path, tmp_path: Path) -> Iterator[P
     assert wrong == []
 
 
-@browsing
+@needs_browser
 def test_decisions_are_made_by_key_and_saved_as_a_file(page: Page, tmp_path: Path) -> None:
     page.keyboard.press("a")
     page.keyboard.press("r")
@@ -143,7 +141,7 @@ def test_decisions_are_made_by_key_and_saved_as_a_file(page: Page, tmp_path: Pat
     assert review == Review("First r. Reader", {samples[0]: True, samples[1]: False, samples[3]: True})
 
 
-@browsing
+@needs_browser
 def test_decisions_outlive_the_page(page: Page, context: BrowserContext) -> None:
     page.keyboard.press("r")
     page.keyboard.press("a")
@@ -156,7 +154,7 @@ def test_decisions_outlive_the_page(page: Page, context: BrowserContext) -> None
     expect(again.locator("#sample")).to_contain_text("Sample 3 of 20")
 
 
-@browsing
+@needs_browser
 def test_a_decision_can_be_changed(page: Page) -> None:
     page.keyboard.press("r")
     page.get_by_role("button", name="sample 1, rejected").click()
@@ -166,14 +164,14 @@ def test_a_decision_can_be_changed(page: Page) -> None:
     expect(page.locator("#sample")).to_contain_text("Sample 2 of 20")
 
 
-@browsing
+@needs_browser
 def test_when_all_is_decided_the_page_says_so(page: Page) -> None:
     for _ in range(20):
         page.keyboard.press("a")
     expect(page.locator("#progress")).to_have_text("All decided: save them. 20 of 20 decided, 20 accepted, 0 rejected")
 
 
-@browsing
+@needs_browser
 def test_texts_stay_texts_and_pictures_are_shown(page: Page) -> None:
     for _ in range(20):
         pictures = page.locator("#sample img")

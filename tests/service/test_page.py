@@ -5,20 +5,19 @@ from __future__ import annotations
 import base64
 import io
 import re
-import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
+from browsing import CHROMIUM, needs_browser
 from elva.index.protocol import Entry
 from elva.items import Item
 from elva.service.state import Settings
 from judging import FakeEncoder, draw
 from remembered import Remembered
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium, chromium-browser or google-chrome")
+pytestmark = needs_browser
 
 FIRST = "#results .card >> nth=0"
 
