@@ -1,7 +1,7 @@
 """Searching: an index beside LanceDB and numpy, its recall, and the service beside its searcher, under load, stopped.
 
     python benchmarks/search.py                                   # 10,000 and 100,000 vectors, tiny model
-    python benchmarks/search.py --sizes 100000 1000000            # an hour, 10 GB of memory, 6 GB of disk
+    python benchmarks/search.py --sizes 100000 1000000            # ten minutes, 10 GB of memory, 6 GB of disk
 
 First stores of vectors (`clustered.py` says which), by themselves: `stores.py`. Then `elva serve` with `tiny-base` over
 the built-in benchmark, in a process of its own: `serving.py`. Clients and service share the machine.
