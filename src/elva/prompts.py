@@ -1,4 +1,4 @@
-"""The two extraction templates, and the words of a user turn around one item.
+"""The two extraction templates, the words of a user turn around one item, and how a question with options is put.
 
 Generative (paper, section 3): the model writes a summary and then [RET]; the embedding is the state at [RET].
 One-word: the classic extraction; the embedding is the state at the end of the prompt, just before the one word.
@@ -44,6 +44,9 @@ MATCH = (
 QUERY, CANDIDATE = "Query:", "Candidate:"
 YES, NO = "Yes", "No"
 """Around query and candidate in that turn, and the two answers."""
+
+THINK_AND_ANSWER = "Think inside <think> </think>, then give the letter of the right option inside <answer> </answer>."
+"""What follows the options of a question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +115,9 @@ def as_sentence(text: str) -> str:
     """A text as the code of M-BEIR hands it to models: bare of quotes around, a capital first, a mark at the end."""
     bare = text.replace("\r", "").strip().strip('"')
     return bare[:1].upper() + bare[1:] + ("." if bare and bare[-1] not in ".?!" else "")
+
+
+def multiple_choice(question: str, choices: Sequence[str]) -> str:
+    """A question, its options by letter (A, B, ...), and how to answer; a line each."""
+    options = (f"{chr(ord('A') + place)}. {choice}" for place, choice in enumerate(choices))
+    return "\n".join([question, *options, THINK_AND_ANSWER])
