@@ -20,7 +20,8 @@ from elva.evaluation import embed, mbeir
 from elva.index import build
 from elva.index.sources.choosing import choose_source
 from elva.model.embedder import Embedder
-from elva.training import captioner, contrast, negatives, reinforce, run, scenes, unfinished
+from elva.reasoning import asking, evaluation, seed_bench_r1
+from elva.training import captioner, contrast, negatives, run, sampling, scenes, unfinished
 from elva.training.recipe import load_recipe
 from judging import FakeEncoder
 from smallest import smallest_embedder
@@ -72,6 +73,14 @@ def evaluate(root: Path, out: Path, cache: Path, block: int) -> None:
     mbeir.evaluate(root, FakeEncoder(), out=out, cache=cache)
 
 
+def answer(root: Path, out: Path, block: int) -> None:
+    """Answer questions in blocks of so many, one response drawn for each."""
+    torch.set_num_threads(1)
+    asking.BLOCK = block
+    bench, model = seed_bench_r1.benchmark(root, ["L1"]), asking.Checkpoint(smallest_embedder())
+    evaluation.evaluate(bench, model, out=out, decoding=asking.Decoding(8, 1.0))
+
+
 def index(source: Path, out: Path, store: str, block: int, doom: Doom | None = None) -> None:
     """Index in blocks of so many items, with an encoder that costs nothing; ends as the command would."""
     build.BLOCK = block
@@ -118,4 +127,4 @@ def note_what_is_drawn(notes: Path) -> None:
     after(contrast.QuerySource, "batch", of_batch)
     after(scenes.SceneSource, "scenes", of_scenes)
     after(captioner.CaptionSet, "draw", of_captions)
-    after(reinforce, "sample", of_tokens)
+    after(sampling, "sample", of_tokens)
