@@ -21,7 +21,7 @@ from elva.index import build
 from elva.index.sources.choosing import choose_source
 from elva.model.embedder import Embedder
 from elva.reasoning import asking, evaluation, seed_bench_r1
-from elva.training import captioner, contrast, negatives, run, sampling, scenes, unfinished
+from elva.training import captioner, contrast, negatives, questions, run, sampling, scenes, unfinished
 from elva.training.recipe import load_recipe
 from judging import FakeEncoder
 from smallest import smallest_embedder
@@ -47,7 +47,7 @@ def train(
         note_what_is_drawn(notes)
     if doom:
         doom()
-    run.train(load_recipe(f"tiny/{recipe}", settings), out, resume)
+    run.train(load_recipe(recipe, settings), out, resume)
 
 
 def elva(arguments: list[str], errors: Connection, doom: Doom | None = None) -> None:
@@ -120,6 +120,9 @@ def note_what_is_drawn(notes: Path) -> None:
         drawn = [(item.text, item.instruction, str(item.image), text) for item, text in pairs]
         note(f"captions-{rng.bit_generator.state['state']['state']}", drawn)
 
+    def of_questions(drawn: Any, _: Any, number: int) -> None:
+        note(f"questions-{number}", [question.key for question in drawn])
+
     def of_tokens(rollouts: Any, *_: Any, generator: torch.Generator, **__: Any) -> None:
         note(f"tokens-{generator.initial_seed()}", rollouts.tokens.tolist(), rollouts.mask.tolist())
 
@@ -127,4 +130,5 @@ def note_what_is_drawn(notes: Path) -> None:
     after(contrast.QuerySource, "batch", of_batch)
     after(scenes.SceneSource, "scenes", of_scenes)
     after(captioner.CaptionSet, "draw", of_captions)
+    after(questions.QuestionSource, "batch", of_questions)
     after(sampling, "sample", of_tokens)

@@ -28,7 +28,7 @@ def settings(chain: Chain) -> list[str]:
 def whole(settings: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with room for all of it."""
     out = tmp_path_factory.mktemp("room") / "run"
-    assert finish(child.train, "stage1", settings, out, False) == 0
+    assert finish(child.train, "tiny/stage1", settings, out, False) == 0
     return out
 
 

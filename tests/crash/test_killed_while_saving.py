@@ -32,12 +32,12 @@ def settings(chain: Chain) -> list[str]:
 def whole(settings: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An uninterrupted run."""
     out = tmp_path_factory.mktemp("uninterrupted") / "run"
-    assert finish(child.train, "stage1", settings, out, False) == 0
+    assert finish(child.train, "tiny/stage1", settings, out, False) == 0
     return out
 
 
 def assert_goes_on(whole: Path, settings: list[str], run: Path) -> None:
-    assert finish(child.train, "stage1", settings, run, True) == 0
+    assert finish(child.train, "tiny/stage1", settings, run, True) == 0
     assert_same_run(whole, run)
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["step-000006"]
     assert {path.name for path in run.iterdir()} == {path.name for path in whole.iterdir()}
@@ -57,7 +57,7 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_a_whole_one(
     doom, newest = MOMENTS[moment]
     checkpoints = tmp_path / "run/checkpoints"
     doomed = partial(doom, checkpoints / "step-000004")
-    assert finish(child.train, "stage1", settings, tmp_path / "run", False, doom=doomed) == KILLED
+    assert finish(child.train, "tiny/stage1", settings, tmp_path / "run", False, doom=doomed) == KILLED
     assert latest_checkpoint(checkpoints) == checkpoints / newest
     assert_goes_on(whole, settings, tmp_path / "run")
 
@@ -67,7 +67,7 @@ def test_a_kill_while_the_first_checkpoint_is_written_begins_again(
 ) -> None:
     checkpoints = tmp_path / "run/checkpoints"
     doomed = partial(dooms.half_a_file, checkpoints / "step-000002", FILES[0])
-    assert finish(child.train, "stage1", settings, tmp_path / "run", False, doom=doomed) == KILLED
+    assert finish(child.train, "tiny/stage1", settings, tmp_path / "run", False, doom=doomed) == KILLED
     assert latest_checkpoint(checkpoints) is None
     assert_goes_on(whole, settings, tmp_path / "run")
 
@@ -77,7 +77,7 @@ def test_a_kill_while_an_old_checkpoint_is_removed_leaves_the_new_one(
 ) -> None:
     checkpoints = tmp_path / "run/checkpoints"
     doomed = partial(dooms.half_pruned, checkpoints / "step-000002")
-    assert finish(child.train, "stage1", settings, tmp_path / "run", False, doom=doomed) == KILLED
+    assert finish(child.train, "tiny/stage1", settings, tmp_path / "run", False, doom=doomed) == KILLED
     assert sorted(path.name for path in checkpoints.iterdir()) == ["step-000002", "step-000004"]
     assert latest_checkpoint(checkpoints) == checkpoints / "step-000004"
     assert_goes_on(whole, settings, tmp_path / "run")
@@ -99,7 +99,7 @@ def test_a_kill_while_the_trained_model_is_saved_is_made_good(
 ) -> None:
     run = tmp_path / "run"
     doomed = partial(LAST_MOMENTS[moment], run / "model")
-    assert finish(child.train, "stage1", settings, run, False, doom=doomed) == KILLED
+    assert finish(child.train, "tiny/stage1", settings, run, False, doom=doomed) == KILLED
     assert (run / "model").exists() is (moment == "before the record")
     assert not (run / "run.json").exists()
     assert_goes_on(whole, settings, run)

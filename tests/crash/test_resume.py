@@ -14,6 +14,7 @@ import pytest
 from chain import STAGE3, Chain, assert_same_run
 from crash import child
 from crash.processes import finish, kill_when, line_count, start
+from questioned import save, taught_row, training_row
 from smallest import CREATE
 
 STEPS = 8
@@ -21,26 +22,43 @@ EVERY = ["checkpoint.every_steps=2", "log.every_steps=3", f"budget.steps={STEPS}
 ONE = "reinforce.rollouts.scenes_at_once=1"  # a step of tiny/elva is eight updates
 LORA = ["model.trainable=lora", "model.lora.rank=4"]
 INDEX = ["reinforce.index={}", "reinforce.order.anchors=queries", "reinforce.lm_candidates=0", ONE]
+ASKED = ["answer.questions_per_step=2", "answer.rollouts={max_new_tokens: 6, group_size: 2}"]
+
+
+def questions(chain: Chain) -> Path:
+    """A folder of them."""
+    root = chain.home / "questions"
+    for name in ("training_base", "training_with_cot_6k"):
+        save(root, name, [taught_row(number) for number in range(6)])
+    return save(root, "training_6k", [training_row(number) for number in range(6)])
+
+
 CASES: dict[str, tuple[str, Callable[[Chain], list[str]]]] = {
-    "base": ("base", lambda c: [CREATE, "caption.batch_size=8"]),
-    "stage 1": ("stage1", lambda c: [c.model("base")]),
-    "stage 2": ("stage2", lambda c: [c.model("stage1"), c.captions]),
-    "stage 2, dropout": ("stage2", lambda c: [c.model("stage1"), *LORA, "model.lora.dropout=0.1"]),
+    "base": ("tiny/base", lambda c: [CREATE, "caption.batch_size=8"]),
+    "base, questions": (
+        "tiny/base",
+        lambda c: [CREATE, "caption.batch_size=8", "caption.questions_share=0.5", f"caption.questions={questions(c)}"],
+    ),
+    "stage 1": ("tiny/stage1", lambda c: [c.model("base")]),
+    "stage 2": ("tiny/stage2", lambda c: [c.model("stage1"), c.captions]),
+    "stage 2, dropout": ("tiny/stage2", lambda c: [c.model("stage1"), *LORA, "model.lora.dropout=0.1"]),
     "stage 2, each step's own pictures": (
-        "stage2",
+        "tiny/stage2",
         lambda c: [c.model("stage1"), c.captions, "data.picture_memory=0", "contrast.learn_temperature=true"],
     ),
-    "stage 3, GRPO": ("elva_paper", lambda c: [c.model("stage2"), c.negatives, *STAGE3]),
+    "stage 3, GRPO": ("tiny/elva_paper", lambda c: [c.model("stage2"), c.negatives, *STAGE3]),
     "stage 3, adapter": (
-        "elva_paper",
+        "tiny/elva_paper",
         lambda c: [c.model("stage2"), c.negatives, *STAGE3, *LORA, "reinforce.policy.updates_per_rollout=2"],
     ),
-    "stage 3, sampled queries": ("elva", lambda c: [c.model("stage2"), c.captions, c.negatives, *STAGE3, ONE]),
-    "stage 3, an index": ("elva", lambda c: [c.model("stage2"), c.captions, c.negatives, *STAGE3, *INDEX]),
+    "stage 3, sampled queries": ("tiny/elva", lambda c: [c.model("stage2"), c.captions, c.negatives, *STAGE3, ONE]),
+    "stage 3, an index": ("tiny/elva", lambda c: [c.model("stage2"), c.captions, c.negatives, *STAGE3, *INDEX]),
     "stage 3, an index made anew": (
-        "elva",
+        "tiny/elva",
         lambda c: [c.model("stage2"), c.captions, c.negatives, *STAGE3, *INDEX, "reinforce.index.refresh_every=3"],
     ),
+    "answers, given": ("reasoning/sft", lambda c: [c.model("base"), f"data.root={questions(c)}", *ASKED]),
+    "answers, GRPO": ("reasoning/grpo", lambda c: [c.model("base"), f"data.root={questions(c)}", *ASKED]),
 }
 
 
@@ -82,7 +100,7 @@ def test_the_command_killed_again_and_again_ends_as_an_uninterrupted_one(
 ) -> None:
     recipe, settings_of = CASES[name]
     chance = random.Random(f"again {name}")
-    command = [sys.executable, "-m", "elva", "train", f"tiny/{recipe}"]
+    command = [sys.executable, "-m", "elva", "train", recipe]
     command += chain.settings(*settings_of(chain), *EVERY, "budget.steps=14", "log.every_steps=1")
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert finish(os.execv, sys.executable, [*command, "--out", str(whole)]) == 0

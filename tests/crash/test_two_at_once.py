@@ -16,7 +16,7 @@ from elva.cli.app import USER_ERROR
 def test_a_second_training_in_a_folder_is_refused_and_the_first_is_not_disturbed(chain: Chain, tmp_path: Path) -> None:
     settings = chain.settings(chain.model("base"), "budget.steps=12")
     run = tmp_path / "run"
-    first = start(child.train, "stage1", settings, run, False)
+    first = start(child.train, "tiny/stage1", settings, run, False)
     while line_count(run / "metrics.jsonl") < 1:
         assert first.is_alive()
         time.sleep(0.001)
@@ -31,5 +31,5 @@ def test_a_second_training_in_a_folder_is_refused_and_the_first_is_not_disturbed
     finally:
         os.kill(pid, signal.SIGCONT)
     assert end(first) == 0
-    assert finish(child.train, "stage1", settings, tmp_path / "alone", False) == 0
+    assert finish(child.train, "tiny/stage1", settings, tmp_path / "alone", False) == 0
     assert_same_run(tmp_path / "alone", run)

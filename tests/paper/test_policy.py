@@ -47,6 +47,14 @@ def test_on_policy_the_value_vanishes_and_the_gradient_does_not():
     torch.testing.assert_close(logprob.grad, shaped([[-0.25, -0.25], [0.25, 0.25]]))
 
 
+def test_k3_with_a_limit_by_hand():
+    far = torch.tensor(-20.0, requires_grad=True)
+    assert kl_k3(torch.tensor(-1.0), far, 11.0).item() == pytest.approx(exp(-11) + 11 - 1)
+    assert kl_k3(torch.tensor(-1.0), torch.tensor(-1.5), 11.0) == kl_k3(torch.tensor(-1.0), torch.tensor(-1.5))
+    kl_k3(far, torch.tensor(-1.0), 11.0).backward()
+    assert far.grad == 0, "beyond the limit nothing pulls"
+
+
 def test_clip_and_kl_by_hand():
     logprob, sampled = shaped([[-1.0], [-1.0]]), shaped([[-1.5], [-1.0]])
     reference = shaped([[-1.0], [-2.0]])

@@ -10,14 +10,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from chain import metrics
 from elva.data.mbeir import Candidate, MBeir, Query, TaskName, write_instructions, write_pool, write_queries
 from elva.errors import ElvaError, InputError
 from elva.items import Item
+from elva.model.answering import write_answers
 from elva.model.embedder import Embedder
+from elva.reasoning.seed_bench_r1 import parsed_questions
 from elva.training.asked import AskedSet
 from elva.training.captioner import CaptionSet, augmented, create_embedder
 from elva.training.recipe import Caption, Recipe, load_recipe
 from elva.training.run import train
+from questioned import save, taught_row, training_row
 from smallest import CREATE
 
 
@@ -164,6 +168,58 @@ def test_the_share_of_what_is_asked_is_that_of_the_recipe(
     train(recipe(world, *ASKED, CREATE, "budget.steps=20", "caption.batch_size=8"), tmp_path / "run")
     assert sum(counts) / (20 * 8) == pytest.approx(0.5, abs=0.1)
     assert len(set(counts)) > 1
+
+
+# -- questions about videos --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Half of what is learned: questions with an answer of a word that nothing else says."""
+    rows = [taught_row(number, response=f"zyxwv <answer>{'ABCD'[number % 4]}.</answer>") for number in range(8)]
+    root = save(tmp_path_factory.mktemp("questions"), "training_base", rows)
+    return ["caption.questions_share=0.5", f"caption.questions={root}"]
+
+
+def test_the_words_of_questions_and_answers_are_few_tokens(world: Path, asked: list[str]) -> None:
+    large = "model.create.vocabulary=2000"
+    plain, taught = (create_embedder(recipe(world, large, *more)).processor.tokenizer for more in ([], asked))
+    for words in ("zyxwv", "Think, then answer."):
+        assert len(taught(words)["input_ids"]) < len(plain(words)["input_ids"])
+
+
+def test_a_new_model_reads_as_much_text_as_it_is_told_to(world: Path) -> None:
+    assert create_embedder(recipe(world)).processor.settings.max_text == 96
+    assert create_embedder(recipe(world, "model.create.max_text=300")).processor.settings.max_text == 300
+
+
+def test_questions_are_learned_beside_captions(world: Path, asked: list[str], tmp_path: Path) -> None:
+    short = ["budget.steps=40", "caption.batch_size=16", "log.every_steps=1", "optimizer.lr=1e-2"]
+    model = train(recipe(world, *asked, *short, "model.create.max_text=200"), tmp_path / "run").model
+    rows = metrics(tmp_path / "run")
+    both = [row for row in rows if "answer_loss" in row]
+    assert both[-1]["answer_loss"] < 0.5 * both[0]["answer_loss"]
+    assert both[-1]["caption_loss"] < both[0]["caption_loss"]
+    for row in both:
+        low, high = sorted((row["answer_loss"], row["caption_loss"]))
+        assert low <= row["loss"] <= high, "the mean of all tokens"
+    questions = parsed_questions(asked[1].partition("=")[2], "training_base")
+    answers = write_answers(Embedder.load(model), [question.item for question in questions], max_new_tokens=40)
+    assert all(text.startswith("zyxwv") for text in answers.texts)
+
+
+def test_a_base_may_learn_questions_alone(world: Path, asked: list[str], tmp_path: Path) -> None:
+    alone = ["caption.questions_share=1", "budget.steps=1", "caption.batch_size=4"]
+    train(recipe(world, *asked, *alone), tmp_path / "run")
+    assert metrics(tmp_path / "run")[0].keys() >= {"loss", "answer_tokens"}
+
+
+def test_questions_without_a_response_are_refused(world: Path, tmp_path: Path) -> None:
+    root = save(tmp_path / "questions", "training_base", [taught_row(0), training_row(1)])
+    with pytest.raises(InputError, match="1 of the 2 questions of training_base have no response, 1 for one"):
+        train(recipe(world, "caption.questions_share=0.5", f"caption.questions={root}"), tmp_path / "run")
+    with pytest.raises(ElvaError, match=r"caption\.questions is .*nowhere, which is no folder"):
+        train(recipe(world, "caption.questions_share=0.5", f"caption.questions={tmp_path}/nowhere"), tmp_path / "run")
 
 
 # -- what is drawn -----------------------------------------------------------------------------------------------
