@@ -1,4 +1,4 @@
-"""The two extraction templates, and the words of a user turn around one item.
+"""The two extraction templates, the words of a user turn around one item, and how a question with options is put.
 
 Generative (paper, section 3): the model writes a summary and then [RET]; the embedding is the state at [RET].
 One-word: the classic extraction; the embedding is the state at the end of the prompt, just before the one word.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 
 from elva.encoding import Extraction
 from elva.items import Item, Modality
@@ -38,6 +39,9 @@ MATCH = (
 QUERY, CANDIDATE = "Query:", "Candidate:"
 YES, NO = "Yes", "No"
 """Around query and candidate in that turn, and the two answers."""
+
+THINK_AND_ANSWER = "Think inside <think> </think>, then give the letter of the right option inside <answer> </answer>."
+"""What follows the options of a question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,12 @@ class Prompts:
             instruction = as_sentence(instruction)
         above = " ".join(part for part in (instruction, text) if part)
         return as_sentence(above) if self.sentences else above
+
+
+def multiple_choice(question: str, choices: Sequence[str]) -> str:
+    """A question, its options by letter, and how to answer; a line each."""
+    options = (f"{letter}. {choice}" for letter, choice in zip(ascii_uppercase, choices, strict=False))
+    return "\n".join([question, *options, THINK_AND_ANSWER])
 
 
 def as_sentence(text: str) -> str:
