@@ -6,6 +6,7 @@ reasoning/seed-bench-r1/annotations/training_base.jsonl          what a base pra
 reasoning/seed-bench-r1/annotations/validation_L1.jsonl          as in training
 reasoning/seed-bench-r1/annotations/validation_L2.jsonl          new shapes and backgrounds
 reasoning/seed-bench-r1/annotations/validation_L3.jsonl          new kinds of question
+reasoning/vcr-bench/meta_info_video.json                         longer clips, and the steps that lead to each answer
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from elva.data.world.quiz_rows import (
     training_row,
 )
 from elva.data.world.quizzes import FAMILIAR, HELD_OUT, KINDS, NEW, PRACTISED, Quiz, Values, draw_quiz
+from elva.data.world.step_items import write_items
 from elva.data.world.telling import told
 from elva.data.writing import write_lines
 
@@ -41,19 +43,20 @@ LEVELS: dict[str, tuple[tuple[str, ...], Values]] = {
 
 @dataclass(frozen=True, slots=True)
 class QuestionPlan:
-    """How many rows: to train on, of each level, and of what the base practises."""
+    """How many rows: to train on, of each level, of what the base practises, and per dimension of VCR-Bench."""
 
     training: int
     level: int
     descriptions: int
     facts: int
     questions: int
+    dimension: int
 
 
 PLANS = {
-    "demo": QuestionPlan(6000, 400, 9000, 6000, 6000),
-    "large": QuestionPlan(6000, 400, 9000, 6000, 6000),
-    "tiny": QuestionPlan(12, 8, 8, 10, 6),
+    "demo": QuestionPlan(6000, 400, 9000, 6000, 6000, 22),
+    "large": QuestionPlan(6000, 400, 9000, 6000, 6000, 22),
+    "tiny": QuestionPlan(12, 8, 8, 10, 6, 2),
 }
 
 
@@ -64,7 +67,7 @@ def write_questions(root: Path, plan: QuestionPlan, seed: int, progress: Callabl
     for name, rows in writer.files(plan):
         write_lines(root / FOLDER / "annotations" / f"{name}.jsonl", (json.dumps(row) for row in rows))
         counts[name] = len(rows)
-    return counts
+    return counts | {"meta_info_video": write_items(root, plan.dimension, seed, progress)}
 
 
 @dataclass(frozen=True, slots=True)

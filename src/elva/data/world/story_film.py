@@ -13,8 +13,8 @@ from random import Random
 from PIL import Image
 
 from elva.data.world.film import JITTER, LARGE, PLACES, RADIUS, SHARES, SHIFT, SMALL, turned
-from elva.data.world.render import BACKGROUNDS, COLOURS, FINE, REACH, SIDE, Colour, jittered, stamp, stamps
-from elva.data.world.stories import Role, State, Story
+from elva.data.world.render import BACKGROUNDS, COLOURS, FINE, REACH, SIDE, Colour, Masks, jittered, stamp, stamps
+from elva.data.world.stories import Role, Story
 
 _BEGUN = SHARES[1]  # how much of a beat has happened in the last frame before it
 _RADII = {"small": SMALL, "medium": RADIUS, "large": LARGE}
@@ -36,8 +36,7 @@ def moments(beats: int) -> list[float]:
 
 def film_story(story: Story, at: Sequence[float], rng: Random) -> list[Image.Image]:
     """The frames at these moments, in beats: RGB, 64 x 64; ``rng`` draws what no words say, alike in all of them."""
-    paper = jittered(BACKGROUNDS[story.background], rng)
-    looks = [_look(role, rng) for role in story.roles]
+    paper, looks = _drawn(story, rng)
     frames = []
     for moment in at:
         frame = Image.new("RGB", (SIDE, SIDE), paper)
@@ -47,13 +46,20 @@ def film_story(story: Story, at: Sequence[float], rng: Random) -> list[Image.Ima
     return frames
 
 
-def middle(role: Role, moment: float) -> tuple[float, float, float]:
-    """Where the middle of a thing is, and how large its radius, in pixels, but for what is astray."""
-    before, after, share = _between(role, moment)
-    x, y = (
-        PLACES[one] + share * (PLACES[two] - PLACES[one]) for one, two in zip(before.place, after.place, strict=True)
-    )
-    return x, y, _RADII[before.size] + share * (_RADII[after.size] - _RADII[before.size])
+def box(story: Story, which: int, moment: float, rng: Random) -> tuple[int, int, int, int]:
+    """Where one of the things is at a moment: left, top, right and lower edge in pixels, the latter two outside.
+
+    ``rng`` as it was handed to `film_story`.
+    """
+    _, looks = _drawn(story, rng)
+    (x, y), masks = _placed(story.roles[which], looks[which], moment)
+    left, top, right, bottom = masks[0].getbbox() or (0, 0, 0, 0)
+    return x + left, y + top, x + right, y + bottom
+
+
+def _drawn(story: Story, rng: Random) -> tuple[Colour, list[_Look]]:
+    """The paper, and the looks of each thing."""
+    return jittered(BACKGROUNDS[story.background], rng), [_look(role, rng) for role in story.roles]
 
 
 def _look(role: Role, rng: Random) -> _Look:
@@ -61,17 +67,23 @@ def _look(role: Role, rng: Random) -> _Look:
     return _Look(paint, jitter, (rng.randint(-SHIFT, SHIFT), rng.randint(-SHIFT, SHIFT)))
 
 
-def _between(role: Role, moment: float) -> tuple[State, State, float]:
-    """The states around a moment, and how far it is from the first to the second."""
-    beat = min(int(moment), len(role.actions) - 1)
-    return role.states[beat], role.states[beat + 1], moment - beat
-
-
 def _stamp(frame: Image.Image, role: Role, look: _Look, moment: float) -> None:
-    x, y, radius = middle(role, moment)
-    masks = stamps(role.shape, False, role.fill, round(radius * FINE) + look.jitter)
-    before, after, share = _between(role, moment)
-    quarters = before.turns + share * (after.turns - before.turns)
-    masks = turned(masks, quarters) if quarters else masks
-    right, down = look.shift
-    stamp(frame, (round(x) + right - REACH, round(y) + down - REACH), look.paint, masks)
+    corner, masks = _placed(role, look, moment)
+    stamp(frame, corner, look.paint, masks)
+
+
+def _placed(role: Role, look: _Look, moment: float) -> tuple[tuple[int, int], Masks]:
+    """The upper left corner of a thing's stamp, in pixels, and the stamp."""
+    beat = min(int(moment), len(role.actions) - 1)
+    before, after, share = role.states[beat], role.states[beat + 1], moment - beat
+
+    def between(one: float, two: float) -> float:
+        return one + share * (two - one)
+
+    radius = round(between(_RADII[before.size], _RADII[after.size]) * FINE) + look.jitter
+    masks, quarters = stamps(role.shape, False, role.fill, radius), between(before.turns, after.turns)
+    x, y = (
+        round(between(PLACES[one], PLACES[two])) + astray - REACH
+        for one, two, astray in zip(before.place, after.place, look.shift, strict=True)
+    )
+    return (x, y), turned(masks, quarters) if quarters else masks
