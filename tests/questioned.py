@@ -38,7 +38,7 @@ def taught_row(number: int, **changed: Any) -> dict[str, Any]:
 
 
 def save(root: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> Path:
-    """A file of such rows with the videos and pictures that they name; returns the root."""
+    """A file of such rows with the videos and pictures that they name, which differ; returns the root."""
     path = root / f"annotations/{name}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
@@ -66,5 +66,6 @@ def _seen(number: int) -> dict[str, Any]:
 
 def _paint(path: Path, frames: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    first, *others = [Image.new("RGB", (24, 24), colour) for colour in COLOURS[:frames]]
+    size = (24, 24 + sum(path.name.encode()) % 8)
+    first, *others = [Image.new("RGB", size, colour) for colour in COLOURS[:frames]]
     first.save(path, **({"save_all": True, "append_images": others, "duration": 500} if others else {}))

@@ -68,3 +68,18 @@ def test_turns_are_parted_by_line_breaks_and_the_first_stands_behind_the_instruc
 def test_a_last_turn_without_words_leaves_the_prompt_behind_its_picture() -> None:
     turns = Item(turns=[Item("a"), Item(image=PICTURE)])
     assert NAMING.user_texts(turns, ["a", None], "generative") == ["a\n", "Sum up:"]
+
+
+def test_turns_that_show_images_and_videos_are_called_both() -> None:
+    clip, picture = Item(video=[PICTURE]), Item(image=PICTURE)
+    assert NAMING.user_texts(Item(turns=[clip, picture]), [None, None], "one_word")[-1].startswith("image and video,")
+    both = NAMING.user_texts(Item(turns=[picture, Item("a", video=[PICTURE])]), [None, "a"], "one_word")
+    assert both[-1].startswith("a\nimage, video and sentence,")
+
+
+def test_what_asks_by_its_own_words_is_left_as_it_is() -> None:
+    asked = Item(turns=[Item(video=[PICTURE]), Item("a\n"), Item("which? A. red")])
+    texts = [part.text for part in asked.parts]
+    for prompts in (NAMING, Prompts("Sum up:", "{above}:", sentences=True)):
+        assert prompts.user_texts(asked, texts, "own") == ["", "a\n", "which? A. red"]
+    assert NAMING.user_texts(Item("which?", instruction="look"), ["which?"], "own") == ["look which?"]

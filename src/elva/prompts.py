@@ -2,6 +2,7 @@
 
 Generative (paper, section 3): the model writes a summary and then [RET]; the embedding is the state at [RET].
 One-word: the classic extraction; the embedding is the state at the end of the prompt, just before the one word.
+Own: the item's own words ask already, as a benchmark's questions do; what is written is an answer, not an embedding.
 The chat format around the turn is the checkpoint's own template.
 """
 
@@ -9,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from elva.encoding import Extraction
 from elva.items import Item, Modality
 
 RET = "[RET]"
+
+Prompt = Literal["generative", "one_word", "own"]
+"""What a user's turn ends with: the template of an extraction, or the item's own words."""
 
 PAPER_GENERATIVE = (
     "Analyze and summarize the key information of the above input. "
@@ -29,6 +33,8 @@ MODALITY_WORDS = {
     "video,text": "video and sentence",
 }
 """What the one-word prompt calls each modality."""
+MIXED_WORDS = {"video": "image and video", "video,text": "image, video and sentence"}
+"""What it calls turns that show images and videos."""
 
 MATCH = (
     f"I will provide you with a query and a candidate. Please evaluate whether the candidate{' ' * 24}meets the "
@@ -69,28 +75,40 @@ class Prompts:
         *before, last = [self._above(item.instruction, first), *(self._above(None, text) for text in others)]
         return [*(f"{words}\n" if words else "" for words in before), last]
 
-    def user_texts(self, item: Item, texts: Sequence[str | None], extraction: Extraction) -> list[str]:
+    def user_texts(self, item: Item, texts: Sequence[str | None], prompt: Prompt) -> list[str]:
         """As `own_texts`; behind the last a line break and the extraction prompt.
 
-        A prompt that begins with a line break of its own has it with nothing above, too.
+        A prompt that begins with a line break of its own has it with nothing above, too. Under "own" the texts stand
+        as they are, the first one behind the instruction: whoever asks has written the breaks, too.
 
         Args:
             item: gives the instruction and, for the one-word prompt, the modality.
             texts: of each part of the item its text after truncation, or None.
-            extraction: which template.
+            prompt: which template, if any.
         """
+        if prompt == "own":
+            return [_joined(item.instruction, texts[0]), *(text or "" for text in texts[1:])]
         *before, above = self.own_texts(item, texts)
         pictured, written = any(part.image is not None for part in item.parts), any((*before, above))
         shown: Modality = "text" if not pictured else "image,text" if written else "image"
-        prompt = self.generative if extraction == "generative" else self.one_word
-        prompt = prompt.replace("{modality}", MODALITY_WORDS[item.modality]).replace("{above}", MODALITY_WORDS[shown])
-        return [*before, above + prompt if prompt.startswith("\n") or not above else f"{above}\n{prompt}"]
+        words = self.generative if prompt == "generative" else self.one_word
+        words = words.replace("{modality}", _modality_words(item)).replace("{above}", MODALITY_WORDS[shown])
+        return [*before, above + words if words.startswith("\n") or not above else f"{above}\n{words}"]
 
     def _above(self, instruction: str | None, text: str | None) -> str:
         if self.sentences and instruction:
             instruction = as_sentence(instruction)
-        above = " ".join(part for part in (instruction, text) if part)
+        above = _joined(instruction, text)
         return as_sentence(above) if self.sentences else above
+
+
+def _joined(*parts: str | None) -> str:
+    return " ".join(part for part in parts if part)
+
+
+def _modality_words(item: Item) -> str:
+    mixed = {part.video is None for part in item.parts if part.shown is not None} == {True, False}
+    return MIXED_WORDS[item.modality] if mixed else MODALITY_WORDS[item.modality]
 
 
 def as_sentence(text: str) -> str:

@@ -25,7 +25,7 @@ def test_a_question_shows_the_video_then_the_picture_then_asks(tmp_path: Path) -
     assert text.text.startswith("What comes next?\nA. red\nB. lime\nC. blue\nD. black\n")
     assert "<think>" in text.text
     assert (question.key, question.answer, question.letters) == ("2", "C", "ABCD")
-    assert question.groups == {"level": "L3", "domain": "Work"}
+    assert question.groups == {"level": "L3", "domain": "work"}
     assert question.response is None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from elva.clips import Clip
@@ -19,17 +19,21 @@ class Missing:
 
     Attributes:
         files: videos and pictures that the questions need.
-        missing_files: those that are not there, or can't be opened.
-        questions_left_out: questions that need one of these.
+        unusable: those that are not there, or can't be opened.
+        questions: left out, since they need one of these.
     """
 
     files: int = 0
-    missing_files: int = 0
-    questions_left_out: int = 0
+    unusable: int = 0
+    questions: int = 0
+
+    def __add__(self, other: Missing) -> Missing:
+        """Of two files together; what both need counts twice."""
+        return Missing(self.files + other.files, self.unusable + other.unusable, self.questions + other.questions)
 
     def to_row(self) -> dict[str, int]:
-        """A JSON object."""
-        return asdict(self)
+        """A JSON object, with the names that other evaluations have."""
+        return {"images": self.files, "missing_images": self.unusable, "queries_left_out": self.questions}
 
 
 def files_of(question: Question) -> Iterator[Path]:
