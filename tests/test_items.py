@@ -105,6 +105,13 @@ def test_turns_are_the_parts_of_an_item_in_their_order() -> None:
     assert len({item, Item(turns=item.turns, instruction="find it"), Item(turns=turns)}) == 2
 
 
+def test_turns_may_show_videos_and_images() -> None:
+    item = Item(turns=[Item(video=["a.png", "b.png"]), Item(image="c.png"), Item("what next?")])
+    assert item.visuals == (("a.png", "b.png"), "c.png")
+    assert item.modality == "video,text"
+    assert Item(turns=item.parts[1::-1]).modality == "video"
+
+
 def test_an_item_without_turns_is_its_own_single_part() -> None:
     item = Item("a", video=["a.png", "b.png"])
     assert item.parts == (item,)
@@ -121,7 +128,6 @@ def test_an_item_without_turns_is_its_own_single_part() -> None:
         (["red"], "turn 1 is of type str; give an item"),
         ([Item("a"), Item("b", instruction="find it")], "turn 2 has an instruction of its own; give it to the whole"),
         ([Item(turns=[Item("a")])], "turn 1 has turns of its own; put all turns in one list"),
-        ([Item(image="a.png"), Item(video=["a.png"])], "images and videos"),
     ],
 )
 def test_turns_that_are_no_plain_items_are_refused(turns: Any, told: str) -> None:

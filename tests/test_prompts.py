@@ -7,7 +7,7 @@ from PIL import Image
 
 from elva.encoding import Extraction
 from elva.items import Item
-from elva.prompts import Prompts, as_sentence
+from elva.prompts import Prompts, as_sentence, clock, step_by_step
 
 PICTURE = Image.new("RGB", (8, 8))
 NAMING = Prompts("Sum up:", "{modality}, above: {above}", sentences=False)
@@ -68,3 +68,27 @@ def test_turns_are_parted_by_line_breaks_and_the_first_stands_behind_the_instruc
 def test_a_last_turn_without_words_leaves_the_prompt_behind_its_picture() -> None:
     turns = Item(turns=[Item("a"), Item(image=PICTURE)])
     assert NAMING.user_texts(turns, ["a", None], "generative") == ["a\n", "Sum up:"]
+
+
+def test_turns_that_show_images_and_videos_are_called_both() -> None:
+    clip, picture = Item(video=[PICTURE]), Item(image=PICTURE)
+    assert NAMING.user_texts(Item(turns=[clip, picture]), [None, None], "one_word")[-1].startswith("image and video,")
+    both = NAMING.user_texts(Item(turns=[picture, Item("a", video=[PICTURE])]), [None, "a"], "one_word")
+    assert both[-1].startswith("a\nimage, video and sentence,")
+
+
+def test_what_asks_by_its_own_words_is_left_as_it_is() -> None:
+    asked = Item(turns=[Item(video=[PICTURE]), Item("a\n"), Item("which? A. red")])
+    texts = [part.text for part in asked.parts]
+    for prompts in (NAMING, Prompts("Sum up:", "{above}:", sentences=True)):
+        assert prompts.user_texts(asked, texts, "own") == ["", "a\n", "which? A. red"]
+    assert NAMING.user_texts(Item("which?", instruction="look"), ["which?"], "own") == ["look which?"]
+
+
+def test_moments_read_as_the_steps_write_them() -> None:
+    assert [clock(seconds) for seconds in (0, 0.5, 59.97, 65, 600.04)] == ["0:00", "0:00.5", "1:00", "1:05", "10:00"]
+
+
+def test_a_question_whose_steps_are_judged_tells_when_its_frames_are() -> None:
+    assert step_by_step("Who?", []).startswith("Who?\nSolve")
+    assert "\nThe video is shown at 0:00, 0:01.5.\nSolve" in step_by_step("Who?", [0, 1.5])

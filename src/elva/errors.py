@@ -20,7 +20,8 @@
     ├── FolderInUse             a folder that another process writes to
     ├── WorkerDied              a process that worked for this one
     ├── IndexMismatch           an index and a model that don't belong together
-    ├── EndpointError           a served model that can't be asked (elva.mrbench.endpoint)
+    ├── EndpointError           a served model that can't be asked (elva.served.endpoint)
+    │   └── NoAnswer            it did not answer one request
     └── MissingExtra            an optional package that isn't installed
 
 The command line prints the message of an `ElvaError` and no traceback; anything else is a bug.

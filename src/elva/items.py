@@ -36,7 +36,7 @@ class Item:
         image: a path, encoded bytes or a PIL image, or None; opened only when it is embedded.
         instruction: what to look for, put before a query; candidates have none.
         video: a `Clip` on disk; or frames in their order, each given as an image is, kept as a tuple; or None. They are
-            taken as `FRAMES_PER_SECOND` to a second. Not beside an image, for now.
+            taken as `FRAMES_PER_SECOND` to a second. An image beside it needs a turn of its own.
         turns: what was shown and said one after the other, each an item without an instruction; kept as a tuple. Then
             the item has nothing else but its instruction.
 
@@ -61,7 +61,7 @@ class Item:
         if self.video is not None:
             object.__setattr__(self, "video", _frames(self.video))
         if self.image is not None and self.video is not None:
-            raise ItemError("the item has an image and a video; give one of them, or an item for each")
+            raise ItemError("the item has an image and a video; give one of them, or a turn for each")
         if not self._has_text and self.shown is None and self.turns is None:
             raise ItemError("the item has neither text nor image nor video; give at least one of them")
         for text in (self.text, self.instruction):
@@ -71,7 +71,7 @@ class Item:
 
     @property
     def modality(self) -> Modality:
-        """What the item holds, in M-BEIR's words."""
+        """What the item holds, in M-BEIR's words; those of a video where turns show images too."""
         text = any(part._has_text for part in self.parts)
         if any(part.video is not None for part in self.parts):
             return "video,text" if text else "video"
@@ -123,8 +123,6 @@ def _turns(turns: object) -> tuple[Item, ...]:
         if turn.turns is not None or turn.instruction is not None:
             fix = "give it to the whole item" if turn.instruction is not None else "put all turns in one list"
             raise ItemError(f"turn {number} has {'turns' if turn.turns else 'an instruction'} of its own; {fix}")
-    if any(turn.image is not None for turn in turns) and any(turn.video is not None for turn in turns):
-        raise ItemError("the turns have images and videos; give each image as a video of one frame")
     return tuple(turns)
 
 

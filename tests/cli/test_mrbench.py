@@ -17,7 +17,7 @@ from elva.data.mbeir import MBeir
 from elva.mrbench.decisions import SCHEMA, sample_of
 from judging import FakeEncoder, write_root
 from mrbench.asked import FakeAsker
-from mrbench.served import Server, said
+from serving import Server, said
 
 
 def run(*arguments: object, code: int = 0) -> Result:

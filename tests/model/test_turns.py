@@ -35,7 +35,8 @@ def test_turns_are_read_as_transformers_reads_them(
     family: str, talk: list[Item], clips: list[Item], tmp_path: Path
 ) -> None:
     embedder = Embedder.load(save_family(family, tmp_path / family, ret=True))
-    items = [Item(turns=talk, instruction="find the picture"), Item(turns=clips), *talk]
+    mixed = [Item(turns=turns) for turns in ([clips[0], talk[0], talk[2]], [*talk, *clips], [clips[1], talk[2]])]
+    items = [Item(turns=talk, instruction="find the picture"), Item(turns=clips), *talk, *mixed]
     summary = embedder.processor.summary_ids("red circle")
     inputs = Inputs(embedder.backbone, embedder.processor, embedder.features)
     prefix = inputs.collate(inputs.prepare(items, "generative"))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.building import picture
 from elva.data.records import Query
+from elva.errors import MediaMissing
 from elva.grains import Grain
-from elva.mrbench.asking import read_answer
+from elva.items import Item
+from elva.mrbench.asking import answer_key, read_answer
 
 
 def query(text: str | None, image: str | None = None) -> Query:
@@ -89,3 +94,14 @@ def test_no_answer_raises(answer: str) -> None:
         read = read_answer(answer.replace("'", '"'), asked)
         assert all(isinstance(grain, Grain) and grain.text for grain in read.grains)
         assert read.dropped >= 0
+
+
+def test_the_key_follows_from_who_is_asked_what_about_which_content(tmp_path: Path) -> None:
+    one, same, other = (picture(tmp_path / f"{n}.png", n // 2) for n in range(3))
+    key = answer_key("m", "q", Item("text", one))
+    assert key == answer_key("m", "q", Item("text", same))
+    others = [("n", "q", Item("text", one)), ("m", "r", Item("text", one)), ("m", "q", Item("texts", one)),
+              ("m", "q", Item("text", other)), ("m", "q", Item("text")), ("m", "q", Item(None, one))]  # fmt: skip
+    assert len({key, *(answer_key(*each) for each in others)}) == 7
+    with pytest.raises(MediaMissing, match="gone"):
+        answer_key("m", "q", Item(None, tmp_path / "gone.png"))

@@ -15,10 +15,10 @@ from elva.data.mbeir import MBeir
 from elva.data.validation import validate
 from elva.errors import InputError, MediaMissing
 from elva.index.folder import FolderError
-from elva.mrbench.answers import Answers
 from elva.mrbench.build import BuildReport, build
 from elva.mrbench.decisions import Review, Sample, sample_of
 from elva.mrbench.finding import Asked, Finder, Rules
+from elva.served.answers import Answers
 from judging import write_root
 from mrbench.asked import FakeAsker
 

@@ -121,10 +121,10 @@ def build(
         raise typer.BadParameter("give --endpoint URL and --endpoint-model NAME together")
     if sum(each is not None for each in (model, endpoint, captions)) > 1:
         raise typer.BadParameter("give one of --captions, --model and --endpoint")
-    from elva.mrbench.answers import Answers
     from elva.mrbench.build import build as draw
     from elva.mrbench.decisions import read_reviews
     from elva.mrbench.finding import Asked, Finder, Rules
+    from elva.served.answers import Answers
 
     reviews = read_reviews(decisions or ())
     with ExitStack() as stack:
@@ -214,11 +214,12 @@ def agreement(
 
 
 def _endpoint(url: str, model: str, key: str | None) -> Asker:
-    from elva.mrbench.endpoint import Endpoint
+    from elva.mrbench.served import Served
+    from elva.served.endpoint import Endpoint
 
     if key is not None and not os.environ.get(key):
         raise typer.BadParameter(f"--endpoint-key {key}: there is no such environment variable, or it is empty")
-    return Endpoint(url, model, key=os.environ[key] if key else None)
+    return Served(Endpoint(url, model, key=os.environ[key] if key else None))
 
 
 def _local(model: str, threads: int | None, device: str, precision: Precision) -> Asker:

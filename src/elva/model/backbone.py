@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -245,23 +246,32 @@ class Backbone(nn.Module):
 
         Args:
             types: (S,) what each token stands for, see `Processor.types`.
-            grid: (3,) grid of the picture or clip of the turn, (n, 3) of several pictures or several clips, or None.
+            grid: (3,) grid of the picture or clip of the turn, (n, 3) of several, in their order, or None.
         """
         grids = () if grid is None else tuple(map(tuple, grid.view(-1, 3).tolist()))
         return self._known_positions(bytes(types.tolist()), grids)
 
     def _positions(self, types: bytes, grids: tuple[tuple[int, ...], ...]) -> tuple[Tensor, int]:
         shown: dict[str, Tensor] = {}
-        if grids and 2 in types:  # a video's
+        pictures, clips = self._parted(types, grids)
+        if clips:
             # Qwen2.5-VL counts the time between temporal patches in seconds; the others take no notice.
             seconds = self.plain.config.vision_config.temporal_patch_size / FRAMES_PER_SECOND
-            shown = {"video_grid_thw": torch.tensor(grids), "second_per_grid_ts": torch.tensor([seconds] * len(grids))}
-        elif grids:
-            shown = {"image_grid_thw": torch.tensor(grids)}
+            shown = {"video_grid_thw": torch.tensor(clips), "second_per_grid_ts": torch.tensor([seconds] * len(clips))}
+        if pictures:
+            shown["image_grid_thw"] = torch.tensor(pictures)
         ids = torch.zeros(1, len(types), dtype=torch.long)  # get_rope_index reads nothing of them but their number
         kinds = torch.tensor([[*types]], dtype=torch.int32)
         positions, _ = self.plain.model.get_rope_index(ids, mm_token_type_ids=kinds, **shown)
         return positions[:, 0], int(positions.max()) + 1
+
+    def _parted(self, types: bytes, grids: tuple[tuple[int, ...], ...]) -> tuple[list[Any], list[Any]]:
+        """The grids of pictures and those of clips: each as the first of its visual tokens is counted."""
+        kinds, pictures, clips = bytes(filter(None, types)), list[Any](), list[Any]()
+        for grid in grids:
+            (pictures if kinds[0] == 1 else clips).append(grid)
+            kinds = kinds[prod(grid) // self.plain.model.visual.spatial_merge_size**2 :]
+        return pictures, clips
 
     def add_token(self, token: int, end: int | None = None) -> None:
         """Give a new id its rows: the mean of the others, read and written. Grows the tables where they are full.

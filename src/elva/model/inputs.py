@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from elva.clips import Visual, frames_of
-from elva.encoding import Extraction
 from elva.errors import InputError
 from elva.items import Item
 from elva.media import load_image
@@ -19,6 +18,7 @@ from elva.model.backbone import Backbone, Deep
 from elva.model.feature_files import Seen
 from elva.model.features import VisionFeatures
 from elva.model.processor import Processor, Tokens
+from elva.prompts import Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,12 @@ class Inputs:
     def __init__(self, backbone: Backbone, processor: Processor, features: VisionFeatures) -> None:
         self.backbone, self.processor, self.features = backbone, processor, features
 
-    def prepare(self, items: Sequence[Item], extraction: Extraction, look: bool = True) -> list[Prepared]:
+    def prepare(self, items: Sequence[Item], prompt: Prompt, look: bool = True) -> list[Prepared]:
         """Tokenise items, in order.
 
         Args:
             items: what to prepare.
-            extraction: which prompt.
+            prompt: what their turns end with.
             look: look at what they show too; else `collate` does, when they are read.
 
         Raises:
@@ -91,27 +91,27 @@ class Inputs:
         """
         shown = self._shown(items)
         if look:
-            return self._prepare(items, extraction, *_parted(self.features.look(shown)))
-        return self._prepare(items, extraction, [], [self.features.grid(one) for one in shown])
+            return self._prepare(items, prompt, *_parted(self.features.look(shown)))
+        return self._prepare(items, prompt, [], [self.features.grid(one) for one in shown])
 
     def prepare_live(
         self,
         items: Sequence[Item],
-        extraction: Extraction,
+        prompt: Prompt,
         alter: Callable[[list[Image.Image]], list[Image.Image]] = lambda frames: frames,
     ) -> list[Prepared]:
         """As `prepare`, but looks anew with gradient into the vision tower: only the base stage trains it.
 
         Args:
             items: what to look at.
-            extraction: which prompt.
+            prompt: what their turns end with.
             alter: augments the frames of a clip, or the one of a picture, before they are looked at.
         """
         clips = [alter([load_image(frame) for frame in frames_of(one)]) for one in self._shown(items)]
         if not clips:
-            return self._prepare(items, extraction, [], [])
+            return self._prepare(items, prompt, [], [])
         pixels, grids = self.processor.pixels(clips)
-        return self._prepare(items, extraction, self.backbone.see(pixels, grids), grids)
+        return self._prepare(items, prompt, self.backbone.see(pixels, grids), grids)
 
     def prepare_pairs(self, pairs: Sequence[tuple[Item, Item]]) -> list[Prepared]:
         """Tokenise and look at pairs of query and candidate, for the turn that asks whether they match.
@@ -138,12 +138,12 @@ class Inputs:
         return [shown for item in items for shown in item.visuals]
 
     def _prepare(
-        self, items: Sequence[Item], extraction: Extraction, tokens: Sequence[Tensor], grids: Iterable[Tensor]
+        self, items: Sequence[Item], prompt: Prompt, tokens: Sequence[Tensor], grids: Iterable[Tensor]
     ) -> list[Prepared]:
         """With visual tokens (none: not yet) and grid of all that is shown, in its order."""
         shown = [item.visuals for item in items]
         stacked = _stacked(grids, shown)
-        turns = self.processor.all_tokens(items, extraction, stacked, self.backbone.times_clips)
+        turns = self.processor.all_tokens(items, prompt, stacked, self.backbone.times_clips)
         return self._put_together(turns, shown, tokens, stacked, self.processor.own_words(items))
 
     def _put_together(

@@ -24,12 +24,11 @@ from transformers import AutoTokenizer
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil, smart_resize
 
 from elva.clips import size_and_frames
-from elva.encoding import Extraction
 from elva.errors import CheckpointError
 from elva.items import FRAMES_PER_SECOND, Item
 from elva.model.layouts import OWN_TOKENS, read_settings
 from elva.model.settings import Settings
-from elva.prompts import CANDIDATE, MATCH, QUERY, RET
+from elva.prompts import CANDIDATE, MATCH, QUERY, RET, Prompt
 
 IMAGE_PAD = "<|image_pad|>"
 VIDEO_PAD = "<|video_pad|>"
@@ -104,6 +103,20 @@ class Processor:
         return int(self.tokenizer.convert_tokens_to_ids(RET))
 
     @property
+    def end_id(self) -> int:
+        """Id that ends a turn of the chat, and so an answer, as [RET] ends a summary.
+
+        Raises:
+            CheckpointError: the tokenizer names none.
+        """
+        end = self.tokenizer.eos_token_id
+        if end is None:
+            raise CheckpointError(
+                "the tokenizer names no eos_token, which ends answers; add it to tokenizer_config.json"
+            )
+        return int(end)
+
+    @property
     def pad_id(self) -> int:
         """Id that fills short rows."""
         return int(self.tokenizer.pad_token_id)
@@ -121,9 +134,14 @@ class Processor:
         self.control_tokens.append(RET)
         return True
 
-    def banned_ids(self) -> list[int]:
-        """Ids never to be sampled: all control tokens but [RET]. One sampled image pad breaks the next forward."""
-        return sorted({*self.tokenizer.convert_tokens_to_ids(self.control_tokens)} - {self.ret_id})
+    def banned_ids(self, end: int | None = None) -> list[int]:
+        """Ids never to be sampled: all control tokens but one. One sampled image pad breaks the next forward.
+
+        Args:
+            end: the id that ends what is written; [RET] by default.
+        """
+        kept = self.ret_id if end is None else end
+        return sorted({*self.tokenizer.convert_tokens_to_ids(self.control_tokens)} - {kept})
 
     def pixels(self, clips: Sequence[Sequence[Image.Image]]) -> tuple[Tensor, Tensor]:
         """Patches (sum of t*h*w, C*T*P*P) float32 and grids (n, 3) int64 of n clips.
@@ -180,25 +198,25 @@ class Processor:
         depth, last = self.image_processor.temporal_patch_size, frames - 1
         return [(first + min(first + depth - 1, last)) / 2 / FRAMES_PER_SECOND for first in range(0, frames, depth)]
 
-    def tokens(self, item: Item, extraction: Extraction, grid: Tensor | None = None, timed: bool = False) -> Tokens:
+    def tokens(self, item: Item, prompt: Prompt, grid: Tensor | None = None, timed: bool = False) -> Tokens:
         """As `all_tokens`, of one item."""
-        return self.all_tokens([item], extraction, [grid], timed)[0]
+        return self.all_tokens([item], prompt, [grid], timed)[0]
 
     def all_tokens(
-        self, items: Sequence[Item], extraction: Extraction, grids: Sequence[Tensor | None], timed: bool = False
+        self, items: Sequence[Item], prompt: Prompt, grids: Sequence[Tensor | None], timed: bool = False
     ) -> list[Tokens]:
         """The user's turn for each item, up to the place where the model starts to write.
 
         Args:
             items: what the turns are about.
-            extraction: which prompt they end with.
+            prompt: what they end with.
             grids: (3,) of what each item shows, (n, 3) where its parts show n; None leaves one pad for each.
             timed: each temporal patch of a clip stands alone, behind its time (`Backbone.times_clips`).
 
         Raises:
             CheckpointError: the chat template has no place for what an item shows.
         """
-        messages = [self._message(item, extraction) for item in items]
+        messages = [self._message(item, prompt) for item in items]
         return self._turns(messages, [item.parts for item in items], grids, timed)
 
     def pair_tokens(self, pairs: Sequence[tuple[Item, Item]], grids: Sequence[Tensor | None]) -> list[Tokens]:
@@ -231,10 +249,10 @@ class Processor:
         ids = self.tokenizer(written, add_special_tokens=False, return_attention_mask=False)["input_ids"]
         return [Tokens(torch.tensor(one, dtype=torch.long), cut) for one, cut in zip(ids, truncated, strict=True)]
 
-    def _message(self, item: Item, extraction: Extraction) -> tuple[list[dict[str, Any]], bool]:
+    def _message(self, item: Item, prompt: Prompt) -> tuple[list[dict[str, Any]], bool]:
         """The conversation about an item, which is one message of the user, and whether the item's text was cut."""
         texts, truncated = self._own_texts(item)
-        asked = self.settings.prompts.user_texts(self._with_plain_instruction(item), texts, extraction)
+        asked = self.settings.prompts.user_texts(self._with_plain_instruction(item), texts, prompt)
         return [{"role": "user", "content": _content(item, asked)}], truncated
 
     def _pair_message(self, query: Item, candidate: Item) -> tuple[list[dict[str, Any]], bool]:
@@ -300,6 +318,10 @@ class Processor:
     def cuts(self, summary: str) -> bool:
         """Whether `summary_ids` must cut this text."""
         return len(self.written_ids(summary)) >= self.settings.max_summary
+
+    def answer_ids(self, answer: str) -> list[int]:
+        """Token ids of an answer as the model would have written it, the end of its turn last; never cut."""
+        return [*self.written_ids(answer), self.end_id]
 
     def own_words(self, items: Sequence[Item]) -> list[Tensor]:
         """(W,) int64 ids of each item's own text, cut to `max_text`, and of a line break, for [RET] to read.

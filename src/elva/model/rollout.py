@@ -5,6 +5,9 @@ the G rollouts of an item share its prefix, which is computed once (`attention`)
 
 What [RET] sees is the checkpoint's (`Settings.bottleneck`): all of it, the summary alone, its bare words, or those
 behind the item's own.
+
+Answers are rollouts too: they end with the turn instead of [RET], and nothing is embedded, so that no bottleneck is
+theirs.
 """
 
 from __future__ import annotations
@@ -24,14 +27,14 @@ from elva.model.processor import Processor
 
 @dataclass(frozen=True, slots=True)
 class Rollouts:
-    """Summaries of B items, G each, at most T tokens with [RET] last.
+    """Summaries of B items, G each, at most T tokens with [RET] last; or answers, with the end of the turn last.
 
     Attributes:
-        tokens: (B, G, T) int64, padded after [RET].
-        mask: (B, G, T) bool, True on tokens, [RET] included.
-        forced: (B, G) bool: the model had not written [RET] by the length limit, so it was put there.
+        tokens: (B, G, T) int64, padded after the end.
+        mask: (B, G, T) bool, True on tokens, the end included.
+        forced: (B, G) bool: the model had not written the end by the length limit, so it was put there.
         logprobs: (B, G, T) float32 of each token under the policy; 0 where nothing was chosen.
-        embeddings: (B, G, D) float32 unit vectors, the states at [RET].
+        embeddings: (B, G, D) float32 unit vectors, the states at [RET]; (B, G, 0) of answers.
     """
 
     tokens: Tensor
@@ -42,7 +45,7 @@ class Rollouts:
 
     @property
     def credit(self) -> Tensor:
-        """(B, G, T) bool: tokens the policy chose. A forced [RET] carries no credit."""
+        """(B, G, T) bool: tokens the policy chose. A forced end carries no credit."""
         last = self.mask & ~F.pad(self.mask, (0, 1))[..., 1:]
         return self.mask & ~(last & self.forced.unsqueeze(-1))
 
@@ -105,32 +108,36 @@ def sample(
     max_tokens: int | None = None,
     generator: torch.Generator | None = None,
     draws: Tensor | None = None,
+    end: int | None = None,
 ) -> Rollouts:
-    """Let the model write G summaries of every item.
+    """Let the model write G summaries, or answers, of every item.
 
     Items whose summaries are all written leave the batch; what the others write does not depend on it.
 
     Args:
         backbone: the policy.
-        processor: names [RET] and the ids that must never be written.
+        processor: names the ids that end what is written, and those that must never be.
         prefix: B items.
         group_size: G.
         temperature: 0 is greedy; log-probabilities are those of the tempered distribution. Or one for each of the G.
-        max_tokens: length limit T, [RET] included; the checkpoint's own by default.
+        max_tokens: length limit T, the end included; the checkpoint's own by default.
         generator: makes the sampling repeatable.
-        draws: (G, T) float64, uniform in [0, 1): the same for every item, in place of the generator's.
+        draws: (G, T) float64, uniform in [0, 1): the same for every item, in place of the generator's; or (B, G, T).
+        end: the id that ends what is written; [RET] by default, and behind another one nothing is read.
     """
     settings = processor.settings
     limit = max_tokens or settings.max_summary
     batch, groups, device = len(prefix), group_size, backbone.device
     heat = _heat(temperature, groups, device)
-    banned = torch.tensor(processor.banned_ids(), device=device)
+    last = processor.ret_id if end is None else end
+    embeds, reads_apart = last == processor.ret_id, settings.reads_apart
+    banned = torch.tensor(processor.banned_ids(last), device=device)
     causal = Causal(prefix.mask, remember=True)
     state = backbone.language(prefix.inputs, prefix.positions, causal, prefix.deep)[:, -1:].expand(-1, groups, -1)
     writing = Writing(causal, groups, limit)
     tokens = torch.full((batch, groups, limit), processor.pad_id, device=device)
     logprobs = torch.zeros(batch, groups, limit, device=device)
-    embeddings = torch.zeros(batch, groups, backbone.dimension, device=device)
+    embeddings = torch.zeros(batch, groups, backbone.dimension if embeds else 0, device=device)
     lengths = torch.full((batch, groups), limit, device=device)
     # Drawn at once, item by item: what is written about an item does not depend on who has left the batch.
     shape = (batch, groups, limit)
@@ -147,21 +154,24 @@ def sample(
             scores = _scores(backbone.logits(state), banned, heat)
             chosen, logprob = _choose(scores, None if draws is None else draws[rows, :, step], greedy)
         else:
-            forced = torch.full_like(lengths[rows], processor.ret_id)
+            forced = torch.full_like(lengths[rows], last)
             chosen, logprob = forced, torch.zeros_like(forced, dtype=torch.float32)
         live = lengths[rows] > step
         tokens[rows, :, step] = chosen.where(live, processor.pad_id)
         logprobs[rows, :, step] = logprob.where(live, 0.0)
-        writing.step = step
-        if settings.bottleneck == "states":
-            writing.set_apart(chosen == processor.ret_id)
-        where = (prefix.next_position[rows] + step)[None, :, None].expand(3, -1, groups)
-        state = backbone.language(backbone.embed(chosen), where, writing)
-        ends = live & (chosen == processor.ret_id)
-        embeddings[rows] = state.float().where(ends.unsqueeze(-1), embeddings[rows])
+        ends = live & (chosen == last)
         lengths[rows] = lengths[rows].where(~ends, step + 1)
         busy = (lengths[rows] > step + 1).any(1)
         left = int(busy.sum())
+        if not left and (reads_apart or not embeds):
+            break  # nobody reads the state behind the last end
+        writing.step = step
+        if embeds and settings.bottleneck == "states":
+            writing.set_apart(chosen == last)
+        where = (prefix.next_position[rows] + step)[None, :, None].expand(3, -1, groups)
+        state = backbone.language(backbone.embed(chosen), where, writing)
+        if embeds:
+            embeddings[rows] = state.float().where(ends.unsqueeze(-1), embeddings[rows])
         if not left:
             break
         if left <= (1 - DONE) * len(rows):
@@ -169,10 +179,10 @@ def sample(
             writing.keep(busy)
     longest = step + 1
     tokens, mask = tokens[..., :longest], torch.arange(longest, device=device) < lengths.unsqueeze(-1)
-    ends = F.normalize(embeddings, dim=-1)
-    if settings.reads_apart:
-        ends = read_words(backbone, tokens, mask, prefix.own)
-    return Rollouts(tokens, mask, lengths == limit, logprobs[..., :longest], ends)
+    vectors = F.normalize(embeddings, dim=-1)
+    if embeds and reads_apart:
+        vectors = read_words(backbone, tokens, mask, prefix.own)
+    return Rollouts(tokens, mask, lengths == limit, logprobs[..., :longest], vectors)
 
 
 def replay(
@@ -182,6 +192,7 @@ def replay(
     rollouts: Rollouts,
     temperature: float | Sequence[float] = 0.0,
     embed: bool = True,
+    end: int | None = None,
 ) -> Rollouts:
     """Read given summaries in one forward: the same tokens with fresh log-probabilities and embeddings, with gradient.
 
@@ -192,16 +203,20 @@ def replay(
         rollouts: their summaries, sampled or given.
         temperature: as in sampling, or one for each of the G; 0 gives log-probabilities at temperature 1.
         embed: whether embeddings are wanted; the old ones are left otherwise, and [RET] is not read.
+        end: the id that ends what was written; [RET] by default, and with another one nothing is embedded.
     """
     batch, groups, steps = rollouts.tokens.shape
     width, device = prefix.mask.shape[1], rollouts.tokens.device
     settings = processor.settings
+    is_summary = end is None or end == processor.ret_id
+    embed = embed and is_summary
+    set_apart = is_summary and settings.bottleneck == "states"
     reads_ret = embed and not settings.reads_apart
     fed = rollouts.tokens if reads_ret else rollouts.tokens[..., :-1]
     written = fed.shape[-1]
     where = prefix.next_position[:, None] + torch.arange(written, device=device).repeat(groups)
-    if groups > 1 or settings.bottleneck == "states":
-        apart = fed == processor.ret_id if settings.bottleneck == "states" else None
+    if groups > 1 or set_apart:
+        apart = fed == processor.ret_id if set_apart else None
         sight: Sight = Reading(prefix.mask, groups, written, apart)
     else:
         sight = Causal(F.pad(prefix.mask, (0, written), value=True))
@@ -219,7 +234,7 @@ def replay(
     last = rollouts.mask.sum(-1, keepdim=True) - 1
     needed = [before[credit], *([at.gather(-1, last).flatten()] if reads_ret else [])]
     states = hidden.flatten(0, 1).index_select(0, torch.cat(needed))
-    banned = torch.tensor(processor.banned_ids(), device=device)
+    banned = torch.tensor(processor.banned_ids(end), device=device)
     heat = _heat(temperature, groups, device)
     heat = heat[credit.nonzero()[:, 1]] if isinstance(heat, Tensor) else heat
     scores = _scores(backbone.logits(states[: len(needed[0])]), banned, heat)
@@ -237,8 +252,8 @@ def given(summaries: Sequence[Sequence[int]], dimension: int, device: torch.devi
     """Written-down summaries as rollouts (G = 1), to be read by `replay`; log-probabilities and embeddings are zero.
 
     Args:
-        summaries: token ids of B summaries, [RET] last.
-        dimension: length of an embedding.
+        summaries: token ids of B summaries, [RET] last; or of answers, the end of the turn last.
+        dimension: length of an embedding; 0 for answers.
         device: where to put them.
     """
     width = max(len(ids) for ids in summaries)

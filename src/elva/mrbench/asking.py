@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from elva.clips import visual_key
 from elva.data.records import Query
 from elva.errors import InputError
 from elva.grains import Grain, Lexicon
@@ -49,6 +51,16 @@ class Asker(Protocol):
 
     def answers(self, items: Sequence[Item]) -> Iterator[tuple[int, str]]:
         """The place of an item and the answer about it, as they come, in any order."""
+
+
+def answer_key(identity: str, question: str, item: Item) -> str:
+    """What an answer depends on, as sha256 in hex: who is asked, what, and what the item says and shows.
+
+    Raises:
+        MediaMissing: its picture isn't there.
+    """
+    shown = None if item.shown is None else visual_key(item.shown)
+    return hashlib.sha256(json.dumps([identity, question, item.text, shown]).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

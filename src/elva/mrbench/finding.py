@@ -11,8 +11,8 @@ from elva.data.mbeir import Candidate, MBeir, Query
 from elva.errors import MediaMissing
 from elva.grains import Grain, Lexicon
 from elva.grains.splitting import split_text
-from elva.mrbench.answers import Answers, answer_key
-from elva.mrbench.asking import QUESTION, Asker, read_answer
+from elva.mrbench.asking import QUESTION, Asker, answer_key, read_answer
+from elva.served.answers import Answers
 
 
 class Finder(Protocol):

@@ -13,8 +13,12 @@ from elva.data.validation import validate
 from elva.data.world import write_world
 from elva.data.world.questions import FOLDER, PLANS
 from elva.data.world.quizzes import FAMILIAR, HELD_OUT, NEW, PRACTISED
+from elva.data.world.step_items import DIMENSIONS
+from elva.data.world.step_items import FOLDER as STEPS
 from elva.errors import DataError
-from elva.prompts import multiple_choice
+from elva.prompts import multiple_choice, step_by_step
+from elva.reasoning.seed_bench_r1 import read_questions as read_seed_bench_r1
+from elva.reasoning.vcr_bench.reading import read_questions as read_vcr_bench
 
 LEVELS = ("validation_L1", "validation_L2", "validation_L3")
 TRAINING = ("training_6k", "training_with_cot_6k", "training_base")
@@ -72,7 +76,9 @@ def test_rows_have_the_published_fields_and_their_clips(world: Path, name: str) 
         assert row.keys() >= FIELDS and row["task_progress_metadata"]
         video = world / FOLDER / f"videos/{row['video_source']}/{row['video_basename']}"
         picture = world / FOLDER / f"images/{row['video_source']}/{row['current_observation_basename']}"
-        assert len(frames_of(Clip(video))) == 4 and len(frames_of(Clip(picture))) == 1
+        asked_for_steps = "step by step" in str(row.get("prompt"))
+        assert len(frames_of(Clip(video))) == (8 if asked_for_steps else 4)
+        assert len(frames_of(Clip(picture))) == 1
 
 
 def test_levels_offer_options_and_letters_come_in_turn(world: Path) -> None:
@@ -107,10 +113,30 @@ def test_what_is_imitated_is_what_is_chosen_with_prompt_and_response(world: Path
 def test_the_base_practises_descriptions_facts_and_questions(world: Path) -> None:
     rows, plan = rows_of(world, "training_base"), PLANS["tiny"]
     kinds = Counter("<think>" in str(row["response"]) for row in rows)
-    assert kinds == {True: plan.questions, False: plan.descriptions + plan.facts}
+    assert kinds == {True: plan.questions, False: plan.descriptions + plan.facts + plan.steps}
     for row in rows:
         if "<think>" in str(row["response"]):
             assert row["kind"] in PRACTISED
+        elif row["kind"] in DIMENSIONS:
+            times = [float(second) for second in range(8)]
+            assert row["prompt"] == step_by_step(str(row["question"]), times)
+            assert str(row["response"]).endswith(f"\n4. So the answer is {row['answer']}.")
         else:
             assert row["prompt"] == row["question"] and row["response"] == row["answer"]
     assert {*HELD_OUT} < {row["kind"] for row in rows}, "as facts alone"
+
+
+def test_the_reader_of_the_benchmark_takes_every_file(world: Path) -> None:
+    for name in (*LEVELS, *TRAINING):
+        rows = {str(row["sample_id"]): row for row in rows_of(world, name)}
+        for question in read_seed_bench_r1(world / FOLDER, name):
+            row = rows[question.key]
+            answer = question.choices["ABCD".index(question.answer)] if question.choices else question.answer
+            assert answer == row["answer"] and question.response == row.get("response")
+            assert bool(question.choices) == bool(row.get("negative_answers", True))
+
+
+def test_the_reader_of_steps_takes_its_file(world: Path) -> None:
+    read = read_vcr_bench(world / STEPS)
+    assert len(read) == 2 * len(DIMENSIONS)
+    assert all(each.words == each.row["question"] for each in read), "options are written once"

@@ -24,10 +24,11 @@ from elva.data.world.quiz_rows import (
     judged_row,
     open_row,
     right_option,
+    steps_row,
     training_row,
 )
 from elva.data.world.quizzes import FAMILIAR, HELD_OUT, KINDS, NEW, PRACTISED, Quiz, Values, draw_quiz
-from elva.data.world.step_items import write_items
+from elva.data.world.step_items import BEATS, FRAME_SECONDS, OPEN, draw_item, write_items
 from elva.data.world.telling import told
 from elva.data.writing import write_lines
 
@@ -50,13 +51,14 @@ class QuestionPlan:
     descriptions: int
     facts: int
     questions: int
+    steps: int
     dimension: int
 
 
 PLANS = {
-    "demo": QuestionPlan(6000, 400, 9000, 6000, 6000, 22),
-    "large": QuestionPlan(6000, 400, 9000, 6000, 6000, 22),
-    "tiny": QuestionPlan(12, 8, 8, 10, 6, 2),
+    "demo": QuestionPlan(6000, 400, 9000, 6000, 6000, 800, 22),
+    "large": QuestionPlan(6000, 400, 9000, 6000, 6000, 800, 22),
+    "tiny": QuestionPlan(12, 8, 8, 10, 6, 4, 2),
 }
 
 
@@ -79,10 +81,7 @@ class _Writer:
     def files(self, plan: QuestionPlan) -> Iterator[tuple[str, list[Row]]]:
         """Each file's name and rows; clips are filmed on the way."""
         filming = self._filming("train")
-        drawn = [
-            (quiz, filming.shoot(quiz.story, quiz.shown, quiz.goal))
-            for quiz in self._quizzes([*PRACTISED], FAMILIAR, plan.training, "train")
-        ]
+        drawn = [(quiz, filming.quiz(quiz)) for quiz in self._quizzes([*PRACTISED], FAMILIAR, plan.training, "train")]
         yield "training_6k", [training_row(quiz, filmed) for quiz, filmed in drawn]
         yield "training_with_cot_6k", [imitation_row(quiz, filmed) for quiz, filmed in drawn]
         yield "training_base", self._practice(plan)
@@ -91,22 +90,23 @@ class _Writer:
 
     def _level(self, level: str, kinds: Sequence[str], values: Values, number: int) -> list[Row]:
         filming = self._filming(level)
-        return [
-            judged_row(quiz, filming.shoot(quiz.story, quiz.shown, quiz.goal), level)
-            for quiz in self._quizzes(kinds, values, number, level)
-        ]
+        return [judged_row(quiz, filming.quiz(quiz), level) for quiz in self._quizzes(kinds, values, number, level)]
 
     def _practice(self, plan: QuestionPlan) -> list[Row]:
         """What the base practises, in mixed order. Not all shapes and backgrounds, nor all kinds, come with options."""
         filming, rows = self._filming("base"), []
         for quiz in self._quizzes([*PRACTISED], ALL, plan.descriptions, "descriptions"):
-            filmed = filming.shoot(quiz.story, quiz.shown, quiz.goal)
-            rows.append(open_row("description", DESCRIBE, told(quiz.story), filmed))
+            rows.append(open_row("description", DESCRIBE, told(quiz.story), filming.quiz(quiz)))
         for quiz in self._quizzes([*KINDS], ALL, plan.facts, "facts"):
-            filmed = filming.shoot(quiz.story, quiz.shown, quiz.goal)
-            rows.append(open_row(quiz.kind, quiz.question, quiz.answer, filmed))
+            rows.append(open_row(quiz.kind, quiz.question, quiz.answer, filming.quiz(quiz)))
         for quiz in self._quizzes([*PRACTISED], FAMILIAR, plan.questions, "practice"):
-            rows.append(imitation_row(quiz, filming.shoot(quiz.story, quiz.shown, quiz.goal)))
+            rows.append(imitation_row(quiz, filming.quiz(quiz)))
+        rng = self._rng("steps of practice")
+        for n in range(plan.steps):
+            dimension = OPEN[n % len(OPEN)]
+            item = draw_item(dimension, n // len(OPEN), rng, filming.look)
+            filmed = filming.shoot(item.story, BEATS, "tell what happens", 1000 * FRAME_SECONDS)
+            rows.append(steps_row(dimension, item.question, item.answer, item.numbered(), filmed))
         self._rng("order of practice").shuffle(rows)
         return rows
 

@@ -5,16 +5,16 @@ The published fields come first. `kind` and `steps` are ours: how the question i
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import count
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from elva.data.world.film import FRAME_MILLISECONDS
 from elva.data.world.quizzes import OPTIONS, Quiz
 from elva.data.world.reel import save_story
+from elva.data.world.step_items import BEATS, FRAME_SECONDS
 from elva.data.world.stories import STILL, Story
-from elva.prompts import multiple_choice
+from elva.prompts import multiple_choice, step_by_step
 
 LETTERS = "ABCD"
 Row = dict[str, Any]
@@ -27,17 +27,26 @@ class Filming:
         """``root`` is the folder of the data set; a clip is drawn from the seed, the source and its name."""
         self.source = source
         self._root, self._seed, self._progress = root, seed, progress
-        self._numbers = count(1)
+        self._filmed = 0
         for folder in ("videos", "images"):
             (root / folder / source).mkdir(parents=True)
 
-    def shoot(self, story: Story, shown: int, goal: str) -> Row:
+    @property
+    def look(self) -> str:
+        """The seed of what no words say of the next clip."""
+        return f"{self._seed}/reasoning/{self.source}/{self._filmed + 1:05d}.png"
+
+    def quiz(self, quiz: Quiz) -> Row:
+        """Film a question."""
+        return self.shoot(quiz.story, quiz.shown, quiz.goal)
+
+    def shoot(self, story: Story, shown: int, goal: str, milliseconds: int = FRAME_MILLISECONDS) -> Row:
         """Film so many beats of a story, and picture its end; the fields of a row that tell of it."""
-        number = next(self._numbers)
+        look, number = self.look, self._filmed + 1
         name = f"{number:05d}.png"
         video, picture = (self._root / folder / self.source / name for folder in ("videos", "images"))
-        seed = f"{self._seed}/reasoning/{self.source}/{name}"
-        save_story(video, story, seed, shown=shown, picture=picture, milliseconds=FRAME_MILLISECONDS)
+        save_story(video, story, look, shown=shown, picture=picture, milliseconds=milliseconds)
+        self._filmed = number
         self._progress(f"questions {self.source}", 1)
         return {
             "sample_id": f"{self.source}-{number:05d}",
@@ -80,6 +89,15 @@ def open_row(kind: str, question: str, answer: str, filmed: Row) -> Row:
     """A row to imitate that has no options: the question is the prompt, the answer the response."""
     asked = {"question": question, "answer": answer, "negative_answers": [], "kind": kind}
     return filmed | asked | {"prompt": question, "response": answer}
+
+
+def steps_row(kind: str, question: str, answer: str, steps: Sequence[str], filmed: Row) -> Row:
+    """A row to imitate that has no options, and is asked for its steps: they are the response."""
+    times = [frame * FRAME_SECONDS for frame in range(2 * (BEATS + 1))]
+    return open_row(kind, question, answer, filmed) | {
+        "prompt": step_by_step(question, times),
+        "response": "\n".join(steps),
+    }
 
 
 def judged_row(quiz: Quiz, filmed: Row, level: str) -> Row:

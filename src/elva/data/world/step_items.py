@@ -22,6 +22,7 @@ from elva.data.world.story_film import box
 from elva.data.world.telling import seen
 from elva.data.world.words import VALUES
 from elva.data.writing import write_lines
+from elva.prompts import clock
 
 FOLDER = Path("reasoning/vcr-bench")
 BEATS = 3
@@ -54,12 +55,21 @@ class Item:
         """When, as "0:01-0:03, " or nothing, and what is seen or concluded, in order."""
         role = self.story.roles[self.acting]
         described = [
-            (f"{_clock(first)}-{_clock(last)}, ", Step("perception", _small(seen(role, beat))))
+            (f"{clock(first)}-{clock(last)}, ", Step("perception", _small(seen(role, beat))))
             for beat in range(BEATS)
             for first, last in [seconds(beat)]
         ]
         said = [*self.concluded, f"So the answer is {self.answer}."]
         return [*described, *(("", Step("reasoning", each)) for each in said)]
+
+    def numbered(self) -> list[str]:
+        """The steps as they are published: "1. 0:01-0:03, ..."."""
+        return [f"{place}. {when}{step.text}" for place, (when, step) in enumerate(self.steps(), 1)]
+
+
+def draw_item(dimension: str, turn: int, rng: Random, look: str) -> Item:
+    """A question of this dimension; letters and numbers take turns, ``look`` is what its clip is filmed with."""
+    return DIMENSIONS[dimension](turn % OPTIONS, rng, look)
 
 
 def seconds(beat: int) -> tuple[int, int]:
@@ -77,7 +87,7 @@ def write_items(root: Path, each: int, seed: int, progress: Callable[[str, int],
         dimension = [*DIMENSIONS][n % len(DIMENSIONS)]
         name = f"{n + 1:05d}.png"
         look = f"{seed}/reasoning/steps/{name}"
-        item = DIMENSIONS[dimension](n // len(DIMENSIONS) % OPTIONS, rng, look)
+        item = draw_item(dimension, n // len(DIMENSIONS), rng, look)
         save_story(videos / name, item.story, look, shown=BEATS, milliseconds=1000 * FRAME_SECONDS)
         progress("questions steps", 1)
         rows.append(_row(n + 1, f"videos/{name}", dimension, item))
@@ -88,7 +98,6 @@ def write_items(root: Path, each: int, seed: int, progress: Callable[[str, int],
 def _row(number: int, video: str, dimension: str, item: Item) -> dict[str, Any]:
     lettered = dict(zip(LETTERS, item.options, strict=False))
     options = [f"{letter}. {option}" for letter, option in lettered.items()]
-    steps = item.steps()
     return {
         "id": number,
         "video_path": video,
@@ -98,8 +107,8 @@ def _row(number: int, video: str, dimension: str, item: Item) -> dict[str, Any]:
         "multiple-choice": bool(options),
         "choices": lettered or "",
         "answer": LETTERS[item.options.index(item.answer)] if options else item.answer,
-        "reasoning": [f"{place}. {when}{step.text}" for place, (when, step) in enumerate(steps, 1)],
-        "reasoning_types": [step.type for _, step in steps],
+        "reasoning": item.numbered(),
+        "reasoning_types": [step.type for _, step in item.steps()],
     }
 
 
@@ -184,10 +193,6 @@ def _story(shape: str, done: Sequence[str], rng: Random) -> tuple[Story, int, st
     return Story(tuple(ordered), rng.choice(FAMILIAR.backgrounds)), ordered.index(roles[0]), f"{colours[0]} {shape}"
 
 
-def _clock(second: int) -> str:
-    return f"{second // 60}:{second % 60:02d}"
-
-
 def _small(sentence: str) -> str:
     return sentence[0].lower() + sentence[1:]
 
@@ -201,3 +206,10 @@ DIMENSIONS: dict[str, Callable[[int, Random, str], Item]] = {
     "Video Plot Analysis": _next,
     "Temporal Spatial Grounding": _box,
 }
+OPEN = (
+    "Video Temporal Counting",
+    "Video Temporal Grounding",
+    "Temporal Spatial Reasoning",
+    "Temporal Spatial Grounding",
+)
+"""Those without options."""

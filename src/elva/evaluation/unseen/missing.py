@@ -6,13 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from elva.clips import Clip, size_and_frames
-from elva.data.unseen.clips import MOVING
 from elva.data.unseen.sets import Content, PublishedSet, Question, Task
 from elva.encoding import Watch
 from elva.errors import InputError, MediaError
+from elva.evaluation.looking import told, unusable
 from elva.evaluation.unseen.specs import Spec
-from elva.media import load_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,50 +58,19 @@ def usable(
         InputError: files are missing or damaged (one line for all of them), or no question is left without them.
     """
     files = dict.fromkeys(path for task in published.tasks for each in task.contents() for path in each.files())
-    bad = _unusable(files, watch)
+    bad = unusable(files, watch)
     if bad and not skip:
-        raise InputError(f"{_told(name, spec, len(files), bad)}, or judge what is there with --skip-missing")
+        raise InputError(f"{told(name, len(files), bad, spec.images)}, or judge what is there with --skip-missing")
     tasks = tuple(_without(task, bad) for task in published.tasks) if bad else published.tasks
     empty = next((task.name for task in tasks if not task.questions), None)
     if empty is not None:
         raise InputError(
-            f"{_told(name, spec, len(files), bad)}; nothing is left of {empty}"
+            f"{told(name, len(files), bad, spec.images)}; nothing is left of {empty}"
             if bad
             else f"{name}: {empty} has no query; download the files of {spec.title} again"
         )
     lost = sum(len(task.questions) for task in published.tasks) - sum(len(task.questions) for task in tasks)
     return tasks, Missing(len(files), len(bad), lost, _candidates(published.tasks) - _candidates(tasks))
-
-
-def _unusable(files: Iterable[Path], watch: Watch | None) -> dict[Path, MediaError]:
-    files = list(files)
-    progress = watch("checking pictures", len(files)) if watch else None
-    bad = {}
-    for path in files:
-        try:
-            _look(path)
-        except MediaError as error:
-            bad[path] = error
-        if progress:
-            progress(1)
-    return bad
-
-
-def _look(path: Path) -> None:
-    """Decode a picture; of a clip, which costs far more, read what says how many frames it has."""
-    if path.is_dir() or path.suffix.lower() in MOVING:
-        size_and_frames(Clip(path))
-    else:
-        load_image(path)
-
-
-def _told(name: str, spec: Spec, files: int, bad: Mapping[Path, MediaError]) -> str:
-    """All of it in one line."""
-    error = next(iter(bad.values()))
-    return (
-        f"{name}: {len(bad):,} of {files:,} files can't be used, for one: {error}. "
-        f"Download {spec.images} (docs/benchmarks.md)"
-    )
 
 
 def _without(task: Task, bad: Mapping[Path, MediaError]) -> Task:

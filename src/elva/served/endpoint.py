@@ -2,41 +2,61 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from io import BytesIO
+from functools import partial
 from threading import Event
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import httpx
 
 from elva.errors import ElvaError, InputError
-from elva.items import Item
-from elva.media import ImageSource, load_image
-from elva.mrbench.asking import ANSWER_TOKENS, QUESTION
 
-SIDE = 768
-"""Longer side of the pictures that are sent, at most."""
 TRIES = 5
-"""How often a question is sent before the work is given up."""
+"""How often a request is sent before it is given up."""
 LONGEST_WAIT = 60.0
 """Seconds between two tries, at most, whatever the server asks for."""
 BUSY = 429
+OF_THE_REQUEST = frozenset({400, 413, 422})
+"""Refusals of what one request says, such as one that is too long; any other concerns them all."""
+
+Messages = Sequence[Mapping[str, Any]]
+"""A conversation, as the protocol has it: [{"role": "user", "content": "..."}]."""
+Result = TypeVar("Result")
 
 
 class EndpointError(ElvaError):
     """A model behind an address can't be asked."""
 
 
+class NoAnswer(EndpointError):
+    """It did not answer one request; others may fare better."""
+
+
+class Ask(Protocol):
+    """Asks a model."""
+
+    def __call__(self, messages: Messages, *, max_tokens: int) -> str:
+        """What it answers, greedily; at most so many tokens.
+
+        Raises:
+            NoAnswer: none came.
+            EndpointError: any request would be refused.
+        """
+
+
+class _Stopped(Exception):
+    """Other work failed, so that this is given up."""
+
+
 class Endpoint:
-    """Asks a served model; it is an `Asker`.
+    """A served model.
 
     Args:
         url: what "/chat/completions" is put behind, such as http://localhost:8000/v1.
         model: its name there.
         key: sent as the bearer's token, where the server wants one.
-        at_once: questions that are on their way at the same time.
+        at_once: requests that are on their way at the same time.
         timeout: seconds to wait for an answer.
         wait: seconds before the second try; each further one waits twice as long.
 
@@ -63,24 +83,25 @@ class Endpoint:
         """The model's name, wherever it is served."""
         return f"served {self._model}"
 
-    def answers(self, items: Sequence[Item]) -> Iterator[tuple[int, str]]:
-        """As `Asker.answers`.
+    def each(self, works: Sequence[Callable[[Ask], Result]]) -> Iterator[tuple[int, Result]]:
+        """Do pieces of work that ask the model, some at a time; the place of each and what it gave, as they come.
 
         Raises:
-            EndpointError: the server refuses, or gives no answer after `TRIES`; answers that came are given before.
-            MediaError: a picture is missing, damaged or too large.
+            Exception: the first that one of them raised; what the others, then on their way, give comes before.
         """
         stop, failed = Event(), None
         client = httpx.Client(headers=self._headers, timeout=self._timeout)
         threads = ThreadPoolExecutor(self._at_once)
+        ask = partial(self._ask, client, stop)
         try:
-            asked = {threads.submit(self._ask, client, item, stop): place for place, item in enumerate(items)}
-            for future in as_completed(asked):
-                failed = failed or future.exception()
-                if failed is not None:
+            begun = {threads.submit(work, ask): place for place, work in enumerate(works)}
+            for future in as_completed(begun):
+                error = future.exception()
+                if error is None:
+                    yield begun[future], future.result()
+                elif not isinstance(error, _Stopped):
+                    failed = failed or error
                     stop.set()  # what is on its way is waited for and kept, nothing more is sent
-                if future.exception() is None and (answer := future.result()) is not None:
-                    yield asked[future], answer
         finally:
             stop.set()
             client.close()  # whoever still waits for an answer, because the command is stopped, does so no longer
@@ -88,19 +109,19 @@ class Endpoint:
         if failed is not None:
             raise failed
 
-    def _ask(self, client: httpx.Client, item: Item, stop: Event) -> str | None:
-        """The answer about an item, or None where the others are given up."""
+    def _ask(self, client: httpx.Client, stop: Event, messages: Messages, *, max_tokens: int) -> str:
+        """See `Ask`; _Stopped where the others are given up."""
         body = {
             "model": self._model,
-            "messages": [{"role": "user", "content": _content(item)}],
+            "messages": list(messages),
             "temperature": 0,
             "seed": 0,
-            "max_tokens": ANSWER_TOKENS,
+            "max_tokens": max_tokens,
         }
         told, pause = "", 0.0
         for number in range(TRIES):
             if stop.wait(min(LONGEST_WAIT, pause)):
-                return None
+                raise _Stopped
             pause = self._wait * 2**number
             try:
                 response = client.post(self._url, json=body)
@@ -111,9 +132,10 @@ class Endpoint:
                 return self._text(response)
             told = f"status {response.status_code}: {response.text[:200]!r}"
             if response.status_code != BUSY and response.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
-                raise EndpointError(f"{self._url} refuses: {told}; check address, name of the model and key")
+                kind = NoAnswer if response.status_code in OF_THE_REQUEST else EndpointError
+                raise kind(f"{self._url} refuses: {told}; check address, name of the model and key")
             pause = max(pause, _asked_wait(response))
-        raise EndpointError(
+        raise NoAnswer(
             f"{self._url} gave no answer in {TRIES} tries ({told}); answers that came are kept: "
             "the same command goes on from them"
         )
@@ -124,7 +146,7 @@ class Endpoint:
         except (ValueError, KeyError, IndexError, TypeError):
             text = None
         if not isinstance(text, str):
-            raise EndpointError(
+            raise NoAnswer(
                 f"{self._url} answers {response.text[:200]!r}, which is no chat completion; "
                 "give the address of an OpenAI-compatible server, mostly one that ends in /v1"
             )
@@ -137,19 +159,3 @@ def _asked_wait(response: httpx.Response) -> float:
         return float(response.headers.get("Retry-After", "0"))
     except ValueError:
         return 0.0
-
-
-def _content(item: Item) -> list[dict[str, Any]]:
-    """The message: picture first, then the words, as in ELVA's own prompts."""
-    shown: list[dict[str, Any]] = []
-    if item.image is not None:
-        shown.append({"type": "image_url", "image_url": {"url": _jpeg_uri(item.image)}})
-    return [*shown, {"type": "text", "text": f"{item.text}\n{QUESTION}" if item.text else QUESTION}]
-
-
-def _jpeg_uri(source: ImageSource) -> str:
-    image = load_image(source)
-    image.thumbnail((SIDE, SIDE))
-    buffer = BytesIO()
-    image.save(buffer, "JPEG", quality=92)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,35 +1,24 @@
-"""Answers of a model, kept as they come: a build that was killed, or is made again, asks nothing twice."""
+"""Answers of a model, kept as they come: a command that was killed, or is given again, asks nothing twice."""
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import BinaryIO
 
-from elva.clips import visual_key
 from elva.errors import DataError, FolderInUse
-from elva.items import Item
-
-
-def answer_key(identity: str, question: str, item: Item) -> str:
-    """What an answer depends on, as sha256 in hex: who is asked, what, and what the item says and shows.
-
-    Raises:
-        MediaMissing: its picture isn't there.
-    """
-    shown = None if item.shown is None else visual_key(item.shown)
-    return hashlib.sha256(json.dumps([identity, question, item.text, shown]).encode()).hexdigest()
 
 
 class Answers:
     """A file of answers, one JSON object a line: {"key", "qid", "answer"}. One process at a time holds it.
 
-    Each answer is on the disk before the next one is taken. What a killed process left of a line is removed.
+    Each answer is on the disk before the next one is taken; any thread may bring one. What a killed process left of a
+    line is removed.
 
     Args:
         path: the file; it is made where it isn't there.
@@ -43,6 +32,7 @@ class Answers:
         self._path = path
         self._held: dict[str, str] = {}
         self._file: BinaryIO | None = None
+        self._writing = Lock()
 
     def __enter__(self) -> Answers:
         """Take the file and read it."""
@@ -73,20 +63,21 @@ class Answers:
         return self._held[key]
 
     def put(self, key: str, qid: str, answer: str) -> None:
-        """Keep an answer."""
+        """Keep an answer about a query or a question."""
         assert self._file is not None, "outside the with block"
         row = {"key": key, "qid": qid, "answer": answer}
-        self._file.write(json.dumps(row).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._held[key] = answer
+        with self._writing:
+            self._file.write(json.dumps(row).encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._held[key] = answer
 
     def _read(self, file: BinaryIO) -> None:
         try:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise FolderInUse(
-                f"{self._path} is in use by another build; wait for it, or choose another file"
+                f"{self._path} is in use by another process; wait for it, or choose another file"
             ) from error
         file.seek(0)
         content = file.read()
@@ -95,7 +86,7 @@ class Answers:
         for number, line in enumerate(content[:whole].splitlines(), 1):
             row = _row(line)
             if row is None:
-                fix = "give a file that `elva mrbench build` wrote, or remove this one"
+                fix = "give a file that the same command wrote, or remove this one"
                 raise DataError(self._path, number, None, "this is no answer of a model", fix)
             self._held[row["key"]] = row["answer"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -51,5 +52,9 @@ def said(text: str) -> tuple[int, Any]:
     return 200, {"choices": [{"message": {"role": "assistant", "content": text}}]}
 
 
-def echo(body: dict[str, Any], _: int) -> tuple[int, Any]:
-    return said(body["messages"][0]["content"][-1]["text"].splitlines()[0])
+def slow(seconds: float, answer: Answer) -> Answer:
+    def wait(body: dict[str, Any], before: int) -> tuple[int, Any]:
+        time.sleep(seconds)
+        return answer(body, before)
+
+    return wait

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from data.building import picture
-from elva.errors import DataError, FolderInUse, MediaMissing
-from elva.items import Item
-from elva.mrbench.answers import Answers, answer_key
+from elva.errors import DataError, FolderInUse
+from elva.served.answers import Answers
 
 
 def test_what_was_put_is_there_for_the_next_process(tmp_path: Path) -> None:
@@ -54,12 +53,10 @@ def test_a_second_build_waits_for_another_file(tmp_path: Path) -> None:
         pass
 
 
-def test_the_key_follows_from_who_is_asked_what_about_which_content(tmp_path: Path) -> None:
-    one, same, other = (picture(tmp_path / f"{n}.png", n // 2) for n in range(3))
-    key = answer_key("m", "q", Item("text", one))
-    assert key == answer_key("m", "q", Item("text", same))
-    others = [("n", "q", Item("text", one)), ("m", "r", Item("text", one)), ("m", "q", Item("texts", one)),
-              ("m", "q", Item("text", other)), ("m", "q", Item("text")), ("m", "q", Item(None, one))]  # fmt: skip
-    assert len({key, *(answer_key(*each) for each in others)}) == 7
-    with pytest.raises(MediaMissing, match="gone"):
-        answer_key("m", "q", Item(None, tmp_path / "gone.png"))
+def test_threads_may_bring_answers_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    with Answers(path) as answers, ThreadPoolExecutor(8) as threads:
+        for done in [threads.submit(answers.put, f"{n}", "9:1", "x" * 1000) for n in range(100)]:
+            done.result()
+    with Answers(path) as answers:
+        assert len(answers) == 100
