@@ -116,6 +116,12 @@ def size_and_frames(visual: Visual, limits: MediaLimits = DEFAULT_LIMITS) -> tup
     return image_size(frames[0], limits), len(frames)
 
 
+def shown_times(clip: Clip, limits: MediaLimits = DEFAULT_LIMITS) -> list[float]:
+    """When each frame that `frames_of` gives begins, in seconds; errors as there. Headers are read, as above."""
+    times = _opened(clip, limits).times
+    return [times[place] for place in chosen(times, clip.frames, clip.fps)]
+
+
 def most_frames(visual: Visual) -> int:
     """The most frames that `frames_of` can give; nothing is opened."""
     if not isinstance(visual, Clip):
