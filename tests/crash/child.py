@@ -20,7 +20,7 @@ from elva.evaluation import embed, mbeir
 from elva.index import build
 from elva.index.sources.choosing import choose_source
 from elva.model.embedder import Embedder
-from elva.training import captioner, contrast, negatives, reinforce, run, scenes, unfinished
+from elva.training import captioner, contrast, negatives, run, sampling, scenes, unfinished
 from elva.training.recipe import load_recipe
 from judging import FakeEncoder
 from smallest import smallest_embedder
@@ -118,4 +118,4 @@ def note_what_is_drawn(notes: Path) -> None:
     after(contrast.QuerySource, "batch", of_batch)
     after(scenes.SceneSource, "scenes", of_scenes)
     after(captioner.CaptionSet, "draw", of_captions)
-    after(reinforce, "sample", of_tokens)
+    after(sampling, "sample", of_tokens)

@@ -17,7 +17,8 @@ from elva.training import reinforce
 from elva.training.judge import judge, learning
 from elva.training.prepared import PreparedItems
 from elva.training.recipe import Recipe, load_recipe
-from elva.training.reinforce import Lesson, Reader, Sampled, _reference
+from elva.training.reinforce import Lesson, Reader, Sampled
+from elva.training.sampling import frozen_reference
 from elva.training.session import Session, Step
 from ranking import order, scene
 
@@ -153,7 +154,7 @@ def test_where_ret_reads_words_apart_a_reader_reads_what_a_replay_does(
 
 def test_a_frozen_copy_stays_where_the_policy_began(embedder: Embedder) -> None:
     embedder.backbone.open_training("language_model")
-    reference = _reference(embedder.backbone, needed=True)
+    reference = frozen_reference(embedder.backbone, needed=True)
     before = embedder.backbone.fingerprint()
     with torch.no_grad():
         embedder.backbone.embedding_table.weight.mul_(1.5)
@@ -167,7 +168,7 @@ def test_the_reference_reads_prompts_with_its_own_weights_too(
     embedder: Embedder, library: PreparedItems, world: Path, tmp_path: Path
 ) -> None:
     embedder.backbone.open_training("language_model")
-    reference = _reference(embedder.backbone, needed=True)
+    reference = frozen_reference(embedder.backbone, needed=True)
     session = Session(recipe(world, "policy"), embedder, tmp_path, {}, resume=False)
     written = Sampled(session, library, [scene()], step()).written(scene().keys)
     found = []
@@ -180,8 +181,8 @@ def test_the_reference_reads_prompts_with_its_own_weights_too(
     assert torch.equal(*found)
 
 
-def test_without_a_kl_term_there_is_no_reference(embedder: Embedder) -> None:
-    with _reference(embedder.backbone, needed=False)(embedder.backbone) as frozen:
+def test_without_a_kl_term_there_is_nofrozen_reference(embedder: Embedder) -> None:
+    with frozen_reference(embedder.backbone, needed=False)(embedder.backbone) as frozen:
         assert frozen is None
 
 

@@ -129,7 +129,7 @@ def make_model(size: TinySize, tokenizer: Any, seed: int) -> Backbone:
     return Backbone(Qwen2VLForConditionalGeneration(config))
 
 
-def make_processor(tokenizer: Any, size: TinySize, prompts: Prompts, max_summary: int) -> Processor:
+def make_processor(tokenizer: Any, size: TinySize, prompts: Prompts, max_summary: int, max_text: int = 96) -> Processor:
     """The processor to `make_model`: fixed picture area, short prompts."""
     images = Qwen2VLImageProcessorPil(
         patch_size=size.patch_size,
@@ -137,4 +137,4 @@ def make_processor(tokenizer: Any, size: TinySize, prompts: Prompts, max_summary
         temporal_patch_size=2,
         size={"shortest_edge": size.min_pixels, "longest_edge": size.max_pixels},
     )
-    return Processor(tokenizer, images, Settings(prompts=prompts, max_summary=max_summary, max_text=96))
+    return Processor(tokenizer, images, Settings(prompts=prompts, max_summary=max_summary, max_text=max_text))

@@ -81,14 +81,17 @@ def zero_variance_share(reward: Tensor, tolerance: float = 1e-6) -> Tensor:
     return (reward.std(-1) <= tolerance).to(reward.dtype).mean()
 
 
-def kl_k3(logprob: Tensor, reference: Tensor) -> Tensor:
+def kl_k3(logprob: Tensor, reference: Tensor, limit: float | None = None) -> Tensor:
     """k3 estimate of KL(policy || reference) per token: exp(ref - lp) - (ref - lp) - 1, never negative.
 
     Args:
         logprob: (...) log-probabilities of the sampled tokens under the policy.
         reference: (...) the same under the frozen reference.
+        limit: the log-ratio is clamped to plus or minus this, beyond which a token has no gradient; None leaves it.
     """
     difference = reference - logprob
+    if limit is not None:
+        difference = difference.clamp(-limit, limit)
     return difference.exp() - difference - 1.0
 
 
@@ -103,6 +106,7 @@ def policy_loss(
     clip_low: float = 0.2,
     clip_high: float = 0.2,
     kl_beta: float = 0.2,
+    kl_limit: float | None = None,
     aggregation: Aggregation = "grpo",
     counted: Tensor | None = None,
 ) -> PolicyLoss:
@@ -118,6 +122,7 @@ def policy_loss(
         clip_low: lower clip of the ratio, 1 - clip_low.
         clip_high: upper clip of the ratio, 1 + clip_high.
         kl_beta: weight of the KL penalty (paper: 0.2).
+        kl_limit: see `kl_k3`.
         aggregation: "grpo" means over a summary's tokens, then over summaries; "dapo" over all tokens;
             "dr_grpo" sums tokens over `max_new_tokens` per summary, whatever was written.
         counted: (Q, M, G) bool, the summaries whose terms are kept; None for all. Means stay those over all, so that
@@ -127,7 +132,7 @@ def policy_loss(
     ratio = (logprob - sampled_logprob).exp()
     clipped = ratio.clamp(1.0 - clip_low, 1.0 + clip_high)
     loss = -torch.minimum(ratio * weight, clipped * weight)
-    kl = torch.zeros_like(logprob) if reference_logprob is None else kl_k3(logprob, reference_logprob)
+    kl = torch.zeros_like(logprob) if reference_logprob is None else kl_k3(logprob, reference_logprob, kl_limit)
     live = mask.to(logprob.dtype)
     is_clipped = ((ratio * weight) > (clipped * weight)).to(logprob.dtype)
     kept = live if counted is None else live * counted.unsqueeze(-1)

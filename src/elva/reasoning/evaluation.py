@@ -18,6 +18,7 @@ from elva.index.folder import Kind, published, require_free, write_json, write_j
 from elva.reasoning.asking import Decoding, Model, ask
 from elva.reasoning.choices import HEADLINE, Response, judged, ranks
 from elva.reasoning.media import Missing, usable
+from elva.reasoning.questions import Question
 from elva.reasoning.sets import Benchmark, Part
 from elva.reasoning.shown import choices_table
 
@@ -71,10 +72,7 @@ def evaluate(
     """
     out, kind = Path(out), folder_of(bench.name)
     require_free(out, kind)
-    there = [
-        (part, *usable(f"{bench.name} {part.name}", part.questions, bench.media, skip=skip_missing, watch=watch))
-        for part in bench.parts
-    ]
+    there = [(part, *_usable(bench, part, skip_missing, watch)) for part in bench.parts]
     kept = out.with_name(out.name + ".answers.jsonl")
     found = []
     for part, questions, _ in there:
@@ -90,6 +88,17 @@ def evaluate(
         (folder / "table.md").write_text(choices_table(row), "utf-8")
         write_json(folder / "results.json", row)
     return row
+
+
+def _usable(bench: Benchmark, part: Part, skip: bool, watch: Watch | None) -> tuple[list[Question], Missing]:
+    return usable(
+        f"{bench.name} {part.name}",
+        part.questions,
+        bench.media,
+        skip=skip,
+        otherwise="or leave out with --skip-missing the questions that need them",
+        watch=watch,
+    )
 
 
 def _row(

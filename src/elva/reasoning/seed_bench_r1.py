@@ -21,11 +21,9 @@ from elva.clips import Clip
 from elva.data.records import RowProblem
 from elva.data.rows import parse_object, parsed_lines
 from elva.data.unseen.files import Node, found, inside
-from elva.encoding import Watch
 from elva.errors import DataError, DataErrors
 from elva.items import Item
 from elva.prompts import multiple_choice
-from elva.reasoning.media import usable
 from elva.reasoning.questions import LETTERS, Question
 from elva.reasoning.responses import chosen_letter
 from elva.reasoning.sets import Benchmark, Part
@@ -43,24 +41,6 @@ WRONG = len(LETTERED) - 1
 """Wrong answers that a question of training offers."""
 
 _OPTION = re.compile(r"^([A-Z])\. (.+?)\s*$", re.MULTILINE)
-
-
-def read_questions(
-    root: Path | str,
-    name: str,
-    *,
-    frames: int = FRAMES,
-    fps: float | None = FPS,
-    seed: int = 0,
-    skip_missing: bool = False,
-    watch: Watch | None = None,
-) -> list[Question]:
-    """The questions of a file, once their videos and pictures have been looked at.
-
-    Arguments and errors as of `parsed_questions` and `elva.reasoning.media.usable`.
-    """
-    questions = parsed_questions(root, name, frames=frames, fps=fps, seed=seed)
-    return usable(name, questions, MEDIA, skip=skip_missing, watch=watch)[0]
 
 
 def annotation_file(root: Path, name: str) -> Path:

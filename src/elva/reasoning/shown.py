@@ -7,7 +7,7 @@ from typing import Any
 
 from elva.evaluation.table import markdown, percent, warned
 
-TITLES = {"domain": "By domain", "kind": "By kind of question", "category": "By category", "duration": "By duration"}
+TITLES = {"domain": "by domain", "kind": "by kind of question", "category": "by category", "duration": "by duration"}
 
 
 def choices_table(row: Mapping[str, Any]) -> str:
@@ -20,7 +20,7 @@ def choices_table(row: Mapping[str, Any]) -> str:
             ["", "accuracy", "interval", "questions", "no answer", "cut", "format", "consistent", "told of"],
             _rows(row),
         ),
-        "\nNo answer: nothing to read inside the answer tags; it counts as wrong. Consistent: of the responses whose "
+        "No answer: nothing to read inside the answer tags; it counts as wrong. Consistent: of the responses whose "
         "thinking names an option (told of), those whose answer is the one it names last.\n",
         *_published_rule(row),
         *_truncated(row),
@@ -77,7 +77,7 @@ def _truncated(row: Mapping[str, Any]) -> list[str]:
 def _groups(row: Mapping[str, Any]) -> Iterator[str]:
     for name, task in row["tasks"].items():
         for group, values in task["groups"].items():
-            yield f"\n## {name}: {TITLES[group].lower()}\n"
+            yield f"## {name}: {TITLES[group]}\n"
             yield markdown(
                 [group, "accuracy", "interval", "questions"],
                 [

@@ -10,7 +10,9 @@ the vision tower included. Stages 1 to 3 freeze the tower.
    drawn from those of its modality.
 3. Queries: a share of the items may be answers of queries, each with an instruction of its own, and what is written
    is the query (`asked`).
-4. Loss: mean cross-entropy per caption token, through the same packed forward that stage 3 learns with.
+4. Questions: a share of the items may be questions about videos, which ask by their own words, and what is written is
+   the answer in words, the end of the turn last.
+5. Loss: mean cross-entropy per written token, through the same packed forward that stage 3 learns with.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from dataclasses import asdict, replace
 from functools import partial
 
 import numpy as np
+import torch
 from PIL import Image, ImageOps
 
 from elva.data.mbeir import MBeir
@@ -30,11 +33,13 @@ from elva.model.backbone import Backbone
 from elva.model.embedder import Embedder
 from elva.model.inputs import Inputs
 from elva.model.processor import Processor
-from elva.model.rollout import given, replay
+from elva.model.rollout import Rollouts, given, replay
 from elva.model.tiny import TinySize, make_model, make_processor, make_tokenizer
-from elva.prompts import Prompts
+from elva.prompts import Prompt, Prompts
+from elva.reasoning.questions import Question
 from elva.training.asked import AskedSet
 from elva.training.prepared import some
+from elva.training.questions import open_questions, parsed, with_response
 from elva.training.recipe import Caption, Create, Recipe
 from elva.training.session import Session
 
@@ -49,6 +54,7 @@ def create_embedder(recipe: Recipe) -> Embedder:
         *_texts(data, recipe.data.split),
         *_instructions(data),
         *_asked_texts(data, recipe.caption),
+        *_question_texts(recipe),
         prompts.generative,
         prompts.one_word,
         "sentence image and sentence",
@@ -56,7 +62,7 @@ def create_embedder(recipe: Recipe) -> Embedder:
     size = TinySize(**{name: value for name, value in asdict(create).items() if name in TinySize.__slots__})
     tokenizer = make_tokenizer(texts, create.vocabulary)
     backbone: Backbone = make_model(size, tokenizer, recipe.seed)
-    processor: Processor = make_processor(tokenizer, size, prompts, create.max_summary)
+    processor: Processor = make_processor(tokenizer, size, prompts, create.max_summary, create.max_text)
     return Embedder(backbone, processor, recipe.name or "tiny")
 
 
@@ -77,6 +83,14 @@ def _asked_texts(data: MBeir, settings: Caption) -> Iterator[str]:
     if settings.asked_share:
         yield from _texts(data, settings.asked_split, settings.asked_datasets)
         yield settings.asked_instruction
+
+
+def _question_texts(recipe: Recipe) -> Iterator[str]:
+    if not recipe.caption.questions_share:
+        return
+    for question in parsed(recipe, recipe.caption.questions_folder(), recipe.caption.questions_file):
+        yield from (part.text for part in question.item.parts if part.text)
+        yield question.response or ""
 
 
 def _instructions(data: MBeir) -> list[str]:
@@ -160,26 +174,64 @@ def _part(picture: Image.Image, width: float, height: float, left: float, top: f
 
 def train_captioner(session: Session) -> Iterator[int]:
     """Run the loop until the budget is spent; gives the updates of each step, one, when it is done."""
-    recipe, embedder = session.recipe, session.embedder
-    backbone, processor, settings = embedder.backbone, embedder.processor, recipe.caption
+    recipe, settings = session.recipe, session.recipe.caption
     captions = CaptionSet(recipe, session.data()[0])
     asked = _asked(session) if settings.asked_share else None
+    questions = _questions(session) if settings.questions_share else []
     _say_cut(session, "captions", captions.distinct)
-    inputs = Inputs(backbone, processor, embedder.features)
     for step in session.steps(sum(map(len, captions.items.values())) // settings.batch_size):
-        count = step.rng.binomial(settings.batch_size, settings.asked_share) if asked else 0
-        pairs = captions.draw(step.rng, settings.batch_size - count, settings.text_share, settings.instruction_share)
+        answering = step.rng.binomial(settings.batch_size, settings.questions_share) if questions else 0
+        told = settings.batch_size - answering
+        count = step.rng.binomial(told, settings.asked_share / (1 - settings.questions_share)) if asked and told else 0
+        pairs = captions.draw(step.rng, told - count, settings.text_share, settings.instruction_share)
         pairs += asked.draw(step.rng, count) if asked else []
-        batch = inputs.prepare_live(
-            [item for item, _ in pairs], "generative", partial(augmented, settings=settings, rng=step.rng)
-        )
-        targets = given([processor.summary_ids(text) for _, text in pairs], backbone.dimension, backbone.device)
-        read = replay(backbone, processor, inputs.collate(batch), targets)
-        tokens = read.credit.sum()
-        loss = -read.logprobs.sum() / tokens
-        loss.backward()  # type: ignore[no-untyped-call]
-        session.update({"loss": loss.item(), "caption_tokens": tokens.item() / len(pairs)})
+        drawn = [questions[int(step.rng.integers(len(questions)))] for _ in range(answering)]
+        session.update(_learn(session, pairs, drawn, step.rng))
         yield 1
+
+
+def _learn(
+    session: Session, pairs: Sequence[tuple[Item, str]], questions: Sequence[Question], rng: np.random.Generator
+) -> dict[str, float]:
+    """Add the gradient of the loss on captions and answers to what trains, and tell how it stands."""
+    processor = session.embedder.processor
+    parts = dict[str, Rollouts]()
+    if pairs:
+        ids = [processor.summary_ids(text) for _, text in pairs]
+        parts["caption"] = _read(session, [item for item, _ in pairs], ids, "generative", rng)
+    if questions:  # by themselves: they are several times as long as captions, which would wait for them as padding
+        ids = [processor.answer_ids(question.response or "") for question in questions]
+        parts["answer"] = _read(session, [question.item for question in questions], ids, "own", rng)
+    tokens = torch.stack([read.credit.sum() for read in parts.values()]).sum()
+    loss = -torch.stack([read.logprobs.sum() for read in parts.values()]).sum() / tokens
+    loss.backward()  # type: ignore[no-untyped-call]
+    metrics = {"loss": loss.item()}
+    for name, read in parts.items():
+        metrics[f"{name}_tokens"] = read.credit.sum().item() / len(read.tokens)
+        if len(parts) > 1:
+            metrics[f"{name}_loss"] = -(read.logprobs.sum() / read.credit.sum()).item()
+    return metrics
+
+
+def _read(
+    session: Session, items: Sequence[Item], ids: Sequence[Sequence[int]], prompt: Prompt, rng: np.random.Generator
+) -> Rollouts:
+    """Given texts behind items that are looked at anew, with gradient into all that trains."""
+    embedder = session.embedder
+    backbone, processor = embedder.backbone, embedder.processor
+    inputs = Inputs(backbone, processor, embedder.features)
+    alter = partial(augmented, settings=session.recipe.caption, rng=rng)
+    prefix = inputs.collate(inputs.prepare_live(items, prompt, alter))
+    is_answer = prompt == "own"
+    written = given(ids, 0 if is_answer else backbone.dimension, backbone.device)
+    return replay(backbone, processor, prefix, written, end=processor.end_id if is_answer else None)
+
+
+def _questions(session: Session) -> Sequence[Question]:
+    """Those of `caption.questions`, each with what is to be written."""
+    settings = session.recipe.caption
+    found = open_questions(session, settings.questions_folder(), settings.questions_file)
+    return with_response(settings.questions_file, found)
 
 
 def _asked(session: Session) -> AskedSet:

@@ -28,6 +28,7 @@ from elva.errors import InputError, RecipeError
 from elva.items import Item
 from elva.model.rollout import read_one_word, replay
 from elva.objectives.contrastive import info_nce
+from elva.training.epochs import batch_places
 from elva.training.negatives import RightAnswers, read_negatives, where
 from elva.training.parts import PartwiseForward
 from elva.training.prepared import PreparedItems, candidate_key, drawn, query_key, read_captions, some
@@ -93,10 +94,8 @@ class TripleSource:
 
     def batch(self, step: Step) -> Batch:
         """Distinct triples; a text that follows from an anchor is no negative of it, whichever row says so."""
-        epoch, place = divmod(step.number, self.batches_per_epoch)
-        order = np.random.default_rng([self._recipe.seed, epoch]).permutation(len(self._triples))
-        size = self._recipe.contrast.batch_size
-        rows = [self._triples[i] for i in order[place * size : (place + 1) * size]]
+        places = batch_places(self._recipe.seed, step.number, len(self._triples), self._recipe.contrast.batch_size)
+        rows = [self._triples[i] for i in places]
         candidates = [row.positive for row in rows]
         if self._recipe.contrast.triple_negatives:
             candidates += [row.negative for row in rows if row.negative is not None]

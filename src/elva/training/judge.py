@@ -77,6 +77,7 @@ def judge(
             clip_low=stage.policy.clip_low,
             clip_high=stage.policy.clip_high,
             kl_beta=stage.policy.kl_beta,
+            kl_limit=stage.policy.kl_limit,
             aggregation=stage.policy.aggregation,
             counted=counted,
         )

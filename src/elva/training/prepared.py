@@ -18,13 +18,14 @@ from elva.clips import Visual
 from elva.data.records import RowProblem
 from elva.data.rows import Rows, parse_object
 from elva.data.stored import Numbers
-from elva.encoding import Encoding, Extraction, Vectors
+from elva.encoding import Encoding, Vectors
 from elva.errors import InputError
 from elva.items import Item
 from elva.model.backbone import Backbone
 from elva.model.embedder import Embedder
 from elva.model.inputs import Inputs, Prefix, Prepared
 from elva.model.rollout import Rollouts, given
+from elva.prompts import Prompt
 from elva.training.rowfile import Entries, Entry
 
 
@@ -70,12 +71,12 @@ class PreparedItems:
 
     Args:
         embedder: the model that will read them.
-        extraction: which prompt they get.
+        prompt: what their turns end with.
         captions: the summaries by key, or None.
     """
 
-    def __init__(self, embedder: Embedder, extraction: Extraction, captions: Mapping[str, str] | None = None) -> None:
-        self._embedder, self._extraction, self._captions = embedder, extraction, captions
+    def __init__(self, embedder: Embedder, prompt: Prompt, captions: Mapping[str, str] | None = None) -> None:
+        self._embedder, self._prompt, self._captions = embedder, prompt, captions
         self._inputs = Inputs(embedder.backbone, embedder.processor, embedder.features)
         self._prepared: dict[str, Prepared] = {}
         self._cut: set[str] = set()
@@ -169,7 +170,7 @@ class PreparedItems:
         if len(self._prepared) > HELD:
             self._prepared.clear()
         new = {key: item for key, item in items.items() if key not in self._prepared}
-        prepared = self._inputs.prepare([*new.values()], self._extraction, look=self._all_seen)
+        prepared = self._inputs.prepare([*new.values()], self._prompt, look=self._all_seen)
         self._prepared |= zip(new, prepared, strict=True)
         self._cut.update(key for key, one in zip(new, prepared, strict=True) if one.truncated)
 

@@ -23,11 +23,15 @@ from elva.errors import RecipeError
 from elva.strict import Place, build, every_setting, merge, read_layer, typed_layer
 from elva.training.recipe_checks import contradictions
 from elva.training.settings import (
+    Answer,
+    AnswerRewards,
+    AnswerRollouts,
     Budget,
     Caption,
     Contrast,
     Create,
     Data,
+    Grpo,
     Log,
     Lora,
     Model,
@@ -38,16 +42,21 @@ from elva.training.settings import (
     Reinforce,
     Reward,
     Rollouts,
+    Sampling,
     Saving,
     Weights,
 )
 
 __all__ = [
+    "Answer",
+    "AnswerRewards",
+    "AnswerRollouts",
     "Budget",
     "Caption",
     "Contrast",
     "Create",
     "Data",
+    "Grpo",
     "Log",
     "Lora",
     "Model",
@@ -58,6 +67,7 @@ __all__ = [
     "Reinforce",
     "Reward",
     "Rollouts",
+    "Sampling",
     "Saving",
     "Weights",
     "changed_settings",
@@ -83,6 +93,7 @@ NOT_LEARNED = (
     "data.check_images",
     "data.image_cache",
     "data.picture_memory",
+    "answer.items_per_forward",
     "contrast.items_per_forward",
     "reinforce.items_per_forward",
 )

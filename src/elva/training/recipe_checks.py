@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from elva.errors import InputError
-from elva.training.settings import Create, Recipe
+from elva.training.settings import Create, Data, Recipe
+
+RANKED = ("datasets", "tasks", "exclude_tasks", "captions", "negatives", "likelihoods")
+"""Settings of `data` that are about data to rank."""
 
 
 def contradictions(recipe: Recipe) -> list[str]:
@@ -27,6 +30,8 @@ def contradictions(recipe: Recipe) -> list[str]:
         found += _contrast(recipe)
     if recipe.stage == "reinforce":
         found += _reinforce(recipe)
+    if recipe.answers:
+        found += _answer(recipe)
     return found
 
 
@@ -40,20 +45,27 @@ def _budget(recipe: Recipe) -> Iterator[str]:
 
 
 def _bottleneck(recipe: Recipe) -> Iterator[str]:
-    if recipe.bottleneck != "none" and (recipe.extraction == "one_word" or recipe.stage == "base"):
-        reader = "stage base" if recipe.stage == "base" else "extraction one_word"
+    reader = _without_vectors(recipe)
+    if recipe.bottleneck != "none" and reader:
         yield f"bottleneck is {recipe.bottleneck}, but {reader} reads nothing at [RET]; set it to none"
 
 
 def _summaries(recipe: Recipe) -> Iterator[str]:
-    if recipe.summaries > 1 and (recipe.extraction == "one_word" or recipe.stage == "base"):
-        reader = "stage base" if recipe.stage == "base" else "extraction one_word"
+    reader = _without_vectors(recipe)
+    if recipe.summaries > 1 and reader:
         yield f"summaries is {recipe.summaries}, but {reader} reads no vector behind a summary; set it to 1"
     if recipe.summaries == 1 and recipe.summary_temperature != 1:
         yield (
             f"summary_temperature is {recipe.summary_temperature:g}, but summaries is 1, and that one is greedy; "
             "set summaries to 2 or more, or leave summary_temperature out"
         )
+
+
+def _without_vectors(recipe: Recipe) -> str:
+    """Who reads no vector behind a summary, in words; nothing where one is read."""
+    if recipe.stage == "base" or recipe.answers:
+        return f"stage {recipe.stage}"
+    return "extraction one_word" if recipe.extraction == "one_word" else ""
 
 
 def _model(recipe: Recipe) -> Iterator[str]:
@@ -99,6 +111,12 @@ def _base(recipe: Recipe) -> Iterator[str]:
             "caption.asked_instruction is empty: nothing would tell what is to be asked for from what is to be "
             "described; write one, or set caption.asked_share to 0"
         )
+    caption = recipe.caption
+    if bool(caption.questions_share) != (caption.questions is not None):
+        lacking = "questions_share" if caption.questions else "questions"
+        yield f"caption.questions and questions_share need each other: set caption.{lacking} too"
+    if caption.asked_share + caption.questions_share > 1:
+        yield "caption.asked_share and questions_share are shares of the same items: lower them to 1 together"
 
 
 def _contrast(recipe: Recipe) -> Iterator[str]:
@@ -153,11 +171,28 @@ def _policy(recipe: Recipe) -> Iterator[str]:
             "reinforce.rollouts.group_size is below 2: such a group has no advantage; "
             "set it to 2 or more, or reinforce.weights.policy to 0"
         )
-    if recipe.model.shard and recipe.model.trainable != "lora" and recipe.reinforce.policy.kl_beta:
+    yield from _kept_reference(recipe, recipe.reinforce.policy.kl_beta, "reinforce.policy.kl_beta")
+
+
+def _kept_reference(recipe: Recipe, kl_beta: float, key: str) -> Iterator[str]:
+    if recipe.model.shard and recipe.model.trainable != "lora" and kl_beta:
         yield (
             "model.shard needs model.trainable lora for the KL term: the reference is then the model without its "
-            "adapter, where otherwise every process would hold a whole copy; or set reinforce.policy.kl_beta to 0"
+            f"adapter, where otherwise every process would hold a whole copy; or set {key} to 0"
         )
+
+
+def _answer(recipe: Recipe) -> Iterator[str]:
+    default, given = Data(), recipe.data
+    strange = [f"data.{name}" for name in RANKED if getattr(given, name) != getattr(default, name)]
+    if strange:
+        yield f"{', '.join(strange)}: stage {recipe.stage} reads questions, and no data to rank; leave it out"
+    if recipe.extraction == "one_word":
+        yield f"extraction is one_word, but stage {recipe.stage} embeds nothing; leave it out"
+    if recipe.stage == "answer_grpo":
+        if not any(asdict(recipe.answer.rewards).values()):
+            yield "every one of answer.rewards is 0: there is nothing to learn"
+        yield from _kept_reference(recipe, recipe.answer.policy.kl_beta, "answer.policy.kl_beta")
 
 
 def _wrong_share(recipe: Recipe) -> Iterator[str]:

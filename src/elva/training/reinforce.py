@@ -35,9 +35,7 @@ Where it differs from the paper, and why:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from copy import deepcopy
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -46,7 +44,7 @@ from torch import Tensor
 from elva.data.scores import Scores
 from elva.grains import Lexicon
 from elva.model.backbone import Backbone
-from elva.model.rollout import Rollouts, read_words, replay, sample
+from elva.model.rollout import Rollouts, read_words, replay
 from elva.training.index import PoolIndex
 from elva.training.judge import Order, judge, learning, summaries
 from elva.training.likelihood_order import LikelihoodOrder
@@ -54,12 +52,10 @@ from elva.training.order import GrainOrder
 from elva.training.parts import PartwiseForward
 from elva.training.prepared import PreparedItems, read_captions
 from elva.training.recipe import Recipe
+from elva.training.sampling import AT_ONCE, frozen_reference, places_of, sampled
 from elva.training.scenes import Scene, SceneSource
 from elva.training.session import Session, Step
-from elva.training.sharding import put_together
 
-AT_ONCE = 16
-"""Items that are read in one forward, where every part is read once: what they take stays in a processor's cache."""
 EXPLANATION = (
     "A policy loss near 0 is no bug: the first update after sampling has ratio 1 and advantages that sum to 0 in "
     "each group, so the value vanishes while the gradient does not. Watch reward/total and positive_rank instead."
@@ -100,7 +96,7 @@ class Lesson:
         stage, embedder = session.recipe.reinforce, session.embedder
         self._session, self._library, self._order = session, library, order
         self._longest = stage.rollouts.max_new_tokens or embedder.processor.settings.max_summary
-        self._reference = _reference(embedder.backbone, stage.weights.policy > 0 and stage.policy.kl_beta > 0)
+        self._reference = frozen_reference(embedder.backbone, stage.weights.policy > 0 and stage.policy.kl_beta > 0)
 
     def gradients(self, scenes: Sequence[Scene], step: Step) -> Iterator[dict[str, float]]:
         """The metrics of each update of a step; with each, its gradient lies in the weights."""
@@ -129,13 +125,13 @@ class Lesson:
         filled = session.team.filled([*dict.fromkeys(scene.keys)])
         keys = [filled[place] for place in library.reading_order(filled, processes=session.team.size)]
         written = sampled.written(keys)
-        counted = learning(session.recipe, scene, written.rows(_places(keys, scene.keys, device)))
+        counted = learning(session.recipe, scene, written.rows(places_of(keys, scene.keys, device)))
         again = keys if counted is None else session.team.filled(_needed(keys, scene, counted))
-        texts = written.rows(_places(keys, again, device))
+        texts = written.rows(places_of(keys, again, device))
         order = library.reading_order(again, texts, session.team.size)
         again, texts = [again[place] for place in order], texts.rows(torch.tensor(order, device=device))
         # from reading order to the scene's; what is not read again stays as sampling read it
-        rows = _places([*keys, *again], scene.keys, device)
+        rows = places_of([*keys, *again], scene.keys, device)
         speaking = _speaking(session.recipe, scene, step).to(device)
         chosen = _chosen(session.recipe, scene, again, speaking, texts.mask.shape[1])
         frozen_logprobs: Tensor | None = None
@@ -153,7 +149,7 @@ class Lesson:
             if first is None:
                 first = read.detached()
                 if stale:  # the ratio is against the policy that wrote
-                    first = replace(first, logprobs=written.rows(_places(keys, scene.keys, device)).logprobs)
+                    first = replace(first, logprobs=written.rows(places_of(keys, scene.keys, device)).logprobs)
             loss, metrics = judge(
                 session.recipe, scene, read, first, frozen_logprobs, self._order, self._longest, counted, speaking
             )
@@ -182,7 +178,7 @@ class Sampled:
         asked = [key for scene in scenes for key in (scene.keys if self._recipe.of == "all" else scene.query_keys)]
         filled = session.team.filled([*dict.fromkeys(asked)])
         keys = [filled[place] for place in library.reading_order(filled, processes=session.team.size)]
-        self._rollouts = _sampled(session, library, keys, step)
+        self._rollouts = sampled(session, library, keys, step, self._recipe)
         self._place = {key: row for row, key in enumerate(keys)}
 
     def written(self, keys: Sequence[str]) -> Rollouts:
@@ -201,7 +197,7 @@ class Sampled:
             return rollouts
         others = [key for key in keys if key not in self._place]
         both = Rollouts.stack([rollouts, self._library.captions(others).repeated(places)])
-        return both.rows(_places([*known, *others], keys, self._device))
+        return both.rows(places_of([*known, *others], keys, self._device))
 
 
 class Reader(PartwiseForward):
@@ -299,12 +295,6 @@ def _order(
     return GrainOrder.by_reference(dids, vectors, settings.slope, settings.other_offset)
 
 
-def _places(keys: Sequence[str], wanted: Sequence[str], device: torch.device) -> Tensor:
-    """(n,) int64: where each wanted key stands last in `keys`."""
-    place = {key: row for row, key in enumerate(keys)}
-    return torch.tensor([place[key] for key in wanted], device=device)
-
-
 def _needed(keys: Sequence[str], scene: Scene, counted: Tensor) -> list[str]:
     """Those of the keys, in order and once each, of which (Q, M, G) `counted` holds a summary."""
     rows = summaries(scene)[counted.any(-1).cpu()].tolist()
@@ -345,40 +335,3 @@ def _chosen(recipe: Recipe, scene: Scene, keys: Sequence[str], speaking: Tensor,
     if stage.weights.lm:
         chosen[:, -1] = torch.tensor([key in heard for key in keys], device=speaking.device)
     return chosen
-
-
-def _sampled(session: Session, library: PreparedItems, keys: Sequence[str], step: Step) -> Rollouts:
-    """G summaries of every item; the processes of a team sample a share each, from generators of their own."""
-    embedder, stage, team = session.embedder, session.recipe.reinforce, session.team
-    generator = step.generator.manual_seed(step.generator.initial_seed() + team.rank)
-    own = team.share(len(keys))
-    size = stage.rollouts.items_at_once
-    with put_together(embedder.backbone):
-        parts = [
-            sample(
-                embedder.backbone,
-                embedder.processor,
-                library.prefix(keys[start : min(start + size, own.stop)]),
-                group_size=stage.rollouts.group_size,
-                temperature=stage.rollouts.temperature,
-                max_tokens=stage.rollouts.max_new_tokens,
-                generator=generator,
-            )
-            for start in range(own.start, own.stop, size)
-        ]
-    mine = Rollouts.stack(parts)
-    wide = mine.widened(int(team.largest(mine.tokens.shape[-1])))
-    return Rollouts(*(team.gather(getattr(wide, name)) for name in Rollouts.__slots__))
-
-
-Reference = Callable[[Backbone], AbstractContextManager[Backbone | None]]
-
-
-def _reference(policy: Backbone, needed: bool) -> Reference:
-    """The stage-2 model: the policy without its adapter, or a frozen copy where whole weights train."""
-    if not needed:
-        return lambda _: nullcontext(None)
-    if policy.has_adapter:
-        return lambda live: live.without_adapter()
-    copy = deepcopy(policy).requires_grad_(False)
-    return lambda _: nullcontext(copy)

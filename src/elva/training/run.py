@@ -20,8 +20,10 @@ from elva.errors import CheckpointError, InputError, TrainingError
 from elva.locks import FolderLock
 from elva.model.embedder import Embedder, checkpoint_folder, is_replaceable
 from elva.model.settings import Settings
+from elva.training.answers import train_answer_grpo, train_answer_sft
 from elva.training.captioner import create_embedder, train_captioner
 from elva.training.contrast import train_contrast
+from elva.training.questions import digest
 from elva.training.recipe import Recipe, changed_settings
 from elva.training.reinforce import train_reinforce
 from elva.training.session import Session
@@ -38,7 +40,13 @@ FILES: tuple[Literal["triples", "captions", "negatives", "likelihoods"], ...] = 
 )
 READING = ("bottleneck", "summaries", "summary_temperature")
 """Settings of a recipe that stay with the model: how its vectors are read, in the run and behind it."""
-LOOPS = {"base": train_captioner, "contrast": train_contrast, "reinforce": train_reinforce}
+LOOPS = {
+    "base": train_captioner,
+    "contrast": train_contrast,
+    "reinforce": train_reinforce,
+    "answer_sft": train_answer_sft,
+    "answer_grpo": train_answer_grpo,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +95,9 @@ def train(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu") 
             "model.shard spreads the layers over processes; start several with torchrun, or set it to false"
         )
     check_trackers(recipe)
-    data = MBeir.open(recipe.data.folder())
+    known = _data(recipe)
     embedder = _embedder(recipe, device)
-    inputs = _inputs(recipe, data, embedder)
+    inputs = known | _inputs(recipe, embedder)
     warning = _set_reading(recipe, embedder)
     _open_training(recipe, embedder)
     if recipe.model.shard:
@@ -205,9 +213,20 @@ def _put_together(recipe: Recipe, trained: Mapping[str, Tensor]) -> Embedder:
     return embedder
 
 
-def _inputs(recipe: Recipe, data: MBeir, embedder: Embedder) -> dict[str, str]:
-    """Digests of what the run reads, by setting: a checkpoint of it goes on with these and no others."""
-    digests = {"data.root": data.fingerprint()}
+def _data(recipe: Recipe) -> dict[str, str]:
+    """Digests of the folders that the run reads, by setting: a checkpoint of it goes on with these and no others."""
+    folder, caption = recipe.data.folder(), recipe.caption
+    if recipe.answers:
+        return {"data.root": digest(folder, recipe.data.split)}
+    digests = {"data.root": MBeir.open(folder).fingerprint()}
+    if recipe.stage == "base" and caption.questions_share:
+        digests["caption.questions"] = digest(caption.questions_folder(), caption.questions_file)
+    return digests
+
+
+def _inputs(recipe: Recipe, embedder: Embedder) -> dict[str, str]:
+    """As `_data`, of files and of the model."""
+    digests = dict[str, str]()
     for name in FILES:
         if getattr(recipe.data, name) is not None:
             with recipe.data.file(name).open("rb") as file:
@@ -218,7 +237,12 @@ def _inputs(recipe: Recipe, data: MBeir, embedder: Embedder) -> dict[str, str]:
 
 
 def _set_reading(recipe: Recipe, embedder: Embedder) -> str:
-    """Read vectors as the recipe says; what a user should know where that ends what the model was trained with."""
+    """Read vectors as the recipe says; what a user should know where that ends what the model was trained with.
+
+    A stage that embeds nothing leaves this as it is.
+    """
+    if recipe.answers:
+        return ""
     before = embedder.processor.settings
     after = {name: getattr(recipe, name) for name in READING}
     embedder.processor.settings = replace(before, **after)
@@ -243,9 +267,8 @@ def _open_training(recipe: Recipe, embedder: Embedder) -> None:
     scale: Any = lora.alpha  # peft's annotation says int, but it only divides by the rank
     adapter = LoraConfig(r=lora.rank, lora_alpha=scale, lora_dropout=lora.dropout, target_modules=targets)
     torch.manual_seed(recipe.seed)  # an adapter starts from random numbers
-    embedder.backbone.open_training(
-        recipe.model.trainable, adapter, embedder.processor.ret_id, recipe.model.gradient_checkpointing
-    )
+    token = None if recipe.answers else embedder.processor.ret_id  # answers hold no [RET]
+    embedder.backbone.open_training(recipe.model.trainable, adapter, token, recipe.model.gradient_checkpointing)
 
 
 def _finish(embedder: Embedder, recipe: Recipe) -> Embedder:
@@ -255,7 +278,8 @@ def _finish(embedder: Embedder, recipe: Recipe) -> Embedder:
     if recipe.stage == "base" and caption.asked_share:
         settings = replace(settings, asked_instruction=caption.asked_instruction)
     trained = (*settings.trained, recipe.name or recipe.stage)
-    embedder.processor.settings = replace(settings, extraction=recipe.extraction, trained=trained)
+    extraction = settings.extraction if recipe.answers else recipe.extraction
+    embedder.processor.settings = replace(settings, extraction=extraction, trained=trained)
     return embedder
 
 

@@ -13,6 +13,7 @@ from elva.data.mbeir import Candidate, MBeir, Query, TaskName
 from elva.data.stored import Joined, Lookup, Numbers, Stored, distinct, once
 from elva.errors import RecipeError
 from elva.items import Item
+from elva.training.epochs import batch_places, batches_of
 from elva.training.negatives import Balanced, RightAnswers, read_negatives, where
 from elva.training.prepared import candidate_key, drawn, query_key
 from elva.training.recipe import Recipe
@@ -135,7 +136,7 @@ class SceneSource:
     @property
     def scenes_per_epoch(self) -> int:
         """Scenes in which every query occurs once, but for the rest that fills none."""
-        return max(1, len(self._asked) // self._recipe.reinforce.queries_per_step)
+        return batches_of(len(self._asked), self._recipe.reinforce.queries_per_step)
 
     def scenes(self, step: Step) -> list[Scene]:
         """The scenes of a step: a function of the seed and the step's number alone, however many updates they get."""
@@ -143,10 +144,8 @@ class SceneSource:
         return [self._scene(step.number * together + each, step.rng) for each in range(together)]
 
     def _scene(self, number: int, rng: np.random.Generator) -> Scene:
-        epoch, place = divmod(number, self.scenes_per_epoch)
         size = self._recipe.reinforce.queries_per_step
-        order = np.random.default_rng([self._recipe.seed, epoch]).permutation(len(self._asked))
-        asked = [self._asked[i] for i in order[place * size : (place + 1) * size]]
+        asked = [self._asked[i] for i in batch_places(self._recipe.seed, number, len(self._asked), size)]
         right = [self.right(query) for _, query in asked]
         sets = [
             [self._positive(query, rng), *self._negatives.draw(name, query, own, rng)]

@@ -26,6 +26,7 @@ from elva.data.opening import open_tasks
 from elva.errors import CheckpointError, TrainingError
 from elva.items import Item
 from elva.model.embedder import Embedder
+from elva.prompts import Prompt
 from elva.training.checkpoint import Checkpoint, Progress, kept, latest_checkpoint, load_checkpoint, save_checkpoint
 from elva.training.prepared import PreparedItems
 from elva.training.progress import MetricsLog, ProgressBar
@@ -194,7 +195,7 @@ class Session:
         self._total = budget.steps or epochs
         title, unit = self.recipe.name or self.recipe.stage, "seconds" if self._total is None else "steps"
         # The policy's ratio is exactly 1 on its own samples only without dropout.
-        self.embedder.backbone.train(self.recipe.stage != "reinforce")
+        self.embedder.backbone.train(self.recipe.stage not in ("reinforce", "answer_grpo"))
         bar = ProgressBar(title, self._budget, unit, done=self._spent, stream=self._voice)
         with self._log or nullcontext(), StopSignal() as stop, bar as self._bar:
             before, saved = self.seconds, self.steps_done
@@ -260,15 +261,19 @@ class Session:
         )
 
     def prepare(
-        self, items: Callable[[], Iterable[tuple[str, Item]]], captions: Mapping[str, str] | None
+        self,
+        items: Callable[[], Iterable[tuple[str, Item]]],
+        captions: Mapping[str, str] | None,
+        prompt: Prompt | None = None,
     ) -> PreparedItems:
         """Go through the run's items, with a bar, and look at their pictures where all fit into memory.
 
         Args:
             items: gives keys and items, each time anew.
             captions: what is read after each item; None where nothing is, or where the model is to write it.
+            prompt: what their turns end with; the recipe's extraction by default.
         """
-        self._library = library = PreparedItems(self.embedder, self.recipe.extraction, captions)
+        self._library = library = PreparedItems(self.embedder, prompt or self.recipe.extraction, captions)
         memory = self.recipe.data.picture_memory
         with self.progress("going through the items", None) as tick:
             pictures = library.survey(_counted(items(), tick), memory * 2**30)

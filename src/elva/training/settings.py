@@ -14,6 +14,14 @@ from elva.errors import RecipeError
 from elva.strict import AT_LEAST_ONE, AT_LEAST_ZERO, POSITIVE, SHARE, Bounds
 
 
+def _folder(key: str, value: str) -> Path:
+    if not value:
+        raise RecipeError(f"{key} is not set; add {key}=FOLDER to the command")
+    if not Path(value).is_dir():
+        raise RecipeError(f"{key} is {value}, which is no folder")
+    return Path(value)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lora:
     """Low-rank adapters on the language model; the defaults are those of the paper's peers."""
@@ -51,6 +59,7 @@ class Create:
     generative_prompt: Annotated[str | None, "prompt of the summary; null: the built-in one"] = None
     one_word_prompt: Annotated[str | None, "prompt of one_word; null: the built-in one"] = None
     max_summary: Annotated[int, "longest summary in tokens, before [RET] is forced", AT_LEAST_ONE] = 40
+    max_text: Annotated[int, "tokens of an item's own text, and of a question's; the rest is cut", AT_LEAST_ONE] = 96
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,11 +112,7 @@ class Data:
         Raises:
             RecipeError: root is not set, or is no folder.
         """
-        if not self.root:
-            raise RecipeError("data.root is not set; add data.root=FOLDER to the command")
-        if not Path(self.root).is_dir():
-            raise RecipeError(f"data.root is {self.root}, which is no folder")
-        return Path(self.root)
+        return _folder("data.root", self.root)
 
     def file(self, name: Literal["triples", "captions", "negatives", "likelihoods"]) -> Path:
         """The file of a setting, looked up below the data folder first, then as it stands.
@@ -167,6 +172,17 @@ class Caption:
     asked_instruction: Annotated[
         str, "what such an item is shown with; stays with the model, for `elva likelihood --asked`"
     ] = "What would one ask for to find this?"
+    questions_share: Annotated[float, "share of items that are questions about videos, answered in words", SHARE] = 0.0
+    questions: Annotated[str | None, "folder of those questions, in the layout of SEED-Bench-R1"] = None
+    questions_file: Annotated[str, "which of its files; every row says what to write"] = "training_base"
+
+    def questions_folder(self) -> Path:
+        """The folder of the questions.
+
+        Raises:
+            RecipeError: questions is not set, or is no folder.
+        """
+        return _folder("caption.questions", self.questions or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,11 +200,20 @@ class Contrast:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rollouts:
+class Sampling:
+    """How a policy writes what it learns from."""
+
+    group_size: Annotated[int, "rollouts per item", AT_LEAST_ZERO] = 8
+    temperature: Annotated[float, "sampling temperature", POSITIVE] = 1.0
+    max_new_tokens: Annotated[int | None, "longest rollout; null: the checkpoint's own", AT_LEAST_ONE] = None
+    items_at_once: Annotated[int, "items that are written about at once; fewer need less memory", AT_LEAST_ONE] = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollouts(Sampling):
     """Sampling of summaries in stage 3."""
 
     group_size: Annotated[int, "sampled summaries per item: the paper's G; 0 samples none", AT_LEAST_ZERO] = 8
-    temperature: Annotated[float, "sampling temperature", POSITIVE] = 1.0
     max_new_tokens: Annotated[
         int | None, "longest summary, before [RET] is forced; null: the checkpoint's own", AT_LEAST_ONE
     ] = None
@@ -199,7 +224,6 @@ class Rollouts:
     scenes_at_once: Annotated[
         int, "so many steps' queries are written about in one go, then each step makes its update", AT_LEAST_ONE
     ] = 1
-    items_at_once: Annotated[int, "items that are written about at once; fewer need less memory", AT_LEAST_ONE] = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,17 +256,26 @@ class Reward:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """GRPO: advantage within a group, clipped ratio, KL to the model that stage 3 started from."""
+class Grpo:
+    """GRPO: advantage within a group, clipped ratio, KL to the model that the stage started from."""
 
     clip_low: Annotated[float, "the ratio is clipped below 1 - clip_low", SHARE] = 0.2
     clip_high: Annotated[float, "the ratio is clipped above 1 + clip_high", AT_LEAST_ZERO] = 0.2
     kl_beta: Annotated[float, "weight of the KL term", AT_LEAST_ZERO] = 0.2
+    kl_limit: Annotated[
+        float | None, "the log-ratio of the KL term is clamped to plus or minus this; null: it is not", POSITIVE
+    ] = None
     scale_by_std: Annotated[bool, "divide advantages by the group's standard deviation"] = True
     aggregation: Annotated[
         Literal["grpo", "dapo", "dr_grpo"], "mean per summary, over all tokens, or over a constant"
     ] = "grpo"
     updates_per_rollout: Annotated[int, "updates on one set of rollouts", AT_LEAST_ONE] = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy(Grpo):
+    """GRPO of stage 3."""
+
     reward: Annotated[
         Literal["ranks", "order"], "what is rewarded: the paper's R_total, or the order that weights.order teaches"
     ] = "ranks"
@@ -329,6 +362,37 @@ class Reinforce:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerRollouts(Sampling):
+    """Sampling of answers."""
+
+    group_size: Annotated[int, "sampled answers per question", Bounds(2)] = 8
+    max_new_tokens: Annotated[int, "longest answer; then it is cut, and counted", AT_LEAST_ONE] = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerRewards:
+    """What an answer is paid for."""
+
+    accuracy: Annotated[float, "weight of the right letter", AT_LEAST_ZERO] = 1.0
+    format: Annotated[float, "weight of thinking and answer in their tags", AT_LEAST_ZERO] = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Stages answer_sft and answer_grpo: questions about videos, answered in words."""
+
+    questions_per_step: Annotated[int, "questions in one step", AT_LEAST_ONE] = 16
+    frames: Annotated[int, "most frames of a video that are looked at; of caption.questions too", AT_LEAST_ONE] = 16
+    fps: Annotated[float | None, "rate at which they are taken; null: spread over the video", POSITIVE] = 2.0
+    items_per_forward: Annotated[
+        int | None, "questions read at once, for memory; null: what is fastest", AT_LEAST_ONE
+    ] = None
+    rollouts: AnswerRollouts = AnswerRollouts()
+    rewards: AnswerRewards = AnswerRewards()
+    policy: Grpo = Grpo()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Saving:
     """How often the state of the training is written, for `--resume`."""
 
@@ -352,7 +416,7 @@ class Log:
 class Recipe:
     """All settings of one training run."""
 
-    stage: Annotated[Literal["base", "contrast", "reinforce"], "which training loop runs"]
+    stage: Annotated[Literal["base", "contrast", "reinforce", "answer_sft", "answer_grpo"], "which training loop runs"]
     name: Annotated[str, "a name for logs and tables"] = ""
     seed: Annotated[int, "seed of weights, order and sampling", AT_LEAST_ZERO] = 0
     extraction: Annotated[Literal["generative", "one_word"], "[RET] after a summary, or one word (paper section 3)"] = (
@@ -376,5 +440,11 @@ class Recipe:
     caption: Caption = Caption()
     contrast: Contrast = Contrast()
     reinforce: Reinforce = Reinforce()
+    answer: Answer = Answer()
     checkpoint: Saving = Saving()
     log: Log = Log()
+
+    @property
+    def answers(self) -> bool:
+        """Whether questions are answered in words: nothing is embedded."""
+        return self.stage in ("answer_sft", "answer_grpo")
