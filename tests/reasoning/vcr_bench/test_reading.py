@@ -11,7 +11,7 @@ import pytest
 from elva.clips import Clip
 from elva.errors import DataError, DataErrors
 from elva.reasoning.vcr_bench import read_questions
-from elva.reasoning.vcr_bench.reading import clock, group_of
+from elva.reasoning.vcr_bench.reading import group_of
 from judged_videos import STEPS, choice_row, row, save
 
 
@@ -76,7 +76,3 @@ def test_a_file_that_is_missing_or_torn_is_told(tmp_path: Path) -> None:
 
 def test_durations_fall_into_the_published_groups() -> None:
     assert [group_of(seconds) for seconds in (0, 60, 60.5, 300, 301)] == ["0-60", "0-60", "60-300", "60-300", "300+"]
-
-
-def test_moments_read_as_the_steps_write_them() -> None:
-    assert [clock(seconds) for seconds in (0, 0.5, 59.97, 65, 600.04)] == ["0:00", "0:00.5", "1:00", "1:05", "10:00"]

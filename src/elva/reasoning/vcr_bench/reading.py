@@ -18,6 +18,7 @@ from elva.clips import Clip, shown_times
 from elva.data.unseen.files import Node, found, inside, read_json
 from elva.errors import DataError, DataErrors, MediaError
 from elva.items import Item
+from elva.prompts import step_by_step
 from elva.reasoning.questions import LETTERS, Question
 
 FILE = "meta_info_video.json"
@@ -35,10 +36,6 @@ DIMENSIONS = (
 )
 DURATIONS = ((60.0, "0-60"), (300.0, "60-300"), (float("inf"), "300+"))
 """Seconds that a video lasts at most -> its group."""
-STEP_BY_STEP = (
-    "Solve this step by step. Begin each step that says what is seen with when it is seen, such as 0:08-0:30. "
-    "Put the final answer last."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +107,6 @@ def group_of(seconds: float) -> str:
     return next(name for most, name in DURATIONS if seconds <= most)
 
 
-def clock(seconds: float) -> str:
-    """A moment as the steps write it, to a tenth of a second: 1:05, 0:00.5."""
-    tenths = round(seconds * 10)
-    rest = tenths % 10
-    return f"{tenths // 600}:{tenths // 10 % 60:02d}" + (f".{rest}" if rest else "")
-
-
 def _question(row: Node, root: Path, frames: int) -> VcrQuestion:
     key, words = row_key(row["id"]), row["question"].text()
     choices, answer = _choices(row), row["answer"].text()
@@ -130,7 +120,7 @@ def _question(row: Node, root: Path, frames: int) -> VcrQuestion:
         raise row["reasoning"].wrong("no step", "give the steps that lead to the answer")
     clip = Clip(inside(row["video_path"], root), frames)
     groups = {"dimension": row["dimension"].text(), "duration": group_of(row["duration"].number())}
-    item = Item(turns=[Item(video=clip), Item(_prompt(words, clip))])
+    item = Item(turns=[Item(video=clip), Item(step_by_step(words, _times(clip)))])
     return VcrQuestion(Question(key, item, choices, answer, groups), words, steps, row.value)
 
 
@@ -146,9 +136,9 @@ def _choices(row: Node) -> tuple[str, ...]:
     return tuple(offered[letter] for letter in sorted(offered))
 
 
-def _prompt(words: str, clip: Clip) -> str:
+def _times(clip: Clip) -> list[float]:
+    """When the frames are that are shown; none where the video can't be opened."""
     try:
-        stamps = ", ".join(map(clock, shown_times(clip)))
+        return shown_times(clip)
     except MediaError:
-        return f"{words}\n{STEP_BY_STEP}"
-    return f"{words}\nThe video is shown at {stamps}.\n{STEP_BY_STEP}"
+        return []
