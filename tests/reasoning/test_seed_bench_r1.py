@@ -30,6 +30,13 @@ def test_a_question_shows_the_video_then_the_picture_then_asks(tmp_path: Path) -
     assert question.response is None
 
 
+def test_a_kind_that_is_the_domain_is_told_once(tmp_path: Path) -> None:
+    rows = [validation_row(0, domain="order", kind="order"), validation_row(1, kind="order")]
+    save(tmp_path, "validation_L3", rows)
+    groups = [each.groups for each in parsed_questions(tmp_path, "validation_L3")]
+    assert groups == [{"level": "L3", "domain": "order"}, {"level": "L3", "kind": "order"}]
+
+
 def test_where_nothing_was_done_yet_there_is_no_video(tmp_path: Path) -> None:
     row = validation_row(1, task_progress_metadata=[])
     del row["video_basename"]
