@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from elva.data.world import write_world
 from elva.reasoning.vcr_bench import read_questions
 from elva.reasoning.vcr_bench.judging import Answered
 from elva.reasoning.vcr_bench.rules import RuleJudge
+from elva.reasoning.vcr_bench.scores import score, summary
+from elva.reasoning.vcr_bench.verdicts import Kind
 from elva.reasoning.vcr_bench.wording import sentence, sentences
 from judged_videos import RIGHT, choice_row, row, save
 
@@ -89,3 +92,19 @@ def test_sentences_know_their_times_words_and_numbers() -> None:
     assert sentence("after 3 s it moves").words == sentence("it moved after").words
     long = sentences("x 1. " * 100)
     assert len(long) == 35, "as published"
+
+
+def test_the_world_s_own_solutions_are_right_and_those_of_others_are_not(tmp_path: Path) -> None:
+    root = write_world(tmp_path / "world", size="tiny", questions=True).root / "reasoning/vcr-bench"
+    questions = read_questions(root)
+    solutions = ["\n".join(each.steps) for each in questions]
+    kinds = {Kind.PERCEPTION: "perception", Kind.REASONING: "reasoning"}
+    own = [judgement for _, judgement in RuleJudge().judgements(list(map(Answered, questions, solutions)))]
+    for question, judgement in zip(questions, own, strict=True):
+        assert [kinds[step.kind] for step in judgement.recall.value or ()] == question.row["reasoning_types"]
+    figures = summary(list(map(score, own)))
+    assert (figures["accuracy"], figures["cot_score"], figures["efficiency"]) == (1.0, 1.0, 1.0)
+    others = map(Answered, questions, [*solutions[3:], *solutions[:3]])
+    figures = summary([score(judgement) for _, judgement in RuleJudge().judgements(list(others))])
+    assert figures["accuracy"] < 0.3
+    assert figures["perception"]["f1"] < 0.1

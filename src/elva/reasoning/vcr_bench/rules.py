@@ -72,15 +72,13 @@ class RuleJudge:
     def _verdict(
         self, said: Sentence, reference: Sequence[Sentence], answered: Answered, asked: frozenset[str], again: bool
     ) -> Step:
-        kind = _kind(said, reference)
-        if kind is Kind.REASONING and self._answers_right(said, answered):
+        kind, held = _kind(said, reference), any(_holds(step, said) for step in reference)
+        if kind is Kind.REASONING and (held or self._answers_right(said, answered)):
             verdict = Verdict.MATCHED
         elif not said.times and said.words <= asked:
             return Step(Kind.BACKGROUND, Verdict.REDUNDANT, said.text)
-        elif kind is Kind.PERCEPTION and not said.times:
-            verdict = Verdict.WRONG
         else:
-            verdict = Verdict.MATCHED if any(_holds(step, said) for step in reference) else Verdict.WRONG
+            verdict = Verdict.MATCHED if held and said.times else Verdict.WRONG
         return Step(kind, Verdict.REDUNDANT if again else verdict, said.text)
 
     def _answers_right(self, said: Sentence, answered: Answered) -> bool:

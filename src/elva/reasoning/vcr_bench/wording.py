@@ -11,8 +11,9 @@ MOST = 35
 """Steps of a response that are looked at: as published."""
 
 _TAGS = re.compile(r"</?(?:think|answer)>")
-_NUMBERING = re.compile(r"^\s*(?:[-*•]\s*|(?:step\s*)?\d+[.):]\s+|step\s+\d+\s+)", re.IGNORECASE)
-_SENTENCE = re.compile(r"(?<=[.!?;])\s+(?!\d+[.):]\s)|\n+")
+_BULLET = re.compile(r"^\s*[-*•]\s*")
+_NUMBER = re.compile(r"(^\s*|[.!?;]\s+)(?:step\s*)?\d+[.):]\s+", re.IGNORECASE)  # of a step, not "the answer is 2."
+_END = re.compile(r"(?<=[.!?;])\s+")
 _MOMENT = re.compile(
     r"\b(?P<minutes>\d+):(?P<seconds>[0-5]\d(?:\.\d+)?)(?![\d:])|\b(?P<alone>\d+(?:\.\d+)?)\s*(?:s|secs?|seconds?)\b"
 )
@@ -56,10 +57,12 @@ class Sentence:
 
 def sentence(text: str) -> Sentence:
     """Read one sentence."""
-    bare = _NUMBERING.sub("", text).strip()
+    bare = _unnumbered(text)
     found = _WORD.findall(_MOMENT.sub(" ", bare.lower()))
     words = frozenset(_stem(_SPELT.get(word, word)) for word in found if word not in _IDLE | _INFERS)
-    return Sentence(bare, tuple(sorted(moments(bare))), words, bool(_INFERS.intersection(found)))
+    infers = bool(_INFERS.intersection(found))
+    said = words if words or infers else frozenset(found)  # a bare "A." is an answer
+    return Sentence(bare, tuple(sorted(moments(bare))), said, infers)
 
 
 def moments(text: str) -> list[float]:
@@ -72,8 +75,14 @@ def moments(text: str) -> list[float]:
 
 def sentences(text: str) -> list[Sentence]:
     """The sentences of a response that say something, a line or a full stop each, `MOST` at most."""
-    read = (sentence(part) for part in _SENTENCE.split(_TAGS.sub("\n", text)))
+    lines = map(_unnumbered, _TAGS.sub("\n", text).splitlines())
+    read = (sentence(part) for line in lines for part in _END.split(line))
     return [each for each in read if each.words or each.infers][:MOST]
+
+
+def _unnumbered(line: str) -> str:
+    """A line without what numbers its steps."""
+    return _NUMBER.sub(r"\1", _BULLET.sub("", line)).strip()
 
 
 def _stem(word: str) -> str:
