@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from elva.cli.app import app
 from judged_videos import RIGHT, row, save
-from serving import Server, said
+from loopback import Server, said
 
 
 @pytest.fixture

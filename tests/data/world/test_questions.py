@@ -18,7 +18,7 @@ from elva.data.world.step_items import FOLDER as STEPS
 from elva.errors import DataError
 from elva.prompts import multiple_choice, step_by_step
 from elva.reasoning.responses import consistency
-from elva.reasoning.seed_bench_r1 import read_questions as read_seed_bench_r1
+from elva.reasoning.seed_bench_r1 import parsed_questions as read_seed_bench_r1
 from elva.reasoning.vcr_bench.judging import Answered
 from elva.reasoning.vcr_bench.reading import read_questions as read_vcr_bench
 from elva.reasoning.vcr_bench.rules import RuleJudge

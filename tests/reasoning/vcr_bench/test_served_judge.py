@@ -17,7 +17,7 @@ from elva.reasoning.vcr_bench.verdicts import Verdict
 from elva.served.answers import Answers
 from elva.served.endpoint import Endpoint, EndpointError
 from judged_videos import RIGHT, STEPS, row, save
-from serving import Answer, Server, said, slow
+from loopback import Answer, Server, said, slow
 
 
 def kind(body: dict[str, Any]) -> str:
