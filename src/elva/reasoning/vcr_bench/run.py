@@ -111,7 +111,7 @@ def evaluate(
         "ranks": {NAME: _ranks(given.questions, scores)},
         "judge": {"name": judge.name, "by": judge.by, "calls": _calls(judgements)},
         "without_response": sum(each is None for each in judgements),
-        "warnings": [each.to_row() for each in _doubts(judge, task)],
+        "warnings": [each.to_row() for each in _doubts(judge, task, given.row.get("truncated", 0))],
         "missing": given.missing.to_row(),
         **given.row,
         "data": {"fingerprint": fingerprint(root, [root / FILE])},
@@ -211,10 +211,12 @@ def _calls(judgements: Iterable[Judgement | None]) -> dict[str, dict[str, int]]:
     return {name: dict(each) for name, each in counts.items()}
 
 
-def _doubts(judge: Judge, task: Mapping[str, Any]) -> list[Doubt]:
+def _doubts(judge: Judge, task: Mapping[str, Any], truncated: int) -> list[Doubt]:
     rules = "judged by rules that compare words: to see a run through, not to be set beside published figures"
     failed = f"{task['failed']:,} of {task['queries']:,} items have no response or could not be judged: they count as 0"
+    cut = f"{truncated:,} of {task['queries']:,} prompts were cut to the model's text limit"
     return [
         *([Doubt("judged_by_rules", NAME, rules)] if judge.by == "rules" else []),
+        *([Doubt("cut_prompts", NAME, cut)] if truncated else []),
         *([Doubt("not_judged", NAME, failed)] if task["failed"] else []),
     ]
