@@ -17,11 +17,16 @@ from elva.data.world.step_items import DIMENSIONS
 from elva.data.world.step_items import FOLDER as STEPS
 from elva.errors import DataError
 from elva.prompts import multiple_choice, step_by_step
+from elva.reasoning.responses import consistency
 from elva.reasoning.seed_bench_r1 import read_questions as read_seed_bench_r1
+from elva.reasoning.vcr_bench.judging import Answered
 from elva.reasoning.vcr_bench.reading import read_questions as read_vcr_bench
+from elva.reasoning.vcr_bench.rules import RuleJudge
+from elva.reasoning.vcr_bench.verdicts import Kind, Verdict
 
 LEVELS = ("validation_L1", "validation_L2", "validation_L3")
 TRAINING = ("training_6k", "training_with_cot_6k", "training_base")
+TYPES = {Kind.PERCEPTION: "perception", Kind.REASONING: "reasoning"}
 FIELDS = {
     "sample_id",
     "video_source",
@@ -140,3 +145,17 @@ def test_the_reader_of_steps_takes_its_file(world: Path) -> None:
     read = read_vcr_bench(world / STEPS)
     assert len(read) == 2 * len(DIMENSIONS)
     assert all(each.words == each.row["question"] for each in read), "options are written once"
+
+
+def test_what_is_imitated_thinks_what_it_answers(world: Path) -> None:
+    for question in read_seed_bench_r1(world / FOLDER, "training_with_cot_6k"):
+        assert consistency(question.response or "", question.choices)
+
+
+def test_rules_find_every_step_of_the_world_in_itself(world: Path) -> None:
+    answered = [Answered(each, "\n".join(each.steps)) for each in read_vcr_bench(world / STEPS)]
+    for place, judgement in RuleJudge().judgements(answered):
+        steps = judgement.recall.value or ()
+        assert {step.verdict for step in steps} == {Verdict.MATCHED}, answered[place].response
+        kinds = [TYPES[step.kind] for step in steps]
+        assert kinds == answered[place].question.row["reasoning_types"] and judgement.right

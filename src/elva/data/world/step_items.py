@@ -17,7 +17,7 @@ from typing import Any
 from elva.data.world.quizzes import FAMILIAR, OPTIONS, Step
 from elva.data.world.reel import save_story
 from elva.data.world.shots import STEPS
-from elva.data.world.stories import INVERSES, STILL, Role, Story, actions_of, follows, place_name, starts
+from elva.data.world.stories import INVERSES, STILL, Role, Story, actions_of, fit, follows, place_name, starts
 from elva.data.world.story_film import box
 from elva.data.world.telling import seen
 from elva.data.world.words import VALUES
@@ -186,7 +186,9 @@ def _story(shape: str, done: Sequence[str], rng: Random) -> tuple[Story, int, st
     """A story in which a thing of this shape does this, which of its things that is, and how it is called."""
     colours = rng.sample(VALUES["colour"], 2)
     shapes = [shape, rng.choice([each for each in FAMILIAR.shapes if each != shape])]
-    actions = [tuple(done), (STILL,) * BEATS][: rng.choice((1, 2))]
+    actions: list[tuple[str, ...]] = [tuple(done), (STILL,) * BEATS]
+    if rng.random() < 0.5 or not fit(actions):
+        actions = actions[:1]
     things = [(shapes[n], colours[n], rng.choice(VALUES["fill"]), actions[n]) for n in range(len(actions))]
     roles = [Role(*thing, at) for thing, at in zip(things, starts(actions, rng), strict=True)]
     ordered = sorted(roles, key=lambda role: role.start[::-1])

@@ -99,6 +99,11 @@ def starts(actions: Sequence[tuple[str, ...]], rng: Random) -> tuple[Place, ...]
     return rng.choice(_all_starts(tuple(actions)))
 
 
+def fit(actions: Sequence[tuple[str, ...]]) -> bool:
+    """Whether things that do this find any place to start."""
+    return bool(_all_starts(tuple(actions)))
+
+
 @cache
 def _all_starts(actions: tuple[tuple[str, ...], ...]) -> list[tuple[Place, ...]]:
     places = [(column, row) for column, row in product(range(SIDE), repeat=2)]
@@ -123,7 +128,7 @@ def follows(actions: Sequence[str]) -> bool:
     """Whether one thing can do this one after the other: nothing grows twice, nor turns twice."""
     sizes = [action for action in actions if action in ("growing", "shrinking")]
     again = any(one == two for one, two in pairwise(sizes))
-    return not again and actions.count(TURNING) < 2 and bool(_all_starts((tuple(actions),)))
+    return not again and actions.count(TURNING) < 2 and fit([tuple(actions)])
 
 
 def _first_size(actions: Sequence[str]) -> str:
