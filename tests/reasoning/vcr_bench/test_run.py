@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ ROWS = [row(0), row(1), choice_row(2), row(3, answer="[0, 2]", dimension="Own Di
 
 
 def evaluated(root: Path, source: Model | Path, out: Path, **options: Any) -> dict[str, Any]:
-    return evaluate(root, source, lambda answers: RuleJudge(), out=out, decoding=Decoding(64), **options)
+    return evaluate(root, source, lambda kept: nullcontext(RuleJudge()), out=out, decoding=Decoding(64), **options)
 
 
 def test_a_model_is_asked_judged_and_told(tmp_path: Path) -> None:
