@@ -14,7 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from elva.clips import Clip, chosen, clip_key, describe_visual, frames_of, most_frames, size_and_frames, visual_key
+from elva.clips import (
+    Clip,
+    chosen,
+    clip_key,
+    describe_visual,
+    frames_of,
+    most_frames,
+    shown_times,
+    size_and_frames,
+    visual_key,
+)
 from elva.errors import InputError, MediaError, MediaMissing, MediaTooLarge, MediaUnreadable, MissingExtra
 from elva.media import MediaLimits, image_key, load_image
 from filmed import moving, number_of, save_animation, save_folder, save_video
@@ -262,3 +272,10 @@ def test_frames_of_transparent_animations_lie_on_white(tmp_path: Path) -> None:
     path = save_animation(tmp_path / "a.webp", frames)
     corners = [load_image(frame).getpixel((0, 0)) for frame in frames_of(Clip(path))]
     assert corners[0] == (255, 255, 255) and corners[1] != corners[0]
+
+
+def test_the_times_of_the_frames_that_are_shown(tmp_path: Path) -> None:
+    clip = save_folder(tmp_path / "clip", moving(8))
+    assert shown_times(Clip(clip, 3)) == [0.0, 2.0, 3.5]
+    assert shown_times(Clip(clip, 8, fps=1)) == [0.0, 1.0, 2.0, 3.0]
+    assert shown_times(Clip(clip, 8, part=(6, 8))) == [3.0, 3.5]

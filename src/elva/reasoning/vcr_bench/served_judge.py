@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from threading import Lock
 from typing import TypeVar
 
@@ -35,6 +37,13 @@ class EndpointJudge:
     """
 
     by = "model"
+
+    @classmethod
+    @contextmanager
+    def keeping(cls, endpoint: Endpoint, path: Path) -> Iterator[EndpointJudge]:
+        """A judge that keeps its replies in a file, as long as it is needed; errors as of `Answers`."""
+        with Answers(path) as answers:
+            yield cls(endpoint, answers)
 
     def __init__(self, endpoint: Endpoint, answers: Answers) -> None:
         self._endpoint, self._answers = endpoint, answers

@@ -19,7 +19,7 @@ def vcr_table(row: Mapping[str, Any]) -> str:
         f"# {row['title']}: {row['model']['name']}\n",
         *warned(row),
         f"Judged by {row['judge']['name']}{_decoding(row)}. Percent; intervals are 95 %.\n",
-        markdown(["", *COLUMNS], [["all", *_figures(task)]]),
+        markdown(["", *COLUMNS], [["all", *_figures(task)], _chance(task)]),
         "\n## Steps\n",
         "Means over the items that have such steps (in brackets), and their F1; of both, the CoT score.\n",
         markdown(["steps", "recall", "precision", "F1"], _parts(task)),
@@ -51,6 +51,11 @@ def _figures(values: Mapping[str, Any]) -> list[str]:
         _interval(values["accuracy_interval"]),
         f"{values['queries']:,}",
     ]
+
+
+def _chance(task: Mapping[str, Any]) -> list[str]:
+    """Of the options; an open question is not guessed."""
+    return ["chance", "", "", "", "", percent(task["chance"]["accuracy"]), "", ""]
 
 
 def _interval(ends: list[float]) -> str:
