@@ -99,8 +99,9 @@ def test_a_folder_has_two_frames_a_second(tmp_path: Path) -> None:
     assert numbers(Clip(path, fps=1)) == [0, 2, 4, 6, 8, 10]
 
 
-def test_a_frame_that_is_shown_for_long_is_seen_once(tmp_path: Path) -> None:
-    path = save_animation(tmp_path / "a.gif", moving(4), duration=[100, 1000, 100, 100])
+@pytest.mark.parametrize("kind", ["gif", "png", "webp", "avif"])
+def test_a_frame_that_is_shown_for_long_is_seen_once(kind: str, tmp_path: Path) -> None:
+    path = save_animation(tmp_path / f"a.{kind}", moving(4), duration=[100, 1000, 100, 100])
     assert numbers(Clip(path, fps=2)) == [0, 1]
     assert numbers(Clip(path)) == [0, 1, 2, 3]
 

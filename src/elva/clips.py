@@ -34,6 +34,8 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff",
 """Files of a folder that are frames; others are passed over."""
 ANIMATED = ("AVIF", "GIF", "JPEG", "PNG", "WEBP")
 """Formats of pictures that are clips: some move, and one that does not is a clip of one frame."""
+TIMED_WHEN_READ = ("AVIF", "WEBP")
+"""Formats of which Pillow knows how long a frame is shown once its pixels are read."""
 STILL_SECONDS = 0.1
 """How long a frame of an animation is shown that says nothing, or nothing sensible: as browsers do."""
 
@@ -263,6 +265,8 @@ class _Animation:
         times, moment = list[float](), 0.0
         for number in range(count):
             image.seek(number)
+            if image.format in TIMED_WHEN_READ:
+                image.load()
             times.append(moment)
             moment += (image.info.get("duration") or 0) / 1000 or STILL_SECONDS
         return times
