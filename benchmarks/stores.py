@@ -1,8 +1,9 @@
 """What a store of vectors takes to fill and to ask, beside what stands below it: LanceDB's own query, or plain numpy.
 
 Each store is filled and asked in processes of its own, so that the memory is its own. The peers do what one writes
-without ELVA: LanceDB's query of the same table, looking into as many parts, for the columns that a result shows; in
-numpy a product, `argpartition`, and the order of what it chose.
+without ELVA: LanceDB's query of the same table for the columns that a result shows, looking into as many parts, once
+for as many rows as are wanted and once for as many as ours asks for; in numpy a product, `argpartition`, and the order
+of what it chose.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import importlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,8 @@ RESULTS = 10
 TIMED = 10_000_000
 """Items that the timed queries of a round meet, all together: fewer queries where there are more items."""
 LEAST_TIMED = 20
-OURS, BARE = "ours", "bare"
+OURS, BARE, WIDER = "ours", "bare", "bare, as many rows"
+"""`WIDER` asks LanceDB for the few rows more that ours compares: of a large table that takes longer, and finds more."""
 
 
 def stores_of(folder: Path, size: int, queries: int, repeats: int) -> dict[str, dict[str, Any]]:
@@ -40,11 +43,15 @@ def stores_of(folder: Path, size: int, queries: int, repeats: int) -> dict[str, 
     np.save(folder / "queries.npy", asked)
     del vectors
     rows = {store: _figures(folder, store, size, repeats) for store in STORES}
-    truth = rows["exact"]["found"]
+    truth = rows["exact"]["found"][OURS]
     for row in rows.values():
-        shares = [len({*own} & {*exact}) / len(exact) for own, exact in zip(row.pop("found"), truth, strict=True)]
-        row["recall"] = sum(shares) / len(shares)
+        row["recall"] = {name: _recall(found, truth) for name, found in row.pop("found").items()}
     return rows
+
+
+def _recall(found: Sequence[Sequence[str]], truth: Sequence[Sequence[str]]) -> float:
+    shares = [len({*own} & {*exact}) / len(exact) for own, exact in zip(found, truth, strict=True)]
+    return sum(shares) / len(shares)
 
 
 def _figures(folder: Path, store: str, size: int, repeats: int) -> dict[str, Any]:
@@ -55,7 +62,11 @@ def _figures(folder: Path, store: str, size: int, repeats: int) -> dict[str, Any
         "disk_mb": sum(each.stat().st_size for each in (folder / store).rglob("*") if each.is_file()) / MB,
         "phases": {name: asdict(figures) for name, figures in phases.items()},
         "milliseconds": {name: percentiles(rounds) for name, rounds in taken["latencies"].items()},
-        "times_as_long": {f"p{p}": percentile_ratio(taken["latencies"], OURS, BARE, p) for p in (50, 95)},
+        "times_as_long": {
+            peer: {f"p{p}": percentile_ratio(taken["latencies"], OURS, peer, p) for p in (50, 95)}
+            for peer in taken["latencies"]
+            if peer != OURS
+        },
         "cosines": taken["cosines"],
         "found": taken["found"],
     }
@@ -88,11 +99,14 @@ def asked_of(meter: Meter, folder: Path, store: str, repeats: int) -> None:
     meter.end("open")
     found = index.search(queries, RESULTS)
     meter.end("search")
-    bare = _lance(index) if store == "lance" else _numpy(np.load(folder / "vectors.npy"))
-    works = {OURS: lambda query: index.search(query[None], RESULTS), BARE: bare}
+    peers = _lance(index) if store == "lance" else {BARE: _numpy(np.load(folder / "vectors.npy"))}
+    works = {OURS: lambda query: index.search(query[None], RESULTS), **peers}
     timed = queries[: max(LEAST_TIMED, TIMED // len(index))]
     content = {
-        "found": [[hit.entry.id for hit in hits] for hits in found],
+        "found": {
+            OURS: [[hit.entry.id for hit in hits] for hits in found],
+            **{name: [_ids(peer(query)) for query in queries] for name, peer in peers.items() if store == "lance"},
+        },
         "cosines": {f"of rank {rank}": float(np.mean([hits[rank - 1].score for hits in found])) for rank in (1, 10)},
         "latencies": latencies(works, timed, repeats),
     }
@@ -105,15 +119,19 @@ def _import(store: str) -> None:
         importlib.import_module("lancedb")
 
 
-def _lance(index: Any) -> Callable[[Vectors], object]:
+def _lance(index: Any) -> dict[str, Callable[[Vectors], Any]]:
     table = index._table  # the same opened table: of two, one may take a tenth longer than the other, whichever it is
 
-    def ask(query: Vectors) -> object:
-        asked = table.search(query, vector_column_name="vector").distance_type("dot").limit(RESULTS)
+    def ask(rows: int, query: Vectors) -> Any:
+        asked = table.search(query, vector_column_name="vector").distance_type("dot").limit(rows)
         asked = asked.minimum_nprobes(lance.PROBES).maximum_nprobes(0)
         return asked.select([*DISPLAYED, "_distance"]).to_list()
 
-    return ask
+    return {BARE: partial(ask, RESULTS), WIDER: partial(ask, RESULTS + lance.SPARE)}
+
+
+def _ids(rows: Sequence[dict[str, Any]]) -> list[str]:
+    return [row["id"] for row in rows[:RESULTS]]
 
 
 def _numpy(vectors: Vectors) -> Callable[[Vectors], object]:

@@ -14,7 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from elva.clips import Clip, chosen, clip_key, describe_visual, frames_of, most_frames, size_and_frames, visual_key
+from elva.clips import (
+    Clip,
+    chosen,
+    clip_key,
+    describe_visual,
+    frames_of,
+    most_frames,
+    shown_times,
+    size_and_frames,
+    visual_key,
+)
 from elva.errors import InputError, MediaError, MediaMissing, MediaTooLarge, MediaUnreadable, MissingExtra
 from elva.media import MediaLimits, image_key, load_image
 from filmed import moving, number_of, save_animation, save_folder, save_video
@@ -55,6 +65,33 @@ def test_frames_are_taken_at_a_rate(name: str, tmp_path: Path) -> None:
     assert numbers(Clip(path, fps=1)) == [0, 10]
     assert numbers(Clip(path, frames=3, fps=5)) == [0, 6, 10], "the rate is bounded"
     assert numbers(Clip(path, fps=100)) == [*range(12)], "no frame twice"
+
+
+@pytest.mark.parametrize("name", SAVERS)
+def test_the_parts_of_a_clip_together_are_the_clip(name: str, tmp_path: Path) -> None:
+    path = SAVERS[name](tmp_path / name, moving(12))
+    parts = [Clip(path, 4, part=part) for part in ((0, 1), (1, 3), (3, 4))]
+    assert [numbers(part) for part in parts] == [[0], [4, 7], [11]]
+    assert [size_and_frames(part)[1] for part in parts] == [most_frames(part) for part in parts] == [1, 2, 1]
+    assert len({visual_key(part) for part in (*parts, Clip(path, 4))}) == 4
+    shorter = [Clip(path, 24, part=part) for part in ((0, 12), (12, 24))]
+    assert [numbers(part) for part in shorter] == [[*range(6)], [*range(6, 12)]]
+    assert numbers(Clip(path, 120, part=(119, 120))) == [11], "never nothing"
+
+
+def test_a_part_follows_its_file(tmp_path: Path) -> None:
+    path, first = tmp_path / "clip.png", Clip(tmp_path / "clip.png", 4, part=(0, 1))
+    save_animation(path, moving(12))
+    assert numbers(first) == [0]
+    save_animation(path, moving(12)[::-1])
+    os.utime(path, ns=(1, 1))
+    assert numbers(first) == [11]
+
+
+@pytest.mark.parametrize("part", [(2, 2), (-1, 2), (0, 5)])
+def test_a_part_of_nothing_is_refused(part: tuple[int, int]) -> None:
+    with pytest.raises(InputError, match="4 frames have no part"):
+        Clip("clip.gif", 4, part=part)
 
 
 def test_a_folder_has_two_frames_a_second(tmp_path: Path) -> None:
@@ -235,3 +272,10 @@ def test_frames_of_transparent_animations_lie_on_white(tmp_path: Path) -> None:
     path = save_animation(tmp_path / "a.webp", frames)
     corners = [load_image(frame).getpixel((0, 0)) for frame in frames_of(Clip(path))]
     assert corners[0] == (255, 255, 255) and corners[1] != corners[0]
+
+
+def test_the_times_of_the_frames_that_are_shown(tmp_path: Path) -> None:
+    clip = save_folder(tmp_path / "clip", moving(8))
+    assert shown_times(Clip(clip, 3)) == [0.0, 2.0, 3.5]
+    assert shown_times(Clip(clip, 8, fps=1)) == [0.0, 1.0, 2.0, 3.0]
+    assert shown_times(Clip(clip, 8, part=(6, 8))) == [3.0, 3.5]

@@ -7,7 +7,7 @@ from PIL import Image
 
 from elva.encoding import Extraction
 from elva.items import Item
-from elva.prompts import Prompts, as_sentence
+from elva.prompts import Prompts, as_sentence, clock, step_by_step
 
 PICTURE = Image.new("RGB", (8, 8))
 NAMING = Prompts("Sum up:", "{modality}, above: {above}", sentences=False)
@@ -83,3 +83,12 @@ def test_what_asks_by_its_own_words_is_left_as_it_is() -> None:
     for prompts in (NAMING, Prompts("Sum up:", "{above}:", sentences=True)):
         assert prompts.user_texts(asked, texts, "own") == ["", "a\n", "which? A. red"]
     assert NAMING.user_texts(Item("which?", instruction="look"), ["which?"], "own") == ["look which?"]
+
+
+def test_moments_read_as_the_steps_write_them() -> None:
+    assert [clock(seconds) for seconds in (0, 0.5, 59.97, 65, 600.04)] == ["0:00", "0:00.5", "1:00", "1:05", "10:00"]
+
+
+def test_a_question_whose_steps_are_judged_tells_when_its_frames_are() -> None:
+    assert step_by_step("Who?", []).startswith("Who?\nSolve")
+    assert "\nThe video is shown at 0:00, 0:01.5.\nSolve" in step_by_step("Who?", [0, 1.5])

@@ -6,7 +6,8 @@ import hashlib
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -46,14 +47,17 @@ class Clip:
             for which the extra `video` is needed.
         frames: the most that are looked at, spread evenly from first to last; a shorter clip shows all it has.
         fps: take frames at this rate, per second; where that gives more than `frames`, they are spread evenly.
+        part: of these, only those from the first number up to before the second, for a clip that is told in pieces
+            with words between. The numbers count `frames`: a clip that has fewer is cut at the same shares of it.
 
     Raises:
-        InputError: frames or fps are no positive numbers.
+        InputError: frames or fps are no positive numbers, or the part is none.
     """
 
     path: str | Path
     frames: int = FRAMES
     fps: float | None = None
+    part: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a clip of nothing."""
@@ -61,6 +65,8 @@ class Clip:
             raise InputError(f"{self.frames} frames can't be looked at; give at least one")
         if self.fps is not None and not self.fps > 0:
             raise InputError(f"a clip has no {self.fps:g} frames per second; give a number above 0")
+        if self.part is not None and not 0 <= self.part[0] < self.part[1] <= self.frames:
+            raise InputError(f"{self.frames} frames have no part {self.part}; give two numbers, the lower one first")
 
 
 Visual = ImageSource | tuple[ImageSource, ...] | Clip
@@ -91,15 +97,10 @@ def frames_of(visual: Visual, limits: MediaLimits = DEFAULT_LIMITS) -> tuple[Ima
     """
     if not isinstance(visual, Clip):
         return visual if isinstance(visual, tuple) else (visual,)
-    reader = _opened(visual, limits)
-    places = chosen(reader.times, visual.frames, visual.fps)
-    pixels = len(places) * reader.size[0] * reader.size[1]
-    if pixels > limits.max_clip_pixels:
-        raise MediaTooLarge(
-            f"{visual.path}: {len(places)} of its frames have {pixels:,} pixels, the limit is "
-            f"{limits.max_clip_pixels:,}; take fewer frames, or shrink it"
-        )
-    return tuple(reader.read(places))
+    if visual.part is None:
+        return _read(visual, limits)
+    frames = _read_once(replace(visual, part=None), _changed(Path(visual.path)), limits)
+    return frames[_slice(visual, len(frames))]
 
 
 def size_and_frames(visual: Visual, limits: MediaLimits = DEFAULT_LIMITS) -> tuple[tuple[int, int], int]:
@@ -109,14 +110,24 @@ def size_and_frames(visual: Visual, limits: MediaLimits = DEFAULT_LIMITS) -> tup
     """
     if isinstance(visual, Clip):
         reader = _opened(visual, limits)
-        return reader.size, len(chosen(reader.times, visual.frames, visual.fps))
+        count = len(chosen(reader.times, visual.frames, visual.fps))
+        return reader.size, len(range(count)[_slice(visual, count)])
     frames = frames_of(visual)
     return image_size(frames[0], limits), len(frames)
 
 
+def shown_times(clip: Clip, limits: MediaLimits = DEFAULT_LIMITS) -> list[float]:
+    """When each frame that `frames_of` gives begins, in seconds; errors as there. Headers are read, as above."""
+    times = _opened(clip, limits).times
+    places = chosen(times, clip.frames, clip.fps)
+    return [times[place] for place in places[_slice(clip, len(places))]]
+
+
 def most_frames(visual: Visual) -> int:
     """The most frames that `frames_of` can give; nothing is opened."""
-    return visual.frames if isinstance(visual, Clip) else len(frames_of(visual))
+    if not isinstance(visual, Clip):
+        return len(frames_of(visual))
+    return visual.frames if visual.part is None else visual.part[1] - visual.part[0]
 
 
 def clip_key(frames: Iterable[str]) -> str:
@@ -131,7 +142,8 @@ def visual_key(visual: Visual) -> str:
         MediaError: as `image_key`.
     """
     if isinstance(visual, Clip) and not Path(visual.path).is_dir():
-        return clip_key([image_key(visual.path), f"{visual.frames} {visual.fps}"])
+        taken = f"{visual.frames} {visual.fps}" + (f" {visual.part}" if visual.part else "")
+        return clip_key([image_key(visual.path), taken])
     return image_key(visual) if isinstance(visual, ImageSource) else clip_key(map(image_key, frames_of(visual)))
 
 
@@ -163,6 +175,37 @@ def chosen(times: Sequence[float], frames: int, fps: float | None = None) -> lis
         return [places[len(places) // 2]]
     steps, last_place = frames - 1, len(places) - 1
     return [places[(2 * step * last_place + steps) // (2 * steps)] for step in range(frames)]  # rounded
+
+
+def _read(clip: Clip, limits: MediaLimits) -> tuple[ImageSource, ...]:
+    """All frames that are looked at, whatever the part."""
+    reader = _opened(clip, limits)
+    places = chosen(reader.times, clip.frames, clip.fps)
+    pixels = len(places) * reader.size[0] * reader.size[1]
+    if pixels > limits.max_clip_pixels:
+        raise MediaTooLarge(
+            f"{clip.path}: {len(places)} of its frames have {pixels:,} pixels, the limit is "
+            f"{limits.max_clip_pixels:,}; take fewer frames, or shrink it"
+        )
+    return tuple(reader.read(places))
+
+
+@lru_cache(maxsize=1)
+def _read_once(clip: Clip, changed: int, limits: MediaLimits) -> tuple[ImageSource, ...]:
+    """As `_read`: the parts of a clip follow each other, and a video file is decoded from its beginning each time."""
+    return _read(clip, limits)
+
+
+def _changed(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def _slice(clip: Clip, count: int) -> slice:
+    """Where the part of a clip lies among its frames, at least one of them."""
+    if clip.part is None:
+        return slice(count)
+    first, stop = (number * count // clip.frames for number in clip.part)
+    return slice(first, max(stop, first + 1))
 
 
 def _opened(clip: Clip, limits: MediaLimits) -> Reader:

@@ -47,6 +47,11 @@ YES, NO = "Yes", "No"
 
 THINK_AND_ANSWER = "Think inside <think> </think>, then give the letter of the right option inside <answer> </answer>."
 """What follows the options of a question."""
+STEP_BY_STEP = (
+    "Solve this step by step. Begin each step that says what is seen with when it is seen, such as 0:08-0:30. "
+    "Put the final answer last."
+)
+"""What follows a question whose steps are judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +126,16 @@ def multiple_choice(question: str, choices: Sequence[str]) -> str:
     """A question, its options by letter (A, B, ...), and how to answer; a line each."""
     options = (f"{chr(ord('A') + place)}. {choice}" for place, choice in enumerate(choices))
     return "\n".join([question, *options, THINK_AND_ANSWER])
+
+
+def step_by_step(question: str, times: Sequence[float]) -> str:
+    """A question, when the frames are that are shown, in seconds, and how to answer; a line each."""
+    shown = [f"The video is shown at {', '.join(map(clock, times))}."] if times else []
+    return "\n".join([question, *shown, STEP_BY_STEP])
+
+
+def clock(seconds: float) -> str:
+    """A moment as steps write it, to a tenth of a second: 1:05, 0:00.5."""
+    tenths = round(seconds * 10)
+    rest = tenths % 10
+    return f"{tenths // 600}:{tenths // 10 % 60:02d}" + (f".{rest}" if rest else "")

@@ -1,4 +1,4 @@
-"""`elva evaluate unseen` and `elva evaluate video`, with a model that sees colours in place of the real one."""
+"""`elva evaluate` of published sets, with a model that sees colours, or a random one, in place of the real one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from typer.testing import CliRunner
 
 from elva.cli import options
 from elva.cli.app import app
+from elva.cli.evaluating import answering
 from published_sets import SeesColours, miniature
+from questioned import long_video_row, long_videos, save, validation_row
+from smallest import smallest_embedder
 
 
 def run(*arguments: object) -> Result:
@@ -83,3 +86,41 @@ def test_missing_pictures_are_one_line_without_a_traceback(tmp_path: Path) -> No
     assert "sugarcrepe: 1 of 5 files can't be used" in refused.stderr
     assert "Traceback" not in refused.output
     assert run("unseen", "sugarcrepe", root, "-m", "m", "--out", tmp_path / "e", "--skip-missing").exit_code == 0
+
+
+def test_questions_about_videos_are_asked_of_the_model_and_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "load_embedder", lambda *_: smallest_embedder())
+    rows = [validation_row(number, domain="Work") for number in range(3)]
+    root = save(tmp_path / "data", "validation_L3", rows)
+    asked = ["seed-bench-r1", root, "--level", "L3", "-m", "m", "--max-new-tokens", 6]
+    for name, how in (("greedy", []), ("drawn", ["--temperature", 1, "--seed", 1]), ("again", [])):
+        shown = run(*asked, *how, "--out", tmp_path / name)
+        assert shown.exit_code == 0, shown.output
+    assert "| L3 | 0.0 ± 0.0 |" in shown.stdout
+    assert "warning: L3: accuracy is 0.0%" in shown.stderr
+    greedy, drawn, again = ((tmp_path / each / "results.json").read_text() for each in ("greedy", "drawn", "again"))
+    assert greedy == again
+    assert json.loads(drawn)["decoding"] == {"max_new_tokens": 6, "temperature": 1.0, "seed": 1}
+
+
+def test_long_videos_are_asked_about_with_and_without_what_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "load_embedder", lambda *_: smallest_embedder())
+    root = long_videos(tmp_path / "data", long_video_row())
+    asked = ["longvideobench", root, "-m", "m", "--max-new-tokens", 6, "--frames", 4]
+    for name in ("--subtitles", "--no-subtitles"):
+        shown = run(*asked, name, "--out", tmp_path / name)
+        assert shown.exit_code == 0, shown.output
+        row = json.loads((tmp_path / name / "results.json").read_text())
+        assert row["sampling"] == {"frames": 4, "fps": None, "subtitles": name == "--subtitles"}
+        assert row["chance"] == {"accuracy": 0.2}
+
+
+def test_bad_rows_of_questions_are_told_without_a_traceback(tmp_path: Path) -> None:
+    root = save(tmp_path / "data", "validation_L1", [validation_row(0, golden_choice_idx="E")])
+    refused = run("seed-bench-r1", root, "--level", "L1", "-m", "m", "--out", tmp_path / "e")
+    assert refused.exit_code == 2
+    assert "validation_L1.jsonl:1: golden_choice_idx: 'E' is no option" in refused.stderr

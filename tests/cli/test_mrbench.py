@@ -16,8 +16,8 @@ from elva.cli.app import app
 from elva.data.mbeir import MBeir
 from elva.mrbench.decisions import SCHEMA, sample_of
 from judging import FakeEncoder, write_root
+from loopback import Server, said
 from mrbench.asked import FakeAsker
-from serving import Server, said
 
 
 def run(*arguments: object, code: int = 0) -> Result:

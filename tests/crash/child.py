@@ -20,6 +20,7 @@ from elva.evaluation import embed, mbeir
 from elva.index import build
 from elva.index.sources.choosing import choose_source
 from elva.model.embedder import Embedder
+from elva.reasoning import asking, evaluation, seed_bench_r1
 from elva.training import captioner, contrast, negatives, questions, run, sampling, scenes, unfinished
 from elva.training.recipe import load_recipe
 from judging import FakeEncoder
@@ -70,6 +71,14 @@ def evaluate(root: Path, out: Path, cache: Path, block: int) -> None:
     """Evaluate with a cache that is written in blocks of so many items, with an encoder that costs nothing."""
     embed.BLOCK = block
     mbeir.evaluate(root, FakeEncoder(), out=out, cache=cache)
+
+
+def answer(root: Path, out: Path, block: int) -> None:
+    """Answer questions in blocks of so many, one response drawn for each."""
+    torch.set_num_threads(1)
+    asking.BLOCK = block
+    bench, model = seed_bench_r1.benchmark(root, ["L1"]), asking.Checkpoint(smallest_embedder())
+    evaluation.evaluate(bench, model, out=out, decoding=asking.Decoding(8, 1.0))
 
 
 def index(source: Path, out: Path, store: str, block: int, doom: Doom | None = None) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from crash.processes import finish, kill_when, line_count, start
 from judging import write_root
-from serving import Server, said
+from loopback import Server, said
 
 AT_ONCE = 8
 

@@ -12,6 +12,7 @@ from elva.evaluation.significance import (
     Values,
     bootstrap_interval,
     compare,
+    f1_interval,
     hit_interval,
     hits,
     holm,
@@ -176,3 +177,15 @@ def test_the_interval_of_a_mean_over_tasks_is_narrower_than_that_of_each() -> No
     one, mean = hit_interval({"a": (30, 100)}), hit_interval({name: (30, 100) for name in "abcd"})
     assert one[0] < mean[0] < 0.3 < mean[1] < one[1]
     assert (one[1] - one[0]) / (mean[1] - mean[0]) == pytest.approx(2, rel=0.1)
+
+
+def test_the_interval_of_an_f1_holds_it_and_leaves_out_what_an_item_lacks() -> None:
+    generator = np.random.default_rng(1)
+    precision, recall = generator.random((2, 200))
+    precision[:50] = np.nan
+    one, other = np.nanmean(precision), recall.mean()
+    low, high = f1_interval(precision, recall)
+    assert low < 2 * one * other / (one + other) < high
+    assert high - low < 0.15
+    assert f1_interval(np.full(3, np.nan), np.ones(3)) == (0.0, 0.0)
+    assert f1_interval(np.ones(3), np.ones(3)) == (1.0, 1.0)

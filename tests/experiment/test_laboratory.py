@@ -73,3 +73,22 @@ def test_arms_and_seeds_leave_their_records_and_what_is_done_is_not_done_again(t
     run_experiment(plan, out, results, Choice(arms=["stage2", "more"]), start=third)
     assert third.names == ["world-s1-more", "world-s1-more-judged"]
     assert json.loads((results / "small/pace.json").read_text())["world"]["arms"]["more"] == kept["arms"]["more"]
+
+
+def test_answers_in_words_are_judged_and_recorded_as_rankings_are(tmp_path: Path) -> None:
+    row = plan_row()
+    data = {"world": {"size": "tiny", "questions": True}, "judge": {"questions": "reasoning/seed-bench-r1"}}
+    row |= {"seeds": [0], "data": {"asked": data}}
+    tuned = {"role": "control", "recipe": "reasoning/sft", "below": "reasoning/seed-bench-r1", "updates": 2}
+    row["arms"] = {
+        "base": {"role": "baseline"},
+        "sft": {**tuned, "settings": ["answer.questions_per_step=2", "log.every_steps=1"]},
+    }
+    results = tmp_path / "results"
+    run_experiment(written(tmp_path, row), tmp_path / "lab", results, start=start_forked)
+    record = read_record(results / "small/asked/sft-s0.json")
+    assert (record.split, record.updates, [*record.ranks]) == ("validation", 2, ["L1", "L2", "L3"])
+    assert {rank for ranks in record.ranks.values() for rank in ranks} <= {1, None}
+    assert len({*record.mean.values()}) == 1, "an answer is right or wrong"
+    (section,) = write_evidence([results / "small"], tmp_path / "report.html")
+    assert section.checks

@@ -16,7 +16,7 @@ from elva.items import Item
 from elva.mrbench.asking import ANSWER_TOKENS, QUESTION
 from elva.mrbench.served import Served
 from elva.served.endpoint import Endpoint
-from serving import Server, said
+from loopback import Server, said
 
 
 def echo(body: dict[str, Any], _: int) -> tuple[int, Any]:

@@ -11,7 +11,7 @@ import pytest
 
 from elva.errors import InputError
 from elva.served.endpoint import TRIES, Ask, Endpoint, EndpointError, NoAnswer
-from serving import Answer, Server, said, slow
+from loopback import Answer, Server, said, slow
 
 
 @pytest.fixture

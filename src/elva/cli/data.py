@@ -50,12 +50,15 @@ def world(
     clips: Annotated[
         bool, typer.Option("--clips", help="Also clips in which a thing moves, turns, grows or shrinks (task 10).")
     ] = False,
+    questions: Annotated[
+        bool, typer.Option("--questions", help="Also questions about clips, as SEED-Bench-R1 and VCR-Bench ask them.")
+    ] = False,
 ) -> None:
     """Write the built-in world: rendered scenes and descriptions, all eight M-BEIR tasks.
 
     Every query knows its grains (shape, colour, size, fill, pose, relation, background), and its
     near misses, which differ in one of them. The test split holds MRBench-mini. Of clips, what the thing does is
-    one of the grains.
+    one of the grains. Questions lie in OUT/reasoning.
 
     Example:
 
@@ -64,9 +67,11 @@ def world(
     from elva.data.world import write_world
 
     with Watching() as watch:
-        summary = write_world(out, seed=seed, size=size.value, base=base, clips=clips, progress=watch.part)
+        parts = {"base": base, "clips": clips, "questions": questions}
+        summary = write_world(out, seed=seed, size=size.value, **parts, progress=watch.part)
     queries, candidates = sum(summary.queries.values()), sum(summary.candidates.values())
-    typer.echo(f"{out}: {queries:,} queries, {candidates:,} candidates")
+    asked = sum(summary.questions.values())
+    typer.echo(f"{out}: {queries:,} queries, {candidates:,} candidates" + (f", {asked:,} questions" if asked else ""))
     typer.echo("It was there already." if summary.reused else f"Check it: elva data check {out}")
 
 

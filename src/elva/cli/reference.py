@@ -100,11 +100,14 @@ def _takes(hint: Any) -> str:
     kind, given = get_args(hint)
     (kind,) = (each for each in options(kind) if each is not NoneType)
     if get_origin(kind) is list:
-        return f"{KINDS[get_args(kind)[0]]}, repeatable"
+        return f"{_words(get_args(kind)[0])}, repeatable"
     if kind is bool:
         return ""
-    words = " or ".join(f"`{each.value}`" for each in kind) if issubclass(kind, Enum) else KINDS[kind]
-    return words if given.min is None else f"{words} from {given.min}"
+    return _words(kind) if given.min is None else f"{_words(kind)} from {given.min}"
+
+
+def _words(kind: Any) -> str:
+    return " or ".join(f"`{each.value}`" for each in kind) if issubclass(kind, Enum) else KINDS[kind]
 
 
 def _default(parameter: Any) -> str:

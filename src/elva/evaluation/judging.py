@@ -246,7 +246,7 @@ def circumstances(bench: MBeir, split: str, depth: int) -> dict[str, Any]:
 
 def versions() -> dict[str, str | None]:
     """What figures depend on, with its version."""
-    return {each: _version(each) for each in ("elva-retrieval", "ir-measures", "numpy")}
+    return {each: _version(each) for each in ("elva-retrieval", "ir-measures", "numpy", "torch", "transformers")}
 
 
 def _version(package: str) -> str | None:

@@ -1,7 +1,8 @@
-"""The pictures and clips that a benchmark needs, looked at before a model is asked for anything."""
+"""The files of a benchmark, looked at before a model is asked for anything: what is asked, pictures and clips."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -10,6 +11,16 @@ from elva.data.unseen.clips import MOVING
 from elva.encoding import Watch
 from elva.errors import MediaError
 from elva.media import load_image
+
+
+def fingerprint(root: Path, files: Iterable[Path]) -> str:
+    """sha256 in hex over names and contents of the files below `root` that say what is asked, not of pictures."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        digest.update(f"{path.relative_to(root).as_posix()} {content}\n".encode())
+    return digest.hexdigest()
 
 
 def unusable(files: Iterable[Path], watch: Watch | None = None) -> dict[Path, MediaError]:

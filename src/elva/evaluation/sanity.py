@@ -29,12 +29,12 @@ class Doubt:
     """One reason not to believe a figure.
 
     Attributes:
-        kind: at_chance, collapsed, misaligned or missing_ret.
+        kind: at_chance, collapsed, misaligned, missing_ret, not_judged, cut_prompts or judged_by_rules.
         task: which task it is about; None where it is about all.
         message: what was found, and where to look.
     """
 
-    kind: Literal["at_chance", "collapsed", "misaligned", "missing_ret"]
+    kind: Literal["at_chance", "collapsed", "misaligned", "missing_ret", "not_judged", "cut_prompts", "judged_by_rules"]
     task: str | None
     message: str
 

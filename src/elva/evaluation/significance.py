@@ -228,6 +228,27 @@ def hit_interval(hits: Mapping[str, tuple[int, int]], *, draws: int = DRAWS, see
     return _ends(np.mean(drawn, axis=0))
 
 
+def f1_interval(
+    precision: npt.NDArray[np.float64], recall: npt.NDArray[np.float64], *, draws: int = DRAWS, seed: int = 0
+) -> tuple[float, float]:
+    """The ends of the percentile interval of an F1 of two means over items, which are drawn with replacement.
+
+    Args:
+        precision: float64 [items]; NaN where an item has none and is left out of that mean.
+        recall: likewise.
+        draws: how often items are drawn.
+        seed: of those draws.
+    """
+    count, generator, drawn = len(precision), np.random.default_rng(seed), []
+    rows = max(1, _AT_ONCE // count)
+    for start in range(0, draws, rows):
+        places = generator.integers(0, count, (min(rows, draws - start), count))
+        one, other = (_means_of(values[places]) for values in (precision, recall))
+        total = one + other
+        drawn.append(np.divide(2 * one * other, total, out=np.zeros_like(total), where=total > 0))
+    return _ends(np.concatenate(drawn))
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's correction: p-values of a family such that the chance of any false alarm is kept.
 
@@ -245,6 +266,13 @@ def _drawn_shares(task: str, hit: int, count: int, draws: int, seed: int) -> npt
         return np.zeros(draws)
     generator = np.random.default_rng([seed, *task.encode()])
     return generator.binomial(count, hit / count, draws) / count
+
+
+def _means_of(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Means of rows over what is not NaN; 0 where all is."""
+    there = ~np.isnan(values)
+    means: npt.NDArray[np.float64] = np.where(there, values, 0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
+    return means
 
 
 def _ends(drawn: npt.NDArray[np.float64]) -> tuple[float, float]:

@@ -13,6 +13,8 @@ from elva.errors import InputError
 from elva.evaluation.metrics import MEASURES
 from elva.grains import naming
 from elva.index.folder import EVALUATION, read_jsonl, read_meta, reading
+from elva.reasoning.evaluation import folder_of
+from elva.reasoning.seed_bench_r1 import NAME as SEED_BENCH_R1
 
 CURVE = (
     *("step", "seconds", "loss", "gradient_norm", "infonce", "in_batch_accuracy", "lm_loss"),
@@ -49,6 +51,32 @@ def judgement(root: Path, evaluation: Path) -> dict[str, Any]:
         "dominant": data.lexicon().dominant,
         "named": _named(data, queries, evaluation),
     }
+
+
+def answers(evaluation: Path) -> dict[str, Any]:
+    """The part of a record that an evaluation of answers in words tells.
+
+    An answer that is right counts as rank 1, any other as none: so all four measures are the accuracy.
+
+    Raises:
+        FolderError: it is no such evaluation, or damaged.
+    """
+    kind = folder_of(SEED_BENCH_R1)
+    row = read_meta(evaluation, kind)
+    with reading(evaluation / kind.marker, kind):
+        ranks = {part: _by_qid(each["qids"], each["best_positive"]) for part, each in row["ranks"].items()}
+        asked, cut = (sum(each[key] for each in row["tasks"].values()) for key in ("queries", "cut"))
+        return {
+            "split": "validation",
+            "ranks": {part: tuple(each.values()) for part, each in ranks.items()},
+            "clusters": None,
+            "mean": dict.fromkeys(MEASURES, row["mean"]["accuracy"]),
+            "grains": {},
+            "dominant": (),
+            "paraphrase_distance": None,
+            "missing_ret": cut / asked,
+            "named": {},
+        }
 
 
 def training(run: Path) -> dict[str, Any]:

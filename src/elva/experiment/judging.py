@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from elva.analysis.records import Record, write_record
-from elva.experiment.collect import judgement, training
+from elva.experiment.collect import answers, judgement, training
 from elva.experiment.placeholders import command_words, places
 from elva.experiment.plan import Arm
 from elva.experiment.runs import Runs
@@ -42,12 +42,13 @@ class Judging:
 
         def command() -> list[str]:
             model = str(runs.folder(name, seed) / "model") if arm.trains else runs.model(name, seed)
-            judge = self._data.judge
+            judge, root = self._data.judge, runs.where.root
+            places = ["--image-cache", str(runs.where.cache), "--out", str(out)]
+            if judge.questions is not None:
+                return ["evaluate", "seed-bench-r1", str(root / judge.questions), "--model", model, *places]
             chosen = [word for dataset in judge.datasets for word in ("--dataset", dataset)]
             chosen += [word for task in judge.tasks for word in ("--task", str(task))]
-            places = ["--image-cache", str(runs.where.cache), "--out", str(out)]
-            root = str(runs.where.root)
-            return ["evaluate", "mbeir", root, "--split", judge.split, *chosen, "--model", model, *places]
+            return ["evaluate", "mbeir", str(root), "--split", judge.split, *chosen, "--model", model, *places]
 
         return Job(self._name(name, seed), command, needs, out / "results.json", then=self._then(name, seed))
 
@@ -92,8 +93,11 @@ class Judging:
             recipe=runs.recipe(name),
             settings=(*runs.settings(name), *(f"elva.json {each}" for each in runs.read(name))),
             **told,
-            **judgement(runs.where.root, self._evaluation_folder(name, seed)),
+            **self._judgement(self._evaluation_folder(name, seed)),
         )
+
+    def _judgement(self, evaluation: Path) -> dict[str, Any]:
+        return answers(evaluation) if self._data.judge.questions else judgement(self._runs.where.root, evaluation)
 
     def _evaluation_folder(self, name: str, seed: int) -> Path:
         return self._runs.folder(name, seed) / "evaluation"

@@ -153,7 +153,7 @@ def _places(plan: Plan, choice: Choice, out: Path) -> list[Where]:
 
 def _check_root(plan: Plan, name: str, root: Path) -> None:
     judge = plan.data[name].judge
-    if not MBeir.open(root).tasks(judge.split, judge.datasets, judge.tasks):
+    if judge.questions is None and not MBeir.open(root).tasks(judge.split, judge.datasets, judge.tasks):
         raise InputError(
             f"{root} holds no {judge.split} task that fits data.{name}.judge (datasets {list(judge.datasets)}, tasks "
             f"{list(judge.tasks)}); give another root, or change it"

@@ -74,6 +74,7 @@ def _on_top(arm: Arm, other: Arm) -> Arm:
         role=arm.role or other.role,
         recipe=arm.recipe or other.recipe,
         command=arm.command or other.command,
+        below=arm.below or other.below,
         settings=(*other.settings, *arm.settings),
         uses=tuple(dict.fromkeys((*other.uses, *arm.uses))),
         updates=arm.updates or other.updates,

@@ -17,6 +17,7 @@ class World:
 
     seed: Annotated[int, "seed of the world", AT_LEAST_ZERO] = 0
     size: Annotated[Literal["demo", "large", "tiny"], "how much of it; tiny is for tests"] = "demo"
+    questions: Annotated[bool, "with questions about clips"] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +27,16 @@ class Stage:
     recipe: Annotated[str, "a recipe, packaged or a file"]
     settings: Annotated[tuple[str, ...], "key=value pairs on top"] = ()
     uses: Annotated[tuple[str, ...], "preparations that it reads"] = ()
+    below: Annotated[str, "folder below the root that it trains on; empty: the root"] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
     """What every run is judged on."""
+
+    questions: Annotated[
+        str | None, "folder below the root with validation files of SEED-Bench-R1, answered in words; null: retrieval"
+    ] = None
 
     split: Annotated[Literal["val", "test"], "val while something is chosen, test once it is"] = "val"
     datasets: Annotated[tuple[str, ...], "only these data sets; empty: all"] = ()
@@ -72,6 +78,7 @@ class Arm:
     extends: Annotated[str | None, "another arm: its role, recipe, command and data where not given here"] = None
     recipe: Annotated[str | None, "what is trained from the start checkpoint"] = None
     command: Annotated[str | None, "an elva command that leaves an evaluation in {out}, in place of a training"] = None
+    below: Annotated[str, "folder below the root that it trains on; empty: the root"] = ""
     settings: Annotated[tuple[str, ...], "key=value pairs on top, behind those of the extended arm"] = ()
     uses: Annotated[tuple[str, ...], "preparations, beside those of the extended arm"] = ()
     updates: Annotated[int | None, "so many, whatever they take; null: as many as fit the budget", AT_LEAST_ONE] = None

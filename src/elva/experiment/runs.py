@@ -19,7 +19,7 @@ from elva.data.writing import write_lines
 from elva.experiment.budget import Paces, charged, updates_within
 from elva.experiment.pace import read_pace
 from elva.experiment.placeholders import command_words, filled, needed, places
-from elva.experiment.plan import Arm, Plan
+from elva.experiment.plan import Arm, Plan, Stage, World
 from elva.experiment.plan_checks import of_budget
 from elva.experiment.reading import read_otherwise
 from elva.jobs import Job, Runner
@@ -72,7 +72,7 @@ class Runs:
     def jobs(self) -> Iterator[Job]:
         """All of them but for `elva evaluate`, those that come first first."""
         if self._data.world is not None:
-            yield self._world(str(self._data.world.seed), self._data.world.size)
+            yield self._world(self._data.world)
         uses = [*(each for stage in self._data.start for each in stage.uses), *self._uses()]
         for name in needed(uses, self._commands):
             if not self._is_per_seed(name):
@@ -95,16 +95,17 @@ class Runs:
         mentioned = [place for arm in self.arms.values() if arm.command for place in places(arm.command)]
         return [*given, *(each for each in mentioned if each in self._commands)]
 
-    def _world(self, seed: str, size: str) -> Job:
+    def _world(self, world: World) -> Job:
         root = self.where.root
-        command = ["world", str(root), "--seed", seed, "--size", size]
+        command = ["world", str(root), "--seed", str(world.seed), "--size", world.size]
+        command += ["--questions"] if world.questions else []
         return Job(self._name("world"), lambda: command, (), root / "grains.json", root)
 
     def _starts(self, seed: int) -> Iterator[Job]:
         model = self.where.base
         for number, stage in enumerate(self._data.start, 1):
             folder = self._seed_folder(seed) / f"start-{number}"
-            command = self._train(stage.recipe, stage.settings, stage.uses, model, seed, folder)
+            command = self._train(stage, stage.recipe, stage.settings, model, seed, folder)
             name = self._name(f"start {number}", seed)
             before = (self._name(f"start {number - 1}", seed),) if number > 1 else self._root_needs()
             needs = (*before, *self.preparation_names(stage.uses, seed))
@@ -203,19 +204,19 @@ class Runs:
         arm = self.arms[name]
         lines = f"log.every_steps={math.ceil(updates / POINTS)}"  # as many as the curve of a record holds
         settings = (*arm.settings, *of_budget(updates), lines)
-        return self._train(arm.recipe or "", settings, arm.uses, self.model(name, seed), seed, folder)
+        return self._train(arm, arm.recipe or "", settings, self.model(name, seed), seed, folder)
 
     def _train(
-        self, recipe: str, settings: Sequence[str], uses: Sequence[str], model: str, seed: int, folder: Path
+        self, given_by: Arm | Stage, recipe: str, settings: Sequence[str], model: str, seed: int, folder: Path
     ) -> list[str]:
         own = [filled(each, self._words) for each in (*self._data.settings, *settings)]
         given = [
-            f"data.root={self.where.root}",
+            f"data.root={self.where.root / given_by.below}",
             f"data.image_cache={self.where.cache}",
             f"model.path={model}",
             f"seed={seed}",
         ]
-        given += [f"{self.plan.preparations[each].setting}={self.prepared(each, seed)}" for each in uses]
+        given += [f"{self.plan.preparations[each].setting}={self.prepared(each, seed)}" for each in given_by.uses]
         return ["train", filled(recipe, self._words), *own, *given, "--out", str(folder), "--resume"]
 
     # -- paces ---------------------------------------------------------------------------------------------------
@@ -223,7 +224,7 @@ class Runs:
     def _resolved(self, name: str, seed: int, model: str) -> Recipe:
         arm = self.arms[name]
         settings = (*arm.settings, *of_budget(1))
-        command = self._train(arm.recipe or "", settings, arm.uses, model, seed, Path())
+        command = self._train(arm, arm.recipe or "", settings, model, seed, Path())
         return load_recipe(command[1], command[2 : command.index("--out")])
 
     @cached_property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from elva.clips import Clip
@@ -19,17 +19,23 @@ class Missing:
 
     Attributes:
         files: videos and pictures that the questions need.
-        missing_files: those that are not there, or can't be opened.
-        questions_left_out: questions that need one of these.
+        unusable: those that are not there, or can't be opened.
+        questions_left_out: since they need one of these.
     """
 
     files: int = 0
-    missing_files: int = 0
+    unusable: int = 0
     questions_left_out: int = 0
 
+    def __add__(self, other: Missing) -> Missing:
+        """Of two files together; what both need counts twice."""
+        return Missing(
+            self.files + other.files, self.unusable + other.unusable, self.questions_left_out + other.questions_left_out
+        )
+
     def to_row(self) -> dict[str, int]:
-        """A JSON object."""
-        return asdict(self)
+        """A JSON object, with the names that other evaluations have."""
+        return {"images": self.files, "missing_images": self.unusable, "queries_left_out": self.questions_left_out}
 
 
 def files_of(question: Question) -> Iterator[Path]:
@@ -42,7 +48,13 @@ def files_of(question: Question) -> Iterator[Path]:
 
 
 def usable(
-    name: str, questions: Sequence[Question], images: str, *, skip: bool, watch: Watch | None = None
+    name: str,
+    questions: Sequence[Question],
+    images: str,
+    *,
+    skip: bool,
+    otherwise: str = "or leave out the questions that need them",
+    watch: Watch | None = None,
 ) -> tuple[list[Question], Missing]:
     """Open every file once; refuse the set or, when asked, leave out the questions that lack something.
 
@@ -51,6 +63,7 @@ def usable(
         questions: all of it.
         images: what to download.
         skip: leave out, instead of refusing.
+        otherwise: what else can be done, for people.
         watch: told of the look.
 
     Raises:
@@ -65,7 +78,7 @@ def usable(
     line = told(name, len(files), bad, images)
     if not skip:
         lost = len(questions) - len(whole)
-        raise InputError(f"{line}, or leave out the {lost:,} of {len(questions):,} questions that need them")
+        raise InputError(f"{line}, {otherwise}: {lost:,} of {len(questions):,}")
     if not whole:
         raise InputError(f"{line}; nothing is left")
     return whole, Missing(len(files), len(bad), len(questions) - len(whole))

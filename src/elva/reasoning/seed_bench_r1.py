@@ -11,53 +11,36 @@ empty), there is no video.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from elva.clips import Clip
 from elva.data.records import RowProblem
 from elva.data.rows import parse_object, parsed_lines
 from elva.data.unseen.files import Node, found, inside
-from elva.encoding import Watch
 from elva.errors import DataError, DataErrors
 from elva.items import Item
 from elva.prompts import multiple_choice
-from elva.reasoning.media import usable
 from elva.reasoning.questions import LETTERS, Question
 from elva.reasoning.responses import chosen_letter
+from elva.reasoning.sets import Benchmark, Part
 
+NAME = "seed-bench-r1"
 LEVELS: Mapping[str, str] = {f"validation_{level}": level for level in ("L1", "L2", "L3")}
 """Files that are judged -> the level of shift."""
 FRAMES, FPS = 16, 2.0
 """So many frames of a video at most, and so many a second, are looked at: as published."""
 MEDIA = "the videos and images of SEED-Bench-R1"
 GROUPS = ("domain", "kind")
-"""Fields by which tables are split, where a row has them; the last one is the built-in world's."""
+"""Fields by which tables are split, where a row has them, in small letters; the last one is the built-in world's."""
 LETTERED = LETTERS[:4]
 WRONG = len(LETTERED) - 1
 """Wrong answers that a question of training offers."""
 
 _OPTION = re.compile(r"^([A-Z])\. (.+?)\s*$", re.MULTILINE)
-
-
-def read_questions(
-    root: Path | str,
-    name: str,
-    *,
-    frames: int = FRAMES,
-    fps: float | None = FPS,
-    seed: int = 0,
-    skip_missing: bool = False,
-    watch: Watch | None = None,
-) -> list[Question]:
-    """The questions of a file, once their videos and pictures have been looked at.
-
-    Arguments and errors as of `parsed_questions` and `elva.reasoning.media.usable`.
-    """
-    questions = parsed_questions(root, name, frames=frames, fps=fps, seed=seed)
-    return usable(name, questions, MEDIA, skip=skip_missing, watch=watch)[0]
 
 
 def annotation_file(root: Path, name: str) -> Path:
@@ -97,6 +80,30 @@ def parsed_questions(
     if not questions:
         raise DataError(path, None, None, "no row", "download the file again")
     return [*questions.values()]
+
+
+def benchmark(
+    root: Path | str, levels: Sequence[str] = (), *, frames: int = FRAMES, fps: float | None = FPS
+) -> Benchmark:
+    """The levels that are judged, all by default; errors as of `parsed_questions`."""
+    root = Path(root)
+    names = {level: name for name, level in LEVELS.items() if not levels or level in levels}
+    parts = [
+        Part(
+            level,
+            annotation_file(root, name),
+            parsed_questions(root, name, frames=frames, fps=fps),
+            _published_rows(annotation_file(root, name)),
+        )
+        for level, name in names.items()
+    ]
+    return Benchmark(NAME, "SEED-Bench-R1", MEDIA, root, parts, {"frames": frames, "fps": fps})
+
+
+def _published_rows(path: Path) -> dict[str, dict[str, Any]]:
+    """Key -> row, of a file that was read before."""
+    rows = (parse_object(line) for line in path.read_text("utf-8-sig").split("\n") if line.strip())
+    return {_key(Node(path, "sample_id", row["sample_id"])): row for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +157,10 @@ class _Reader:
 
     def _groups(self, row: Node) -> dict[str, str]:
         level = {} if self.level is None else {"level": self.level}
-        return level | {name: row[name].text() for name in GROUPS if row.value.get(name) is not None}
+        found = {name: row[name].text().casefold() for name in GROUPS if row.value.get(name) is not None}
+        if found.get("kind") == found.get("domain"):  # in the built-in world's L3 they are one thing
+            found.pop("kind", None)
+        return level | found
 
 
 def _key(node: Node) -> str:

@@ -40,7 +40,14 @@ def open_questions(session: Session, root: Path, name: str) -> list[Question]:
     if not recipe.data.check_images:
         return questions
     with session.progress("checking videos and pictures", None) as tick:
-        found, missing = usable(name, questions, MEDIA, skip=recipe.data.skip_bad_rows, watch=lambda *_: tick)
+        found, missing = usable(
+            name,
+            questions,
+            MEDIA,
+            skip=recipe.data.skip_bad_rows,
+            otherwise="or leave out with data.skip_bad_rows the questions that need them",
+            watch=lambda *_: tick,
+        )
     if missing.questions_left_out:
         session.say(f"{missing.questions_left_out} questions are left out: their videos or pictures are missing.")
     return found

@@ -51,7 +51,7 @@ def figure(measured: Measured, benchmark: str, row: Row) -> float | None:
     found = [
         held[row.measure]
         for task in tasks_of(measured, benchmark, row)
-        if (held := measured.row(benchmark, task)) and row.measure in held
+        if (held := row.held(measured.row(benchmark, task))) and row.measure in held
     ]
     mean = mean_of(found)
     return 100 * mean if mean is not None and len(found) == row.parts else None

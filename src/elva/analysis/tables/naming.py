@@ -7,7 +7,15 @@ from collections.abc import Iterable, Sequence
 from elva.analysis.tables.published import direction, rows_of
 from elva.data.layout import TaskName
 
-NAMES = {"mbeir": "M-BEIR", "mrbench": "MRBench", "unseen": "unseen sets", "video": "text to video"}
+NAMES = {
+    "mbeir": "M-BEIR",
+    "mrbench": "MRBench",
+    "unseen": "unseen sets",
+    "video": "text to video",
+    "seed-bench-r1": "SEED-Bench-R1",
+    "longvideobench": "LongVideoBench",
+    "vcr-bench": "VCR-Bench",
+}
 """Benchmarks, as people call them."""
 MIXED = ("unseen", "video")
 """Benchmarks of sets that each have measures of their own."""

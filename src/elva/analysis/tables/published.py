@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Annotated
+from typing import Annotated, Any
 
 import yaml
 
@@ -36,6 +36,7 @@ class Row:
     task: Annotated[int | None, "M-BEIR's id, where the benchmark has them"] = None
     parts: Annotated[int, "tasks of the data set, over which the figure is the mean", AT_LEAST_ONE] = 1
     queries: Annotated[int | None, "how many the whole data ask, all parts together", AT_LEAST_ONE] = None
+    group: Annotated[str | None, "part of the task by what evaluations group it by, such as domain/work"] = None
     split: Annotated[str | None, "that the figures are of, where it can't be scored here"] = None
     measure: Annotated[str, "as evaluations call it"]
     figures: Annotated[Figures, "one per column, in percent; null where none is known"]
@@ -44,6 +45,14 @@ class Row:
     def label(self) -> str:
         """The direction and the data set: t→i COCO."""
         return self.name if self.task is None else f"{direction(self.task)} {self.name}"
+
+    def held(self, task: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """The figures that are this row's, of what an evaluation says of its task; none where it has none."""
+        if self.group is None or task is None:
+            return task or {}
+        group, _, value = self.group.partition("/")
+        found: Mapping[str, Any] = task.get("groups", {}).get(group, {}).get(value, {})
+        return found
 
     def is_of(self, task: str) -> bool:
         """Whether a task of an evaluation is this row's.

@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from PIL import Image
 
 from elva.data.layout import DATASETS, IMAGES, TASKS, TaskName
 from elva.data.records import Candidate, NearMiss, Query
 from elva.data.world.facts import Statements, broken, facts, key, slots, statements
-from elva.data.world.film import FRAME_MILLISECONDS, film
+from elva.data.world.film import film
 from elva.data.world.language import full_caption
+from elva.data.world.reel import save_frames
 from elva.data.world.render import render
 from elva.data.world.scenes import Scene
 from elva.data.world.shots import Shot
@@ -75,9 +75,7 @@ class Studio:
             self._pictures[split] = count(1)
             (self.root / folder).mkdir(parents=True)
         path = (folder / f"{next(self._pictures[split]):05d}.png").as_posix()
-        first, *others = draw(self.rng(path))
-        moving: dict[str, Any] = {"save_all": True, "append_images": others, "duration": FRAME_MILLISECONDS}
-        first.save(f"{self.root}/{path}", compress_level=1, **moving if others else {})
+        save_frames(self.root / path, draw(self.rng(path)))
         self.progress(f"{self.dataset} {split}", 1)
         return path
 

@@ -10,6 +10,8 @@ from elva.data.world.words import CLIP_KINDS, POSED, VALUES
 from elva.grains import Facts
 
 TURNING = "turning"
+STEPS = {"moving left": (-1, 0), "moving right": (1, 0), "moving up": (0, -1), "moving down": (0, 1)}
+"""Places to the right and down that an action leads on."""
 
 
 @dataclass(frozen=True, slots=True)

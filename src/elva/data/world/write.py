@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,8 @@ from elva.data.world.benchmark import Benchmark, draw_cases
 from elva.data.world.clips import CLIP_TASK, clip_splits
 from elva.data.world.families import FamilyPlan, FamilySplit, draw_families
 from elva.data.world.pools import STILL_TASKS, Progress, Split, Studio
+from elva.data.world.questions import PLANS as QUESTION_PLANS
+from elva.data.world.questions import write_questions
 from elva.data.world.scenes import Scene
 from elva.data.world.triples import as_csv, draw_triples
 from elva.data.world.words import lexicon
@@ -31,6 +33,8 @@ from elva.errors import DataError
 from elva.whole import whole_folder
 
 STAMP = "world.json"
+_LATER = ("clips", "questions")  # parts that stamps lack where they are not there
+_BESIDE = ("base", "questions")  # parts that change nothing else
 FORMAT = 3  # raise it whenever the same seed would give other bytes
 Size = Literal["demo", "large", "tiny"]
 
@@ -100,11 +104,12 @@ PLANS: dict[str, WorldPlan] = {
 
 @dataclass(frozen=True, slots=True)
 class WorldSummary:
-    """What lies on disk: queries and candidates per task name, and whether it was there before."""
+    """What lies on disk: queries and candidates per task name, rows per file of questions; whether it was there."""
 
     root: Path
     queries: dict[str, int]
     candidates: dict[str, int]
+    questions: dict[str, int]
     reused: bool
 
 
@@ -115,13 +120,14 @@ def write_world(
     size: Size = "demo",
     base: bool = False,
     clips: bool = False,
+    questions: bool = False,
     progress: Progress | None = None,
 ) -> WorldSummary:
     """Write the world to ``out``, or reuse it when the same world lies there already.
 
     The tree is made beside ``out`` and renamed, so ``out`` is never half a world. The same
-    arguments give the same bytes; ``base`` adds files and changes none of the others, ``clips`` adds files and changes
-    the words, the instructions and the pools of all datasets together.
+    arguments give the same bytes; ``base`` and ``questions`` add files and change none of the others, ``clips`` adds
+    files and changes the words, the instructions and the pools of all datasets together.
 
     Args:
         out: the root to write.
@@ -129,20 +135,25 @@ def write_world(
         size: "demo", "large" (a larger pool, for experiments), or "tiny" for tests.
         base: also write the split "base" that trains the tiny base model.
         clips: also write the dataset "clips", task 10.
+        questions: also write questions about clips, in reasoning/.
         progress: called with each picture as (part, 1), the part being dataset and split.
 
     Raises:
         DataError: ``out`` holds something else.
     """
     wanted: dict[str, object] = {"format": FORMAT, "seed": seed, "size": size, "base": base, "clips": clips}
+    wanted["questions"] = questions
     if _is_filled(out):
         return _reuse(out, wanted)
     with whole_folder(out) as unfinished:
-        summary = _write(unfinished, PLANS[size], seed, base, clips, progress or (lambda part, done: None))
-        said = {name: value for name, value in wanted.items() if name != "clips" or value}
+        watch = progress or (lambda part, done: None)
+        summary = _write(unfinished, PLANS[size], seed, base, clips, watch)
+        asked = write_questions(unfinished, QUESTION_PLANS[size], seed, watch) if questions else {}
+        said = {name: value for name, value in wanted.items() if name not in _LATER or value}
         stamp = said | {"queries": summary.queries, "candidates": summary.candidates}
+        stamp |= {"questions_of": asked} if questions else {}
         write_lines(unfinished / STAMP, [json.dumps(stamp, indent=1)])
-    return WorldSummary(out, summary.queries, summary.candidates, reused=False)
+    return replace(summary, root=out, questions=asked)
 
 
 def _is_filled(out: Path) -> bool:
@@ -150,18 +161,18 @@ def _is_filled(out: Path) -> bool:
 
 
 def _reuse(out: Path, wanted: dict[str, object]) -> WorldSummary:
-    """The summary of what lies there, if it is the world that is wanted (or that with base)."""
+    """The summary of what lies there, if it is the world that is wanted (or that with more beside it)."""
     fix = "give another folder, or remove this one"
     stamp = out / STAMP
     if not stamp.is_file():
         raise DataError(out, None, None, "is not empty and holds no built-in world", fix)
     try:
-        found = {"clips": False, **json.loads(stamp.read_text(encoding="utf-8"))}
-        there = WorldSummary(out, found["queries"], found["candidates"], reused=True)
+        found = {**dict.fromkeys(_LATER, False), **json.loads(stamp.read_text(encoding="utf-8"))}
+        there = WorldSummary(out, found["queries"], found["candidates"], found.get("questions_of", {}), reused=True)
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(stamp, None, None, f"damaged ({error})", fix) from error
     for name, value in wanted.items():
-        if found.get(name) != value and not (name == "base" and found.get(name)):
+        if found.get(name) != value and not (name in _BESIDE and found.get(name)):
             raise DataError(stamp, None, name, f"{found.get(name)!r}, not {value!r}", fix)
     return there
 
@@ -201,7 +212,7 @@ def _write_splits(root: Path, splits: Sequence[Split]) -> WorldSummary:
             candidates[str(name)] = len(split.pools[name.task])
     for part in dict.fromkeys(split.name for split in splits):
         write_union_pool(root, part, _union([s for s in splits if s.name == part]))
-    return WorldSummary(root, queries, candidates, reused=False)
+    return WorldSummary(root, queries, candidates, {}, reused=False)
 
 
 def _union(splits: Sequence[Split]) -> list[Candidate]:

@@ -6,7 +6,6 @@ The folder it leaves is that of every evaluation, and for a split whose answers 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,11 +13,12 @@ from typing import Any
 
 from elva.data.instructions import Choice, Prompts, choice_by_qid, read_instructions
 from elva.data.rows import Rows
-from elva.data.unseen.sets import EVENLY, PublishedSet, Sampling, Task
+from elva.data.unseen.sets import EVENLY, Sampling, Task
 from elva.encoding import Encoder, ModelIdentity, Watch
 from elva.errors import InputError
 from elva.evaluation.embed import cached
 from elva.evaluation.judging import Results, versions, write
+from elva.evaluation.looking import fingerprint
 from elva.evaluation.sanity import doubts
 from elva.evaluation.store import VectorStore
 from elva.evaluation.unseen.judged import JudgedTask, figures, judge
@@ -119,7 +119,7 @@ def evaluate_set(
     _require_plain(published.tasks)
     tasks, missing = usable(published, name, spec, skip=skip_missing, watch=watch)
     kept = cached(encoder, None if cache is None else Path(cache))
-    store = VectorStore(ModelIdentity.of(encoder), instruction_choice, _fingerprint(root, published), kept=kept)
+    store = VectorStore(ModelIdentity.of(encoder), instruction_choice, fingerprint(root, published.files), kept=kept)
     judged = []
     for task in tasks:
         embed_task(task, encoder, store, asked.for_task(task.name), sampling, watch)
@@ -171,16 +171,6 @@ def _require_plain(tasks: Sequence[Task]) -> None:
         for each in (*(question.qid for question in task.questions), *task.candidates):
             if each.split() != [each]:
                 raise InputError(f"{task.name}: the id {each!r} is empty or holds white space; rename it in the files")
-
-
-def _fingerprint(root: Path, published: PublishedSet) -> str:
-    """sha256 in hex over names and contents of the files that say what is asked; pictures are not read."""
-    digest = hashlib.sha256()
-    for path in sorted(published.files):
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        digest.update(f"{path.relative_to(root).as_posix()} {content}\n".encode())
-    return digest.hexdigest()
 
 
 def _submission(judged: Sequence[JudgedTask]) -> dict[str, list[int]]:
