@@ -43,6 +43,9 @@ from elva.training.questions import open_questions, parsed, with_response
 from elva.training.recipe import Caption, Create, Recipe
 from elva.training.session import Session
 
+SPREAD = 1.5
+"""Some questions ask for a word and others for their reasoning: read together, the short ones would be padding."""
+
 
 def create_embedder(recipe: Recipe) -> Embedder:
     """Random weights and a tokenizer trained on every text of the data root (recipe: model.create)."""
@@ -195,36 +198,58 @@ def _learn(
 ) -> dict[str, float]:
     """Add the gradient of the loss on captions and answers to what trains, and tell how it stands."""
     processor = session.embedder.processor
-    parts = dict[str, Rollouts]()
+    parts = dict[str, list[Rollouts]]()
     if pairs:
         ids = [processor.summary_ids(text) for _, text in pairs]
         parts["caption"] = _read(session, [item for item, _ in pairs], ids, "generative", rng)
-    if questions:  # by themselves: they are several times as long as captions, which would wait for them as padding
+    if questions:  # by themselves: beside what is several times as long, captions would be padding for the most part
         ids = [processor.answer_ids(question.response or "") for question in questions]
         parts["answer"] = _read(session, [question.item for question in questions], ids, "own", rng)
-    tokens = torch.stack([read.credit.sum() for read in parts.values()]).sum()
-    loss = -torch.stack([read.logprobs.sum() for read in parts.values()]).sum() / tokens
+    sums = {name: torch.stack([each.logprobs.sum() for each in read]).sum() for name, read in parts.items()}
+    tokens = {name: torch.stack([each.credit.sum() for each in read]).sum() for name, read in parts.items()}
+    loss = -torch.stack([*sums.values()]).sum() / torch.stack([*tokens.values()]).sum()
     loss.backward()  # type: ignore[no-untyped-call]
     metrics = {"loss": loss.item()}
-    for name, read in parts.items():
-        metrics[f"{name}_tokens"] = read.credit.sum().item() / len(read.tokens)
+    for name, count in (("caption", len(pairs)), ("answer", len(questions))):
+        if name in parts:
+            metrics[f"{name}_tokens"] = tokens[name].item() / count
         if len(parts) > 1:
-            metrics[f"{name}_loss"] = -(read.logprobs.sum() / read.credit.sum()).item()
+            metrics[f"{name}_loss"] = -(sums[name] / tokens[name]).item()
     return metrics
 
 
 def _read(
     session: Session, items: Sequence[Item], ids: Sequence[Sequence[int]], prompt: Prompt, rng: np.random.Generator
-) -> Rollouts:
-    """Given texts behind items that are looked at anew, with gradient into all that trains."""
+) -> list[Rollouts]:
+    """Given texts behind items that are looked at anew, with gradient into all that trains; answers in runs."""
     embedder = session.embedder
     backbone, processor = embedder.backbone, embedder.processor
     inputs = Inputs(backbone, processor, embedder.features)
     alter = partial(augmented, settings=session.recipe.caption, rng=rng)
-    prefix = inputs.collate(inputs.prepare_live(items, prompt, alter))
-    is_answer = prompt == "own"
-    written = given(ids, 0 if is_answer else backbone.dimension, backbone.device)
-    return replay(backbone, processor, prefix, written, end=processor.end_id if is_answer else None)
+    prepared = inputs.prepare_live(items, prompt, alter)
+    if prompt != "own":
+        written = given(ids, backbone.dimension, backbone.device)
+        return [replay(backbone, processor, inputs.collate(prepared), written)]
+    return [
+        replay(
+            backbone,
+            processor,
+            inputs.collate([prepared[row] for row in rows]),
+            given([ids[row] for row in rows], 0, backbone.device),
+            end=processor.end_id,
+        )
+        for rows in _runs([len(one) + len(written) for one, written in zip(prepared, ids, strict=True)])
+    ]
+
+
+def _runs(lengths: Sequence[int]) -> list[list[int]]:
+    """The places of rows of about one length, together: a row is at most `SPREAD` times as long as the run's first."""
+    runs = list[list[int]]()
+    for row in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if not runs or lengths[row] > SPREAD * lengths[runs[-1][0]]:
+            runs.append([])
+        runs[-1].append(row)
+    return runs
 
 
 def _questions(session: Session) -> Sequence[Question]:

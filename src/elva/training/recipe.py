@@ -21,17 +21,14 @@ import yaml
 
 from elva.errors import RecipeError
 from elva.strict import Place, build, every_setting, merge, read_layer, typed_layer
+from elva.training.answer_settings import Answer, AnswerRewards, AnswerRollouts, Grpo, Sampling
 from elva.training.recipe_checks import contradictions
 from elva.training.settings import (
-    Answer,
-    AnswerRewards,
-    AnswerRollouts,
     Budget,
     Caption,
     Contrast,
     Create,
     Data,
-    Grpo,
     Log,
     Lora,
     Model,
@@ -42,7 +39,6 @@ from elva.training.settings import (
     Reinforce,
     Reward,
     Rollouts,
-    Sampling,
     Saving,
     Weights,
 )
