@@ -78,7 +78,8 @@ def test_rows_have_the_published_fields_and_their_clips(world: Path, name: str) 
     rows = rows_of(world, name)
     assert len({row["sample_id"] for row in rows}) == len(rows)
     for row in rows:
-        assert row.keys() >= FIELDS and row["task_progress_metadata"]
+        assert row.keys() >= FIELDS
+        assert bool(row["task_progress_metadata"]) != str(row["sample_id"]).startswith("drill"), "drills show a picture"
         video = world / FOLDER / f"videos/{row['video_source']}/{row['video_basename']}"
         picture = world / FOLDER / f"images/{row['video_source']}/{row['current_observation_basename']}"
         asked_for_steps = "step by step" in str(row.get("prompt"))
@@ -116,9 +117,10 @@ def test_what_is_imitated_is_what_is_chosen_with_prompt_and_response(world: Path
 
 
 def test_the_base_practises_descriptions_facts_and_questions(world: Path) -> None:
-    rows, plan = rows_of(world, "training_base"), PLANS["tiny"]
+    rows, plan = rows_of(world, "training_base"), PLANS["tiny"].practice
     kinds = Counter("<think>" in str(row["response"]) for row in rows)
-    assert kinds == {True: plan.questions, False: plan.descriptions + plan.facts + plan.steps}
+    assert kinds == {True: plan.questions, False: len(rows) - plan.questions}
+    assert len(rows) == plan.descriptions + plan.facts + plan.drills + plan.questions + plan.steps
     for row in rows:
         if "<think>" in str(row["response"]):
             assert row["kind"] in PRACTISED
@@ -126,6 +128,9 @@ def test_the_base_practises_descriptions_facts_and_questions(world: Path) -> Non
             times = [float(second) for second in range(8)]
             assert row["prompt"] == step_by_step(str(row["question"]), times)
             assert str(row["response"]).endswith(f"\n4. So the answer is {row['answer']}.")
+        elif row["kind"] == "letter":
+            letter = str(row["response"]).removeprefix("<answer>")[0]
+            assert f"\n{letter}. {row['answer']}" in str(row["prompt"])
         else:
             assert row["prompt"] == row["question"] and row["response"] == row["answer"]
     assert {*HELD_OUT} < {row["kind"] for row in rows}, "as facts alone"

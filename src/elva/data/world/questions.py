@@ -2,7 +2,7 @@
 
 reasoning/seed-bench-r1/annotations/training_6k.jsonl            to choose answers for (RL)
 reasoning/seed-bench-r1/annotations/training_with_cot_6k.jsonl   the same questions, with what to write (SFT)
-reasoning/seed-bench-r1/annotations/training_base.jsonl          what a base practises: descriptions, facts, questions
+reasoning/seed-bench-r1/annotations/training_base.jsonl          what a base practises before
 reasoning/seed-bench-r1/annotations/validation_L1.jsonl          as in training
 reasoning/seed-bench-r1/annotations/validation_L2.jsonl          new shapes and backgrounds
 reasoning/seed-bench-r1/annotations/validation_L3.jsonl          new kinds of question
@@ -17,24 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from elva.data.world.quiz_rows import (
-    Filming,
-    Row,
-    imitation_row,
-    judged_row,
-    open_row,
-    right_option,
-    steps_row,
-    training_row,
-)
-from elva.data.world.quizzes import FAMILIAR, HELD_OUT, KINDS, NEW, PRACTISED, Quiz, Values, draw_quiz
-from elva.data.world.step_items import BEATS, FRAME_SECONDS, OPEN, draw_item, write_items
-from elva.data.world.telling import told
+from elva.data.world.practice import PracticePlan, practice
+from elva.data.world.quiz_rows import Filming, Row, imitation_row, judged_row, training_row
+from elva.data.world.quizzes import FAMILIAR, HELD_OUT, NEW, PRACTISED, Values, quizzes
+from elva.data.world.step_items import write_items
 from elva.data.writing import write_lines
 
 FOLDER = Path("reasoning/seed-bench-r1")
-DESCRIBE = "What happens?"
-ALL = Values((*FAMILIAR.shapes, *NEW.shapes), (*FAMILIAR.backgrounds, *NEW.backgrounds))
 LEVELS: dict[str, tuple[tuple[str, ...], Values]] = {
     "L1": ((*PRACTISED,), FAMILIAR),
     "L2": ((*PRACTISED,), NEW),
@@ -44,21 +33,18 @@ LEVELS: dict[str, tuple[tuple[str, ...], Values]] = {
 
 @dataclass(frozen=True, slots=True)
 class QuestionPlan:
-    """How many rows: to train on, of each level, of what the base practises, and per dimension of VCR-Bench."""
+    """How much: rows to train on, of each level, what the base practises, items per dimension of VCR-Bench."""
 
     training: int
     level: int
-    descriptions: int
-    facts: int
-    questions: int
-    steps: int
+    practice: PracticePlan
     dimension: int
 
 
 PLANS = {
-    "demo": QuestionPlan(6000, 400, 9000, 6000, 6000, 800, 22),
-    "large": QuestionPlan(6000, 400, 9000, 6000, 6000, 800, 22),
-    "tiny": QuestionPlan(12, 8, 8, 10, 6, 4, 2),
+    "demo": QuestionPlan(6000, 400, PracticePlan(7000, 4000, 8000, 5000, 800), 22),
+    "large": QuestionPlan(6000, 400, PracticePlan(7000, 4000, 8000, 5000, 800), 22),
+    "tiny": QuestionPlan(12, 8, PracticePlan(8, 10, 8, 6, 4), 2),
 }
 
 
@@ -81,43 +67,27 @@ class _Writer:
     def files(self, plan: QuestionPlan) -> Iterator[tuple[str, list[Row]]]:
         """Each file's name and rows; clips are filmed on the way."""
         filming = self._filming("train")
-        drawn = [(quiz, filming.quiz(quiz)) for quiz in self._quizzes([*PRACTISED], FAMILIAR, plan.training, "train")]
+        drawn = [
+            (quiz, filming.quiz(quiz)) for quiz in quizzes([*PRACTISED], FAMILIAR, plan.training, self._rng("train"))
+        ]
         yield "training_6k", [training_row(quiz, filmed) for quiz, filmed in drawn]
         yield "training_with_cot_6k", [imitation_row(quiz, filmed) for quiz, filmed in drawn]
-        yield "training_base", self._practice(plan)
+        yield "training_base", practice(plan.practice, self._filming("base"), self._seed)
         for level, (kinds, values) in LEVELS.items():
             yield f"validation_{level}", self._level(level, kinds, values, plan.level)
 
     def _level(self, level: str, kinds: Sequence[str], values: Values, number: int) -> list[Row]:
         filming = self._filming(level)
-        return [judged_row(quiz, filming.quiz(quiz), level) for quiz in self._quizzes(kinds, values, number, level)]
-
-    def _practice(self, plan: QuestionPlan) -> list[Row]:
-        """What the base practises, in mixed order. Not all shapes and backgrounds, nor all kinds, come with options."""
-        filming, rows = self._filming("base"), []
-        for quiz in self._quizzes([*PRACTISED], ALL, plan.descriptions, "descriptions"):
-            rows.append(open_row("description", DESCRIBE, told(quiz.story), filming.quiz(quiz)))
-        for quiz in self._quizzes([*KINDS], ALL, plan.facts, "facts"):
-            rows.append(open_row(quiz.kind, quiz.question, quiz.answer, filming.quiz(quiz)))
-        for quiz in self._quizzes([*PRACTISED], FAMILIAR, plan.questions, "practice"):
-            rows.append(imitation_row(quiz, filming.quiz(quiz)))
-        rng = self._rng("steps of practice")
-        for n in range(plan.steps):
-            dimension = OPEN[n % len(OPEN)]
-            item = draw_item(dimension, n // len(OPEN), rng, filming.look)
-            filmed = filming.shoot(item.story, BEATS, "tell what happens", 1000 * FRAME_SECONDS)
-            rows.append(steps_row(dimension, item.question, item.answer, item.numbered(), filmed))
-        self._rng("order of practice").shuffle(rows)
-        return rows
-
-    def _quizzes(self, kinds: Sequence[str], values: Values, number: int, purpose: str) -> Iterator[Quiz]:
-        """So many, the kinds in turn."""
-        rng = self._rng(f"questions of {purpose}")
-        for n in range(number):
-            yield draw_quiz(kinds[n % len(kinds)], values, right_option(n, len(kinds)), rng)
+        return [
+            judged_row(quiz, filming.quiz(quiz), level) for quiz in quizzes(kinds, values, number, self._rng(level))
+        ]
 
     def _filming(self, source: str) -> Filming:
         return Filming(self.root, source, self.seed, self.progress)
 
+    @property
+    def _seed(self) -> str:
+        return f"{self.seed}/reasoning"
+
     def _rng(self, purpose: str) -> Random:
-        return Random(f"{self.seed}/reasoning/{purpose}")
+        return Random(f"{self._seed}/questions of {purpose}")

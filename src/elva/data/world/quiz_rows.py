@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from elva.data.world.drills import Drill
 from elva.data.world.film import FRAME_MILLISECONDS
-from elva.data.world.quizzes import OPTIONS, Quiz
+from elva.data.world.quizzes import Quiz
 from elva.data.world.reel import save_story
 from elva.data.world.step_items import BEATS, FRAME_SECONDS
 from elva.data.world.stories import STILL, Story
@@ -100,6 +101,19 @@ def steps_row(kind: str, question: str, answer: str, steps: Sequence[str], filme
     }
 
 
+def drill_row(drill: Drill, number: int, filmed: Row) -> Row:
+    """A row to imitate that shows the picture of another one, and no clip; a letter is answered in its tags."""
+    lettered = [f"{letter}. {option}" for letter, option in zip(LETTERS, drill.options, strict=False)]
+    wrong = [option for option in drill.options if option != drill.answer]
+    right = f"<answer>{LETTERS[drill.options.index(drill.answer)]}.</answer>" if drill.options else drill.answer
+    shown = {"sample_id": f"drill-{number:05d}", "task_progress_metadata": []}
+    return open_row(drill.kind, drill.question, drill.answer, filmed | shown) | {
+        "negative_answers": wrong,
+        "prompt": "\n".join([drill.question, *lettered]),
+        "response": right,
+    }
+
+
 def judged_row(quiz: Quiz, filmed: Row, level: str) -> Row:
     """A row of a level: its options stand as they are asked. Its domain, which the published L3 has, is its kind."""
     choices = {f"choice_{letter.lower()}": option for letter, option in zip(LETTERS, quiz.options, strict=True)}
@@ -117,8 +131,3 @@ def response(quiz: Quiz) -> str:
 
 def _ours(quiz: Quiz) -> Row:
     return {"kind": quiz.kind, "steps": [{"type": step.type, "text": step.text} for step in quiz.steps]}
-
-
-def right_option(number: int, kinds: int) -> int:
-    """Which option is right of the row with this number, where kinds take turns: every one as often, of every kind."""
-    return number // kinds % OPTIONS

@@ -6,7 +6,7 @@ makes it so. So the words alone never tell: whoever doesn't look is right one ti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -209,3 +209,9 @@ PRACTISED: dict[str, Callable[[str, Values, int, Random], Quiz]] = {
 HELD_OUT = {"still": _still, "before": _dance, "last": _order, "undo": _undo}
 """Those that it does not."""
 KINDS = PRACTISED | HELD_OUT
+
+
+def quizzes(kinds: Sequence[str], values: Values, number: int, rng: Random) -> Iterator[Quiz]:
+    """So many, the kinds in turn, and of every kind the right options."""
+    for n in range(number):
+        yield draw_quiz(kinds[n % len(kinds)], values, n // len(kinds) % OPTIONS, rng)
