@@ -12,9 +12,11 @@ from elva.clips import Clip, frames_of
 from elva.data.validation import validate
 from elva.data.world import write_world
 from elva.data.world.questions import FOLDER, PLANS
+from elva.data.world.quiz_rows import Filming
 from elva.data.world.quizzes import FAMILIAR, HELD_OUT, NEW, PRACTISED
 from elva.data.world.step_items import DIMENSIONS
 from elva.data.world.step_items import FOLDER as STEPS
+from elva.data.world.stories import Role, Story
 from elva.errors import DataError
 from elva.prompts import multiple_choice, step_by_step
 from elva.reasoning.responses import consistency
@@ -25,7 +27,7 @@ from elva.reasoning.vcr_bench.rules import RuleJudge
 from elva.reasoning.vcr_bench.verdicts import Kind, Verdict
 
 LEVELS = ("validation_L1", "validation_L2", "validation_L3")
-TRAINING = ("training_6k", "training_with_cot_6k", "training_base")
+TRAINING = ("training_6k", "training_with_cot_6k", "training_base", "training_drills")
 TYPES = {Kind.PERCEPTION: "perception", Kind.REASONING: "reasoning"}
 FIELDS = {
     "sample_id",
@@ -134,6 +136,9 @@ def test_the_base_practises_descriptions_facts_and_questions(world: Path) -> Non
         else:
             assert row["prompt"] == row["question"] and row["response"] == row["answer"]
     assert {*HELD_OUT} < {row["kind"] for row in rows}, "as facts alone"
+    drills = rows_of(world, "training_drills")
+    assert len(drills) == plan.drills and all(row in rows for row in drills)
+    assert {row["kind"] for row in drills} == {"letter", "after", "before", "undo"}
 
 
 def test_the_reader_of_the_benchmark_takes_every_file(world: Path) -> None:
@@ -164,3 +169,11 @@ def test_rules_find_every_step_of_the_world_in_itself(world: Path) -> None:
         assert {step.verdict for step in steps} == {Verdict.MATCHED}, answered[place].response
         kinds = [TYPES[step.kind] for step in steps]
         assert kinds == answered[place].question.row["reasoning_types"] and judgement.right
+
+
+def test_a_clip_in_which_nothing_is_done_says_so_and_is_shown_all_the_same(tmp_path: Path) -> None:
+    story = Story((Role("heart", "orange", "solid", ("still", "still", "still"), (0, 0)),), "gray")
+    row = Filming(tmp_path, "base", 0, lambda part, done: None).shoot(story, 3, "tell what happens", 1000)
+    assert row["task_progress_metadata"] == [
+        {"narration_text": "orange solid heart still", "start_frame": 0, "stop_frame": 3}
+    ]

@@ -62,12 +62,15 @@ class Filming:
 
 
 def _progress_of(story: Story, shown: int) -> list[Row]:
-    """What is done in the clip, beat by beat; a beat lasts from the state before it to that behind it."""
+    """What is done in the clip, beat by beat; a beat lasts from the state before it to that behind it.
+
+    Where nothing is done at all, that is told: rows without any progress have no clip.
+    """
+    told = [(beat, role, role.actions[beat]) for beat in range(shown) for role in story.roles]
+    done = [each for each in told if each[2] != STILL] or told[:1]
     return [
-        {"narration_text": f"{role.name} {role.actions[beat]}", "start_frame": 2 * beat, "stop_frame": 2 * beat + 3}
-        for beat in range(shown)
-        for role in story.roles
-        if role.actions[beat] != STILL
+        {"narration_text": f"{role.name} {action}", "start_frame": 2 * beat, "stop_frame": 2 * beat + 3}
+        for beat, role, action in done
     ]
 
 
