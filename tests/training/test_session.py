@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -273,6 +274,20 @@ def test_a_resumed_session_counts_on(embedder: Embedder, tmp_path: Path) -> None
         numbers.append(step.number)
         learn(resumed)
     assert numbers == [2, 3]
+
+
+def test_a_run_killed_before_it_removed_older_checkpoints_removes_them_later(
+    embedder: Embedder, tmp_path: Path
+) -> None:
+    wanted = recipe(4, checkpoint=Saving(every_steps=4, keep=1))
+    session = open_session(embedder, tmp_path, wanted)
+    for _ in session.steps(1):
+        learn(session)
+    folder = tmp_path / "checkpoints"
+    shutil.copytree(folder / "step-000004", folder / "step-000002")
+    again = open_session(embedder, tmp_path, wanted, resume=True)
+    assert not [*again.steps(1)], "nothing is left to do"
+    assert [path.name for path in folder.iterdir()] == ["step-000004"]
 
 
 def test_what_is_drawn_before_the_first_step_changes_nothing(embedder: Embedder, tmp_path: Path) -> None:

@@ -135,8 +135,15 @@ def save_checkpoint(
             f"{final} can't be written ({error}); {kept(folder)}. "
             "Look at the rights and the space left, then go on with --resume"
         ) from error
-    _prune(folder, keep or recipe.checkpoint.keep)
+    prune(folder, keep or recipe.checkpoint.keep)
     return final
+
+
+def prune(folder: Path, keep: int) -> None:
+    """Remove all but the newest whole checkpoints, `keep` of them: what was damaged counts for nothing."""
+    whole = [path for path in _checkpoints(folder) if is_complete(path)]
+    for path in set(_checkpoints(folder)) - set(whole[-keep:]):
+        shutil.rmtree(path)
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
@@ -274,10 +281,3 @@ def _other_versions(before: Mapping[str, str]) -> list[str]:
 
 def _checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"{NAME}*"), key=lambda path: int(path.name.removeprefix(NAME)))
-
-
-def _prune(folder: Path, keep: int) -> None:
-    """Remove all but the newest whole ones: what was damaged counts for nothing."""
-    whole = [path for path in _checkpoints(folder) if is_complete(path)]
-    for path in set(_checkpoints(folder)) - set(whole[-keep:]):
-        shutil.rmtree(path)

@@ -27,7 +27,15 @@ from elva.errors import CheckpointError, TrainingError
 from elva.items import Item
 from elva.model.embedder import Embedder
 from elva.prompts import Prompt
-from elva.training.checkpoint import Checkpoint, Progress, kept, latest_checkpoint, load_checkpoint, save_checkpoint
+from elva.training.checkpoint import (
+    Checkpoint,
+    Progress,
+    kept,
+    latest_checkpoint,
+    load_checkpoint,
+    prune,
+    save_checkpoint,
+)
 from elva.training.prepared import PreparedItems
 from elva.training.progress import MetricsLog, ProgressBar
 from elva.training.recipe import Optimizer, Recipe, dump_recipe
@@ -152,6 +160,8 @@ class Session:
         line = None
         if self._checkpoint is not None:
             self._restore(self._checkpoint)
+            if self.team.leads:  # a run that was killed when it had just saved left them
+                prune(self._checkpoints, self.recipe.checkpoint.keep)
             line = self._checkpoint.progress.line
             self._checkpoint = None  # as large as the weights and their moments
         if self.team.leads:
