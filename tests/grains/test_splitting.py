@@ -157,6 +157,15 @@ def test_a_grain_that_is_found_can_be_chosen(text: str) -> None:
             assert first == grain
 
 
+@pytest.mark.parametrize(
+    ("text", "words", "left"),
+    [("a very red red dress", "red", "a very red dress"), ("size 38 or 38", "38", "size or 38")],
+)
+def test_a_part_of_what_belongs_together_can_be_chosen(text: str, words: str, left: str) -> None:
+    (grain,) = choose_grains(text, [words])
+    assert (grain.text, grain.masked_txt) == (words, left)
+
+
 def test_words_of_the_data_come_first_and_keep_its_names() -> None:
     text = "a small red striped triangle above a house"
     assert split_text(text, WORLD).grains == WORLD.split(text), "a text that the data knows whole is its own"

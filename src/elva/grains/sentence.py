@@ -25,6 +25,9 @@ _CONTENT = (Role.word, Role.quality, Role.count, Role.degree, Role.unit)
 _KNOWN_SHARE = 0.25
 _SHORT = 3
 
+CHOSEN = "chosen"
+"""The kind of a grain that the rules don't know, but that somebody wants: it is joined with no neighbour."""
+
 
 @dataclass(frozen=True, slots=True)
 class Token:
@@ -188,6 +191,8 @@ def _joined(tokens: Sequence[Token]) -> list[Token]:
 
 def _kind_together(last: Token, token: Token, title: bool) -> str | None:
     """The kind of two neighbours that are one grain, or None."""
+    if CHOSEN in (last.kind, token.kind):
+        return None
     if token.kind == "colour" and last.lower in SHADES:
         return "colour"
     if (last.kind == "count" and token.role is Role.unit) or (last.lower == "size" and token.role in _CONTENT):

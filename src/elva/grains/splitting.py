@@ -17,13 +17,10 @@ from elva.grains.english import Role
 from elva.grains.facts import Grain
 from elva.grains.lexicon import Lexicon
 from elva.grains.masking import without
-from elva.grains.sentence import Sentence
+from elva.grains.sentence import CHOSEN, Sentence
 
 MOST = 32
 """Grains of a text that are looked at: the first ones."""
-
-CHOSEN = "chosen"
-"""The kind of a grain that the rules don't know."""
 
 _SILENT = (Role.determiner, Role.degree, Role.link, Role.join, Role.filler, Role.mark)
 
