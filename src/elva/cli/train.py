@@ -97,7 +97,8 @@ def train(
         typer.echo(f"Stopped after {result.updates:,} updates; the same command with --resume goes on.")
         raise typer.Exit(STOPPED)
     typer.echo(f"{out / 'model'} is the trained model; judge it with:")
-    typer.echo(f"  elva evaluate mbeir {loaded.data.root} --model {out / 'model'} --out {out / 'eval'}")
+    benchmark = "seed-bench-r1" if loaded.stage in ("answer_sft", "answer_grpo") else "mbeir"
+    typer.echo(f"  elva evaluate {benchmark} {loaded.data.root} --model {out / 'model'} --out {out / 'eval'}")
     if os.environ.get("WORLD_SIZE", "1") != "1":
         sys.stdout.flush()
         os._exit(0)
