@@ -18,7 +18,7 @@ from elva.data.world.step_items import DIMENSIONS
 from elva.data.world.step_items import FOLDER as STEPS
 from elva.data.world.stories import Role, Story
 from elva.errors import DataError
-from elva.prompts import multiple_choice, step_by_step
+from elva.prompts import THINK_AND_ANSWER, multiple_choice, step_by_step
 from elva.reasoning.responses import consistency
 from elva.reasoning.seed_bench_r1 import parsed_questions as read_seed_bench_r1
 from elva.reasoning.vcr_bench.judging import Answered
@@ -122,7 +122,7 @@ def test_the_base_practises_descriptions_facts_and_questions(world: Path) -> Non
     rows, plan = rows_of(world, "training_base"), PLANS["tiny"].practice
     kinds = Counter("<think>" in str(row["response"]) for row in rows)
     assert kinds == {True: plan.questions, False: len(rows) - plan.questions}
-    assert len(rows) == plan.descriptions + plan.facts + plan.drills + plan.questions + plan.steps
+    assert len(rows) == plan.descriptions + plan.facts + plan.questions + plan.steps
     for row in rows:
         if "<think>" in str(row["response"]):
             assert row["kind"] in PRACTISED
@@ -130,15 +130,24 @@ def test_the_base_practises_descriptions_facts_and_questions(world: Path) -> Non
             times = [float(second) for second in range(8)]
             assert row["prompt"] == step_by_step(str(row["question"]), times)
             assert str(row["response"]).endswith(f"\n4. So the answer is {row['answer']}.")
-        elif row["kind"] == "letter":
-            letter = str(row["response"]).removeprefix("<answer>")[0]
-            assert f"\n{letter}. {row['answer']}" in str(row["prompt"])
         else:
             assert row["prompt"] == row["question"] and row["response"] == row["answer"]
     assert {*HELD_OUT} < {row["kind"] for row in rows}, "as facts alone"
-    drills = rows_of(world, "training_drills")
-    assert len(drills) == plan.drills and all(row in rows for row in drills)
-    assert {row["kind"] for row in drills} == {"letter", "after", "before", "undo"}
+
+
+def test_drills_ask_for_letters_word_for_word_as_questions_do(world: Path) -> None:
+    rows = rows_of(world, "training_drills")
+    assert len(rows) == PLANS["tiny"].practice.drills
+    assert {row["kind"] for row in rows} == {"letter", "after", "before", "undo"}
+    for row in rows:
+        assert row["task_progress_metadata"] == [], "no clip"
+        if row["kind"] == "letter":
+            prompt, answer, response = str(row["prompt"]), row["answer"], str(row["response"])
+            letter = response.removesuffix(".</answer>")[-1]
+            assert f"\n{letter}. {answer}\n" in prompt and prompt.endswith(f"\n{THINK_AND_ANSWER}")
+            assert response == f"<think>So the answer is {answer}.</think><answer>{letter}.</answer>"
+        else:
+            assert row["prompt"] == row["question"] and row["response"] == row["answer"]
 
 
 def test_the_reader_of_the_benchmark_takes_every_file(world: Path) -> None:

@@ -31,17 +31,19 @@ class PracticePlan:
     steps: int
 
 
-def practice(plan: PracticePlan, filming: Filming, seed: str) -> list[Row]:
-    """Its rows in mixed order; clips are filmed on the way."""
+def practice(plan: PracticePlan, filming: Filming, seed: str) -> tuple[list[Row], list[Row]]:
+    """Rows about clips in mixed order, and drills; clips are filmed on the way.
+
+    They are two lessons: a small model that is drilled while it learns to see learns neither.
+    """
     seen = [*_descriptions(plan.descriptions, filming, seed), *_facts(plan.facts, filming, seed)]
     rows = [
         *seen,
-        *_drills(plan.drills, seen, Random(f"{seed}/drills")),
         *_questions(plan.questions, filming, seed),
         *_steps(plan.steps, filming, Random(f"{seed}/steps of practice")),
     ]
     Random(f"{seed}/order of practice").shuffle(rows)
-    return rows
+    return rows, [*_drills(plan.drills, seen, Random(f"{seed}/drills"))]
 
 
 def _descriptions(number: int, filming: Filming, seed: str) -> Iterator[Row]:

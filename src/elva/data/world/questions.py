@@ -3,7 +3,7 @@
 reasoning/seed-bench-r1/annotations/training_6k.jsonl            to choose answers for (RL)
 reasoning/seed-bench-r1/annotations/training_with_cot_6k.jsonl   the same questions, with what to write (SFT)
 reasoning/seed-bench-r1/annotations/training_base.jsonl          what a base practises before
-reasoning/seed-bench-r1/annotations/training_drills.jsonl        the part of it whose words hold the answers
+reasoning/seed-bench-r1/annotations/training_drills.jsonl        questions whose words hold the answers
 reasoning/seed-bench-r1/annotations/validation_L1.jsonl          as in training
 reasoning/seed-bench-r1/annotations/validation_L2.jsonl          new shapes and backgrounds
 reasoning/seed-bench-r1/annotations/validation_L3.jsonl          new kinds of question
@@ -73,9 +73,9 @@ class _Writer:
         ]
         yield "training_6k", [training_row(quiz, filmed) for quiz, filmed in drawn]
         yield "training_with_cot_6k", [imitation_row(quiz, filmed) for quiz, filmed in drawn]
-        practised = practice(plan.practice, self._filming("base"), self._seed)
-        yield "training_base", practised
-        yield "training_drills", [row for row in practised if not row["task_progress_metadata"]]
+        seeing, drilling = practice(plan.practice, self._filming("base"), self._seed)
+        yield "training_base", seeing
+        yield "training_drills", drilling
         for level, (kinds, values) in LEVELS.items():
             yield f"validation_{level}", self._level(level, kinds, values, plan.level)
 

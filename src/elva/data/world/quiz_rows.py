@@ -15,6 +15,7 @@ from elva.data.world.quizzes import Quiz
 from elva.data.world.reel import save_story
 from elva.data.world.step_items import BEATS, FRAME_SECONDS
 from elva.data.world.stories import STILL, Story
+from elva.data.world.telling import concluded
 from elva.prompts import multiple_choice, step_by_step
 
 LETTERS = "ABCD"
@@ -105,15 +106,19 @@ def steps_row(kind: str, question: str, answer: str, steps: Sequence[str], filme
 
 
 def drill_row(drill: Drill, number: int, filmed: Row) -> Row:
-    """A row to imitate that shows the picture of another one, and no clip; a letter is answered in its tags."""
-    lettered = [f"{letter}. {option}" for letter, option in zip(LETTERS, drill.options, strict=False)]
-    wrong = [option for option in drill.options if option != drill.answer]
-    right = f"<answer>{LETTERS[drill.options.index(drill.answer)]}.</answer>" if drill.options else drill.answer
+    """A row to imitate that shows the picture of another one, and no clip.
+
+    A letter is asked for and answered word for word as in a question that is thought about: a small model that finds it
+    in fewer words does not find it in those.
+    """
     shown = {"sample_id": f"drill-{number:05d}", "task_progress_metadata": []}
-    return open_row(drill.kind, drill.question, drill.answer, filmed | shown) | {
-        "negative_answers": wrong,
-        "prompt": "\n".join([drill.question, *lettered]),
-        "response": right,
+    row = open_row(drill.kind, drill.question, drill.answer, filmed | shown)
+    if not drill.options:
+        return row
+    return row | {
+        "negative_answers": [option for option in drill.options if option != drill.answer],
+        "prompt": multiple_choice(drill.question, drill.options),
+        "response": _thought([concluded(drill.answer)], drill.options.index(drill.answer)),
     }
 
 
@@ -128,8 +133,11 @@ def judged_row(quiz: Quiz, filmed: Row, level: str) -> Row:
 
 def response(quiz: Quiz) -> str:
     """How the answer is found, and its letter, as the published rows write it."""
-    thought = " ".join(step.text for step in quiz.steps)
-    return f"<think>{thought}</think><answer>{LETTERS[quiz.right]}.</answer>"
+    return _thought([step.text for step in quiz.steps], quiz.right)
+
+
+def _thought(steps: Sequence[str], right: int) -> str:
+    return f"<think>{' '.join(steps)}</think><answer>{LETTERS[right]}.</answer>"
 
 
 def _ours(quiz: Quiz) -> Row:

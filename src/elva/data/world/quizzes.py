@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 
 from elva.data.world.stories import INVERSES, STILL, Role, Story, actions_of, follows, starts
-from elva.data.world.telling import seen, seen_now
+from elva.data.world.telling import concluded, seen, seen_now
 from elva.data.world.words import VALUES
 
 OPTIONS = 4
@@ -166,8 +166,8 @@ def _quiz(
     steps: Sequence[Step],
     goal: str = "tell what happens",
 ) -> Quiz:
-    concluded = Step("reasoning", f"So the answer is {options[right]}.")
-    return Quiz(kind, goal, question, options, right, story, 1, (*steps, concluded))
+    last = Step("reasoning", concluded(options[right]))
+    return Quiz(kind, goal, question, options, right, story, 1, (*steps, last))
 
 
 def _story(looks: Sequence[tuple[str, ...]], actions: Sequence[tuple[str, ...]], values: Values, rng: Random) -> Story:

@@ -19,7 +19,7 @@ from elva.data.world.reel import save_story
 from elva.data.world.shots import STEPS
 from elva.data.world.stories import INVERSES, STILL, Role, Story, actions_of, fit, follows, place_name, starts
 from elva.data.world.story_film import box
-from elva.data.world.telling import seen
+from elva.data.world.telling import concluded, seen
 from elva.data.world.words import VALUES
 from elva.data.writing import write_lines
 from elva.prompts import clock
@@ -59,7 +59,7 @@ class Item:
             for beat in range(BEATS)
             for first, last in [seconds(beat)]
         ]
-        said = [*self.concluded, f"So the answer is {self.answer}."]
+        said = [*self.concluded, concluded(self.answer)]
         return [*described, *(("", Step("reasoning", each)) for each in said)]
 
     def numbered(self) -> list[str]:

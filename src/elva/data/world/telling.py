@@ -31,6 +31,11 @@ def told(story: Story) -> str:
     return " ".join([*sentences, f"The background is {story.background}."])
 
 
+def concluded(answer: str) -> str:
+    """The last step of every solution."""
+    return f"So the answer is {answer}."
+
+
 def _state(state: State, action: str) -> str:
     """How a thing stands, said by what the action changes."""
     if action in STEPS:
