@@ -31,8 +31,8 @@ RESULTS = 10
 STARTING = 120
 """Seconds that a service has to begin."""
 IDLE = 2
-"""Seconds after which a connection counts as closed: on a busy machine a search beside it takes longer than the five that
-the service keeps one for."""
+"""Seconds after which a connection counts as closed. The service keeps one for five, and on a busy machine the search
+beside it may take longer."""
 IN_PROCESS, OVER_HTTP = "in process", "over HTTP"
 
 
