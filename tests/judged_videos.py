@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from elva.encoding import ModelIdentity, Progress, Written
 from elva.items import Item
-from elva.reasoning.asking import Decoding, ModelIdentity, Progress, Written
+from elva.reasoning.asking import Decoding
 from filmed import moving, save_animation
 
 STEPS = (

@@ -44,6 +44,21 @@ class Encoding:
     truncated_items: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What answering n items gave.
+
+    Attributes:
+        texts: one answer per item, in their order.
+        cut: how many did not end by themselves.
+        truncated: of how many prompts the text was cut.
+    """
+
+    texts: list[str]
+    cut: int
+    truncated: int
+
+
 class Encoder(Protocol):
     """Anything that turns items into unit vectors; `elva.Embedder` is the real one."""
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from elva.encoding import Written
 from elva.errors import CheckpointError
 from elva.items import Item
 from elva.model import answering
-from elva.model.answering import Answers, write_answers
+from elva.model.answering import write_answers
 from elva.model.embedder import Embedder
 from elva.model.inputs import Inputs, Prefix
 from elva.model.rollout import given, replay, sample
@@ -83,12 +84,12 @@ def test_answers_without_an_end_and_questions_cut_short_are_counted(
     embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = [Item("red"), Item("red " * 200), Item("blue")]
-    assert write_answers(embedder, asked, max_new_tokens=1) == Answers([""] * 3, 3, 1)
+    assert write_answers(embedder, asked, max_new_tokens=1) == Written([""] * 3, 3, 1)
     words, end = embedder.backbone.embedding_table.num_embeddings, embedder.processor.end_id
     nothing = torch.nn.functional.one_hot(torch.tensor(end), words).float()
     monkeypatch.setattr(embedder.backbone, "logits", lambda hidden: nothing.expand(*hidden.shape[:-1], -1).clone())
-    assert write_answers(embedder, asked, max_new_tokens=2) == Answers([""] * 3, 0, 1)
-    assert write_answers(embedder, [], max_new_tokens=2) == Answers([], 0, 0)
+    assert write_answers(embedder, asked, max_new_tokens=2) == Written([""] * 3, 0, 1)
+    assert write_answers(embedder, [], max_new_tokens=2) == Written([], 0, 0)
 
 
 def test_a_tokenizer_that_ends_no_turn_is_refused(embedder: Embedder) -> None:

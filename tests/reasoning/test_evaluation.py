@@ -12,12 +12,12 @@ import pytest
 
 from elva.analysis.tables.contents import Asked, contents_of
 from elva.analysis.tables.report import write_tables
-from elva.encoding import ModelIdentity, Progress
+from elva.encoding import ModelIdentity, Progress, Written
 from elva.errors import DataError, InputError
 from elva.index.folder import FolderError
 from elva.items import Item
 from elva.reasoning import asking
-from elva.reasoning.asking import Decoding, Written
+from elva.reasoning.asking import Decoding
 from elva.reasoning.evaluation import evaluate
 from elva.reasoning.seed_bench_r1 import benchmark
 from questioned import save, validation_row

@@ -7,12 +7,12 @@ which are about [RET], have a part in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from elva.encoding import Written
 from elva.items import Item
 from elva.model.embedder import Embedder
 from elva.model.inputs import Inputs, Prepared
@@ -24,21 +24,6 @@ PLACES = 131_072
 """Most places of a batch, prompts with padding and answers together: what is remembered of each is kept meanwhile."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What was written.
-
-    Attributes:
-        texts: one answer per item, in their order.
-        cut: how many did not end by themselves.
-        truncated: of how many prompts the text was cut.
-    """
-
-    texts: list[str]
-    cut: int
-    truncated: int
-
-
 def write_answers(
     embedder: Embedder,
     items: Sequence[Item],
@@ -48,7 +33,7 @@ def write_answers(
     seed: int = 0,
     batch_size: int = 32,
     progress: Callable[[int], None] | None = None,
-) -> Answers:
+) -> Written:
     """Let the model answer each item.
 
     Args:
@@ -88,7 +73,7 @@ def write_answers(
             if progress:
                 progress(len(rows))
     embedder.features.save()
-    return Answers(texts, cut, truncated)
+    return Written(texts, cut, truncated)
 
 
 def read_texts(embedder: Embedder, written: Rollouts) -> list[list[str]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from elva.clips import visual_key
-from elva.encoding import ModelIdentity, Progress, Watch
+from elva.encoding import ModelIdentity, Progress, Watch, Written
 from elva.errors import DataError
 from elva.evaluation.judging import versions
 from elva.reasoning.questions import Question
@@ -37,21 +37,6 @@ class Decoding:
     max_new_tokens: int = 256
     temperature: float = 0.0
     seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What a model wrote.
-
-    Attributes:
-        texts: one response per question, in their order.
-        cut: how many did not end by themselves.
-        truncated: of how many prompts the text was cut.
-    """
-
-    texts: list[str]
-    cut: int
-    truncated: int
 
 
 class Model(Protocol):
@@ -81,8 +66,7 @@ class Checkpoint:
         """As `elva.model.answering.write_answers`."""
         from elva.model.answering import write_answers
 
-        found = write_answers(self.embedder, items, **asdict(decoding), batch_size=self.batch_size, progress=progress)
-        return Written(found.texts, found.cut, found.truncated)
+        return write_answers(self.embedder, items, **asdict(decoding), batch_size=self.batch_size, progress=progress)
 
 
 def ask(

@@ -15,6 +15,20 @@ Kinds of step:
 - "Logical Inference Steps": one conclusion that was not stated before. The final answer is such a step.
 - "Background Review Steps": repeats the question, or has nothing to do with solving it."""
 
+_SEEN = """\
+[Question]
+{question}
+
+[Right answer]
+{answer}
+
+[Reference steps]
+{steps}
+
+[Response]
+{response}"""
+"""What both questions about steps are about."""
+
 EXTRACT = """\
 Below are a question about a video and a response to it. Find the final answer that the response gives.
 - Where the question offers options: the letter of the option that the answer names, or whose content it gives.
@@ -44,7 +58,8 @@ Write 1 if they agree and 0 if they do not, and nothing else.
 [Given answer]
 {given}"""
 
-RECALL = """\
+RECALL = (
+    """\
 Below are a question about a video, its right answer, the steps of a reference solution, and somebody's response. For \
 each reference step, say of which kind it is, and whether the response has it.
 {kinds}
@@ -54,19 +69,12 @@ things, numbers, order. Else it is "Unmatched".
 Judge every reference step once, in order: there are {count}. Write a JSON list and nothing else:
 [{{"step": "the reference step", "step_type": "Video Description Steps", "judgment": "Matched"}}]
 
-[Question]
-{question}
+"""
+    + _SEEN
+)
 
-[Right answer]
-{answer}
-
-[Reference steps]
-{steps}
-
-[Response]
-{response}"""
-
-PRECISION = """\
+PRECISION = (
+    """\
 Below are a question about a video, its right answer, the steps of a reference solution, and somebody's response. Take \
 the response apart into steps of one statement each, in its order, without adding or leaving out anything; of what \
 repeats itself, keep one. At most {most} steps, the one with the final answer among them. Then judge each.
@@ -79,17 +87,9 @@ and contradicts neither the reference nor the right answer.
 Write a JSON list and nothing else:
 [{{"step": "a step of the response", "step_type": "Logical Inference Steps", "reason": "why", "judgment": "Wrong"}}]
 
-[Question]
-{question}
-
-[Right answer]
-{answer}
-
-[Reference steps]
-{steps}
-
-[Response]
-{response}"""
+"""
+    + _SEEN
+)
 
 
 def extraction(answered: Answered) -> str:
