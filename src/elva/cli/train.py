@@ -97,7 +97,7 @@ def train(
         typer.echo(f"Stopped after {result.updates:,} updates; the same command with --resume goes on.")
         raise typer.Exit(STOPPED)
     typer.echo(f"{out / 'model'} is the trained model; judge it with:")
-    benchmark = "seed-bench-r1" if loaded.stage in ("answer_sft", "answer_grpo") else "mbeir"
+    benchmark = "seed-bench-r1" if loaded.answers else "mbeir"
     typer.echo(f"  elva evaluate {benchmark} {loaded.data.root} --model {out / 'model'} --out {out / 'eval'}")
     if os.environ.get("WORLD_SIZE", "1") != "1":
         sys.stdout.flush()
