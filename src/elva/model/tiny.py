@@ -36,9 +36,6 @@ CHAT_TEMPLATE = (
     "{% elif part.type == 'text' %}{{ part.text }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-# Turns of at most about 100 tokens and pictures of a few columns: at the usual 10,000 and more, the rotary
-# frequencies of the width section would tell neighbouring columns apart by thousandths of a radian.
-ROPE_THETA = 20.0
 VISION_THETA = 10.0
 MERGE = 1  # patches per side of a visual token: pictures of 64 pixels have no tokens to spare
 
@@ -56,6 +53,7 @@ class TinySize:
     vision_layers: int = 4
     vision_heads: int = 4
     patch_size: int = 16
+    rope_theta: float = 20.0
     vocabulary: int = 800
     min_pixels: int = 4096
     max_pixels: int = 4096
@@ -99,7 +97,7 @@ def make_model(size: TinySize, tokenizer: Any, seed: int) -> Backbone:
             "max_position_embeddings": 2048,
             "rope_parameters": {
                 "rope_type": "default",
-                "rope_theta": ROPE_THETA,
+                "rope_theta": size.rope_theta,
                 "mrope_section": [head_dim // 2 - 2 * spatial, spatial, spatial],
             },
             "bos_token_id": None,

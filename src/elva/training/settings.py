@@ -51,6 +51,9 @@ class Create:
     layers: Annotated[int, "layers of the language model", AT_LEAST_ONE] = 3
     heads: Annotated[int, "attention heads", AT_LEAST_ONE] = 4
     kv_heads: Annotated[int, "key and value heads; divides heads", AT_LEAST_ONE] = 2
+    rope_theta: Annotated[
+        float, "base of the rotary frequencies: longer turns need more, small pictures less", Bounds(1)
+    ] = 20.0
     vision_width: Annotated[int, "width of the vision tower", AT_LEAST_ONE] = 128
     vision_layers: Annotated[int, "layers of the vision tower", AT_LEAST_ONE] = 4
     vision_heads: Annotated[int, "attention heads of the vision tower", AT_LEAST_ONE] = 4

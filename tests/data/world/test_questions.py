@@ -18,7 +18,7 @@ from elva.data.world.step_items import DIMENSIONS
 from elva.data.world.step_items import FOLDER as STEPS
 from elva.data.world.stories import Role, Story
 from elva.errors import DataError
-from elva.prompts import THINK_AND_ANSWER, multiple_choice, step_by_step
+from elva.prompts import multiple_choice, step_by_step
 from elva.reasoning.responses import consistency
 from elva.reasoning.seed_bench_r1 import parsed_questions as read_seed_bench_r1
 from elva.reasoning.vcr_bench.judging import Answered
@@ -27,7 +27,7 @@ from elva.reasoning.vcr_bench.rules import RuleJudge
 from elva.reasoning.vcr_bench.verdicts import Kind, Verdict
 
 LEVELS = ("validation_L1", "validation_L2", "validation_L3")
-TRAINING = ("training_6k", "training_with_cot_6k", "training_base", "training_drills")
+TRAINING = ("training_6k", "training_with_cot_6k", "training_base")
 TYPES = {Kind.PERCEPTION: "perception", Kind.REASONING: "reasoning"}
 FIELDS = {
     "sample_id",
@@ -81,7 +81,7 @@ def test_rows_have_the_published_fields_and_their_clips(world: Path, name: str) 
     assert len({row["sample_id"] for row in rows}) == len(rows)
     for row in rows:
         assert row.keys() >= FIELDS
-        assert bool(row["task_progress_metadata"]) != str(row["sample_id"]).startswith("drill"), "drills show a picture"
+        assert row["task_progress_metadata"]
         video = world / FOLDER / f"videos/{row['video_source']}/{row['video_basename']}"
         picture = world / FOLDER / f"images/{row['video_source']}/{row['current_observation_basename']}"
         asked_for_steps = "step by step" in str(row.get("prompt"))
@@ -112,8 +112,7 @@ def test_what_is_imitated_is_what_is_chosen_with_prompt_and_response(world: Path
         assert imitated | chosen == imitated
         assert len(chosen["negative_answers"]) == 3 and chosen["answer"] not in chosen["negative_answers"]
         prompt, response = str(imitated["prompt"]), str(imitated["response"])
-        letter = response.removesuffix(".</answer>")[-1]
-        assert f"\n{letter}. {chosen['answer']}\n" in prompt
+        assert response.endswith(f"<answer>{chosen['answer']}</answer>")
         options = [line[3:] for line in prompt.splitlines() if line[1:3] == ". "]
         assert prompt == multiple_choice(str(chosen["question"]), options)
 
@@ -133,21 +132,6 @@ def test_the_base_practises_descriptions_facts_and_questions(world: Path) -> Non
         else:
             assert row["prompt"] == row["question"] and row["response"] == row["answer"]
     assert {*HELD_OUT} < {row["kind"] for row in rows}, "as facts alone"
-
-
-def test_drills_ask_for_letters_word_for_word_as_questions_do(world: Path) -> None:
-    rows = rows_of(world, "training_drills")
-    assert len(rows) == PLANS["tiny"].practice.drills
-    assert {row["kind"] for row in rows} == {"letter", "after", "before", "undo"}
-    for row in rows:
-        assert row["task_progress_metadata"] == [], "no clip"
-        if row["kind"] == "letter":
-            prompt, answer, response = str(row["prompt"]), row["answer"], str(row["response"])
-            letter = response.removesuffix(".</answer>")[-1]
-            assert f"\n{letter}. {answer}\n" in prompt and prompt.endswith(f"\n{THINK_AND_ANSWER}")
-            assert response == f"<think>So the answer is {answer}.</think><answer>{letter}.</answer>"
-        else:
-            assert row["prompt"] == row["question"] and row["response"] == row["answer"]
 
 
 def test_the_reader_of_the_benchmark_takes_every_file(world: Path) -> None:

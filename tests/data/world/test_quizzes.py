@@ -18,6 +18,7 @@ from elva.data.world.stories import INVERSES, STILL, Role
 from elva.data.world.story_film import box, film_story, moments
 from elva.data.world.telling import told
 from elva.data.world.words import VALUES
+from elva.reasoning.responses import chosen_letter, consistency
 
 seeds = st.integers(0, 2**32)
 kinds = st.sampled_from([*KINDS])
@@ -85,7 +86,9 @@ def test_steps_say_what_is_seen_then_what_follows_and_end_in_the_answer(kind: st
     types = [step.type for step in quiz.steps]
     assert types == sorted(types) and {*types} == {"perception", "reasoning"}
     assert quiz.steps[-1].text == f"So the answer is {quiz.answer}."
-    assert response(quiz).startswith("<think>The ") and response(quiz).endswith("</think><answer>C.</answer>")
+    thought = " ".join(step.text for step in quiz.steps)
+    assert response(quiz) == f"<think>{thought}</think><answer>{quiz.answer}</answer>"
+    assert chosen_letter(response(quiz), quiz.options) == "C" and consistency(response(quiz), quiz.options)
     for role in quiz.story.roles:
         assert role.name in quiz.steps[0].text + quiz.steps[1].text
 

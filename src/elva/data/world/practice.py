@@ -1,17 +1,15 @@
-"""What a base practises before it is asked: to describe clips, to say facts of them, to find things in words, to think.
+"""What a base practises before it is asked: to describe clips, to say facts of them, to think.
 
 It meets all shapes, backgrounds and kinds of question, but thinks aloud and chooses only about those that training has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 from random import Random
 
-from elva.data.world.drills import drills
-from elva.data.world.quiz_rows import Filming, Row, drill_row, imitation_row, open_row, steps_row
+from elva.data.world.quiz_rows import Filming, Row, imitation_row, open_row, steps_row
 from elva.data.world.quizzes import FAMILIAR, KINDS, NEW, PRACTISED, Values, quizzes
 from elva.data.world.step_items import BEATS, FRAME_SECONDS, OPEN, draw_item
 from elva.data.world.telling import told
@@ -22,28 +20,24 @@ ALL = Values((*FAMILIAR.shapes, *NEW.shapes), (*FAMILIAR.backgrounds, *NEW.backg
 
 @dataclass(frozen=True, slots=True)
 class PracticePlan:
-    """How many rows: descriptions, questions without options, drills, questions with options, and with steps."""
+    """How many rows: descriptions, questions without options, questions with options, and with steps."""
 
     descriptions: int
     facts: int
-    drills: int
     questions: int
     steps: int
 
 
-def practice(plan: PracticePlan, filming: Filming, seed: str) -> tuple[list[Row], list[Row]]:
-    """Rows about clips in mixed order, and drills; clips are filmed on the way.
-
-    They are two lessons: a small model that is drilled while it learns to see learns neither.
-    """
-    seen = [*_descriptions(plan.descriptions, filming, seed), *_facts(plan.facts, filming, seed)]
+def practice(plan: PracticePlan, filming: Filming, seed: str) -> list[Row]:
+    """Rows in mixed order; clips are filmed on the way."""
     rows = [
-        *seen,
+        *_descriptions(plan.descriptions, filming, seed),
+        *_facts(plan.facts, filming, seed),
         *_questions(plan.questions, filming, seed),
         *_steps(plan.steps, filming, Random(f"{seed}/steps of practice")),
     ]
     Random(f"{seed}/order of practice").shuffle(rows)
-    return rows, [*_drills(plan.drills, seen, Random(f"{seed}/drills"))]
+    return rows
 
 
 def _descriptions(number: int, filming: Filming, seed: str) -> Iterator[Row]:
@@ -54,11 +48,6 @@ def _descriptions(number: int, filming: Filming, seed: str) -> Iterator[Row]:
 def _facts(number: int, filming: Filming, seed: str) -> Iterator[Row]:
     for quiz in quizzes([*KINDS], ALL, number, Random(f"{seed}/facts")):
         yield open_row(quiz.kind, quiz.question, quiz.answer, filming.quiz(quiz))
-
-
-def _drills(number: int, seen: Sequence[Row], rng: Random) -> Iterator[Row]:
-    for place, drill in zip(count(1), drills(number, rng), strict=False):
-        yield drill_row(drill, place, rng.choice(seen))
 
 
 def _questions(number: int, filming: Filming, seed: str) -> Iterator[Row]:

@@ -3,7 +3,6 @@
 reasoning/seed-bench-r1/annotations/training_6k.jsonl            to choose answers for (RL)
 reasoning/seed-bench-r1/annotations/training_with_cot_6k.jsonl   the same questions, with what to write (SFT)
 reasoning/seed-bench-r1/annotations/training_base.jsonl          what a base practises before
-reasoning/seed-bench-r1/annotations/training_drills.jsonl        questions whose words hold the answers
 reasoning/seed-bench-r1/annotations/validation_L1.jsonl          as in training
 reasoning/seed-bench-r1/annotations/validation_L2.jsonl          new shapes and backgrounds
 reasoning/seed-bench-r1/annotations/validation_L3.jsonl          new kinds of question
@@ -43,9 +42,9 @@ class QuestionPlan:
 
 
 PLANS = {
-    "demo": QuestionPlan(6000, 400, PracticePlan(7000, 4000, 8000, 5000, 800), 22),
-    "large": QuestionPlan(6000, 400, PracticePlan(7000, 4000, 8000, 5000, 800), 22),
-    "tiny": QuestionPlan(12, 8, PracticePlan(8, 10, 8, 6, 4), 2),
+    "demo": QuestionPlan(6000, 400, PracticePlan(7000, 4000, 5000, 800), 22),
+    "large": QuestionPlan(6000, 400, PracticePlan(7000, 4000, 5000, 800), 22),
+    "tiny": QuestionPlan(12, 8, PracticePlan(8, 10, 6, 4), 2),
 }
 
 
@@ -73,9 +72,7 @@ class _Writer:
         ]
         yield "training_6k", [training_row(quiz, filmed) for quiz, filmed in drawn]
         yield "training_with_cot_6k", [imitation_row(quiz, filmed) for quiz, filmed in drawn]
-        seeing, drilling = practice(plan.practice, self._filming("base"), self._seed)
-        yield "training_base", seeing
-        yield "training_drills", drilling
+        yield "training_base", practice(plan.practice, self._filming("base"), self._seed)
         for level, (kinds, values) in LEVELS.items():
             yield f"validation_{level}", self._level(level, kinds, values, plan.level)
 

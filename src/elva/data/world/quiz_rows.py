@@ -9,13 +9,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from elva.data.world.drills import Drill
 from elva.data.world.film import FRAME_MILLISECONDS
 from elva.data.world.quizzes import Quiz
 from elva.data.world.reel import save_story
 from elva.data.world.step_items import BEATS, FRAME_SECONDS
 from elva.data.world.stories import STILL, Story
-from elva.data.world.telling import concluded
 from elva.prompts import multiple_choice, step_by_step
 
 LETTERS = "ABCD"
@@ -105,23 +103,6 @@ def steps_row(kind: str, question: str, answer: str, steps: Sequence[str], filme
     }
 
 
-def drill_row(drill: Drill, number: int, filmed: Row) -> Row:
-    """A row to imitate that shows the picture of another one, and no clip.
-
-    A letter is asked for and answered word for word as in a question that is thought about: a small model that finds it
-    in fewer words does not find it in those.
-    """
-    shown = {"sample_id": f"drill-{number:05d}", "task_progress_metadata": []}
-    row = open_row(drill.kind, drill.question, drill.answer, filmed | shown)
-    if not drill.options:
-        return row
-    return row | {
-        "negative_answers": [option for option in drill.options if option != drill.answer],
-        "prompt": multiple_choice(drill.question, drill.options),
-        "response": _thought([concluded(drill.answer)], drill.options.index(drill.answer)),
-    }
-
-
 def judged_row(quiz: Quiz, filmed: Row, level: str) -> Row:
     """A row of a level: its options stand as they are asked. Its domain, which the published L3 has, is its kind."""
     choices = {f"choice_{letter.lower()}": option for letter, option in zip(LETTERS, quiz.options, strict=True)}
@@ -132,12 +113,11 @@ def judged_row(quiz: Quiz, filmed: Row, level: str) -> Row:
 
 
 def response(quiz: Quiz) -> str:
-    """How the answer is found, and its letter, as the published rows write it."""
-    return _thought([step.text for step in quiz.steps], quiz.right)
+    """How the answer is found, and the option, as the published rows write it but for the letter.
 
-
-def _thought(steps: Sequence[str], right: int) -> str:
-    return f"<think>{' '.join(steps)}</think><answer>{LETTERS[right]}.</answer>"
+    The option's text stands for it: a model of the tiny base's size that knows the right option names any letter.
+    """
+    return f"<think>{' '.join(step.text for step in quiz.steps)}</think><answer>{quiz.answer}</answer>"
 
 
 def _ours(quiz: Quiz) -> Row:
