@@ -12,11 +12,11 @@ import pytest
 from elva.encoding import ModelIdentity
 from elva.errors import InputError, MissingExtra
 from elva.index import lance as module
+from elva.index.accepting import MOST_FIELDS
 from elva.index.condition import parse
 from elva.index.exact import ExactIndex
 from elva.index.folder import FolderError
 from elva.index.lance import LanceIndex
-from elva.index.lance_rows import MOST_FIELDS
 from elva.index.opening import create_index, open_index
 from elva.index.pointer import Pointer
 from elva.index.protocol import Entry
