@@ -333,7 +333,9 @@ def test_a_table_is_indexed_twice_and_searched_with_conditions(
     if address:
         with TestClient(create_app(Searcher(FakeEncoder("m"), open_index(out)))) as client:
             assert client.get("/search", params={"q": "blue", "k": 1}).json()["results"][0]["id"] == "x4"
-        moved = CliRunner().invoke(app, ["index", str(rows), "-m", "m", "--out", str(out), "--uri", "http://elsewhere:1"])
+        moved = CliRunner().invoke(
+            app, ["index", str(rows), "-m", "m", "--out", str(out), "--uri", "http://elsewhere:1"]
+        )
         assert moved.exit_code == 2
         assert "collection elva_index of http://elsewhere:1" in moved.stderr and "meta.json" in moved.stderr
 
@@ -341,13 +343,13 @@ def test_a_table_is_indexed_twice_and_searched_with_conditions(
 def test_options_of_milvus_without_its_address_are_refused(tmp_path: Path, loaded: list[str]) -> None:
     (tmp_path / "shoes.csv").write_text("title\nred shoe\n")
     start = ["index", str(tmp_path / "shoes.csv"), "-m", "m", "--out", str(tmp_path / "index")]
-    for options, message in (
+    for given, message in (
         (["--store", "milvus"], "needs an address: --uri"),
         (["--store", "milvus", "--token-env", "TOKEN"], "give --uri with"),
         (["--store", "exact", "--uri", "http://host:19530"], "--uri is for --store milvus"),
         (["--store", "milvus", "--uri", "http://host:19530", "--token-env", "GONE"], "GONE isn't set"),
     ):
-        refused = CliRunner().invoke(app, [*start, *options])
+        refused = CliRunner().invoke(app, [*start, *given])
         assert refused.exit_code == 2 and message in refused.stderr, refused.output
     assert not (tmp_path / "index").exists()
 

@@ -102,7 +102,9 @@ def test_a_collection_is_not_taken_from_another_folder_model_or_program(
     with pytest.raises(IndexMismatch, match=r"vectors of one \(generative, abc, 2 numbers\), not of two"):
         MilvusIndex.create(tmp_path / "j", OTHER, NOWHERE, address)
     assert not (tmp_path / "j").exists()
-    index._client.alter_collection_properties(address.collection, properties={milvus_server.MODEL: json.dumps(OTHER.to_row())})
+    index._client.alter_collection_properties(
+        address.collection, properties={milvus_server.MODEL: json.dumps(OTHER.to_row())}
+    )
     with pytest.raises(IndexMismatch, match=r"vectors of two .*not of one"):
         open_index(tmp_path / "i")
     index._client.drop_collection(address.collection)
@@ -121,9 +123,7 @@ def test_a_collection_that_was_made_and_never_used_is_made_again(
     MilvusIndex.create(tmp_path / "j", MODEL, NOWHERE, address).add([Entry("a")], EAST)
 
 
-def test_a_server_that_is_not_there_is_told_after_some_tries(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_is_not_there_is_told_after_some_tries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(milvus_server, "PAUSES", (0.0, 0.0))
     monkeypatch.setenv("TOKEN", "root:secret")
     address = Address.checked("http://127.0.0.1:9", tmp_path / "i", token_env="TOKEN")
@@ -245,5 +245,7 @@ def test_without_the_packages_they_are_named(tmp_path: Path, monkeypatch: pytest
     for package, uri in (("pymilvus", "http://host:19530"), ("milvus_lite", str(tmp_path / "x.db"))):
         with monkeypatch.context() as without:
             without.setitem(sys.modules, package, None)
-            with pytest.raises(MissingExtra, match=rf'{package.replace("_", "-")}.*pip install "elva-retrieval\[milvus\]"'):
+            with pytest.raises(
+                MissingExtra, match=rf'{package.replace("_", "-")}.*pip install "elva-retrieval\[milvus\]"'
+            ):
                 milvus_server.connected(Address(uri, "c"))

@@ -287,9 +287,7 @@ def stores(make: Make, tmp_path_factory: pytest.TempPathFactory) -> Stores:
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(METADATA, min_size=1, max_size=5), st.lists(CONDITIONS, min_size=1, max_size=8))
 @example([{"a": ["\0", "nul"]}], ["a = '\0'"])
-def test_stores_agree_on_every_condition(
-    stores: Stores, said: list[dict[str, Any]], conditions: list[str]
-) -> None:
+def test_stores_agree_on_every_condition(stores: Stores, said: list[dict[str, Any]], conditions: list[str]) -> None:
     entries = [Entry(str(number), metadata=each) for number, each in enumerate(said)]
     vectors = np.tile(np.float32([[1, 0]]), (len(entries), 1))
     all_stores = stores()

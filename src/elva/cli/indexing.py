@@ -139,7 +139,9 @@ def index(
 
     path = str(Path(model).resolve()) if Path(model).is_dir() else model
     with Watching() as watch:
-        report = build_index(chosen, embedder, out, model=path, store=store, address=address, strict=strict, watch=watch)
+        report = build_index(
+            chosen, embedder, out, model=path, store=store, address=address, strict=strict, watch=watch
+        )
     _tell(report, source, out)
 
 

@@ -144,8 +144,8 @@ def _opened(out: Path, model: ModelIdentity, origin: Origin, store: str, address
         raise InputError(f"{out} is of the store {there.store}, not {store}; choose another folder, or remove this one")
     if address not in (None, there.address):
         raise InputError(
-            f"{out} is the {there.address or 'store ' + there.store}, not the {address}: leave --uri and what goes with "
-            'it out, choose another folder, or, where the same collection has moved, change "address" in its meta.json'
+            f"{out} is the {there.address or 'store ' + there.store}, not the {address}: leave --uri and what goes "
+            'with it out, choose another folder, or, where that collection has moved, change "address" in meta.json'
         )
     return open_index(out, model, writing=True)
 

@@ -3,10 +3,10 @@
 meta.json     which version is in force, see pointer.py, and where the collection is, see address.py
 readers/N     who reads version N, see readers.py
 
-Milvus keeps no versions, so the rows do. Each says from which version on it holds, and from which on no more. Who writes
-works on the version behind the one in force, which nobody else asks for; publishing writes meta.json, in one instant, as
-with LanceDB. What a killed writer left behind that version, the next writer takes back. A tidy publication deletes the
-rows that only versions hold that nobody reads any more.
+Milvus keeps no versions, so the rows do. Each says from which version on it holds, and from which on no more. Who
+writes works on the version behind the one in force, which nobody else asks for; publishing writes meta.json, in one
+instant, as with LanceDB. What a killed writer left behind that version, the next writer takes back. A tidy publication
+deletes the rows that only versions hold that nobody reads any more.
 
 Readers are known by locks in the folder. So whoever reads from a copy of the folder, or over a network file system
 without locks, is not known: the next tidy publication may take rows away from it that were changed or removed since,
@@ -65,7 +65,7 @@ from elva.index.milvus_server import (
     require_collection,
 )
 from elva.index.pointer import Pointer
-from elva.index.protocol import NOWHERE, Entry, Hit, Origin, Stats
+from elva.index.protocol import Entry, Hit, Origin, Stats
 from elva.index.readers import announce, give_up_unread, hold_newest
 from elva.index.words import words
 from elva.locks import FolderLock

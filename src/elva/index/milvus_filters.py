@@ -22,7 +22,7 @@ def visible(version: int) -> str:
 
 
 def expression(condition: Condition, fields: Mapping[str, int], *, negated: bool = False) -> str:
-    """Rows whose metadata satisfy a condition, or do not where `negated`; `fields` numbers the fields that there are."""
+    """Rows whose metadata satisfy a condition, or do not where `negated`; `fields` numbers those that there are."""
     match condition:
         case Compare():
             return _comparison(condition, fields, negated)

@@ -51,7 +51,9 @@ def connected(address: Address) -> MilvusClient:
         if address.local:
             import milvus_lite  # noqa: F401
     except ImportError as error:
-        raise MissingExtra("milvus-lite" if address.local and error.name == "milvus_lite" else "pymilvus", "milvus") from error
+        raise MissingExtra(
+            "milvus-lite" if address.local and error.name == "milvus_lite" else "pymilvus", "milvus"
+        ) from error
     for name in ("pymilvus", "milvus_lite"):  # they print the traces of errors that are told by ours
         logging.getLogger(name).setLevel(logging.CRITICAL)
     token, last = address.token(), ""
