@@ -332,7 +332,7 @@ def test_a_table_is_indexed_twice_and_searched_with_conditions(
     assert "column 1: no entry has a field 'prize'; did you mean 'price'?" in refused.stderr
     if address:
         with TestClient(create_app(Searcher(FakeEncoder("m"), open_index(out)))) as client:
-            assert client.get("/search", params={"q": "blue", "k": 1}).json()["results"][0]["id"] == "x4"
+            assert client.get("/search", params={"q": "blue"}).json()["results"][0]["id"] == "x4"
         moved = CliRunner().invoke(
             app, ["index", str(rows), "-m", "m", "--out", str(out), "--uri", "http://elsewhere:1"]
         )

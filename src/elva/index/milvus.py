@@ -199,7 +199,8 @@ class MilvusIndex:
         """Insert rows, `instead` of those of the same ids."""
         said = [facts(each.metadata) for each in entries]
         fields = grown_fields(self._fields, said)
-        rows = rows_of(entries, vectors, metadata, said, _numbered(fields), self._at, self._mean_length)
+        with refusing(self._folder):  # texts may hold what is no Unicode
+            rows = rows_of(entries, vectors, metadata, said, _numbered(fields), self._at, self._mean_length)
         if instead:
             self.delete([each.id for each in entries])
         self._fields = fields

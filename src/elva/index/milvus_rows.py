@@ -145,24 +145,28 @@ def by_partition(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, list[Mapp
 
 def key_of(item: str) -> str:
     """What stands for an id in a filter."""
-    return hashlib.sha256(item.encode()).hexdigest()
+    return _digest(item)
 
 
 def token(word: str) -> str:
     """What stands for a word in `words`; a # can't occur in a word."""
-    return word if len(word) <= LONGEST_WORD else f"#{hashlib.sha256(word.encode()).hexdigest()}"
+    return word if len(word) <= LONGEST_WORD else f"#{_digest(word)}"
 
 
 def fact(field: int, value: float | str) -> str:
     """What stands in `facts` for a value of the field of this number."""
     if isinstance(value, str):
-        return f"t{field}={hashlib.sha256(value.encode()).hexdigest()[:32]}"
+        return f"t{field}={_digest(value)[:32]}"
     return f"n{field}={value!r}"
 
 
 def dimension_of(word: str) -> int:
     """Of a word in `terms`; two words may share one, so who reads a score computes it from the words again."""
     return 1 + zlib.crc32(word.encode()) % (2**32 - 3)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _terms(every: Sequence[str], mean_length: float) -> dict[int, float]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from elva.encoding import ModelIdentity
-from elva.errors import FolderInUse, IndexMismatch, MissingExtra, StoreError
+from elva.errors import FolderInUse, IndexMismatch, InputError, MissingExtra, StoreError
 from elva.index.address import Address
 from elva.index.folder import FolderError
 from elva.index.milvus_rows import IMAGES, TEXTS, schema_of
@@ -46,22 +46,21 @@ def connected(address: Address) -> MilvusClient:
         StoreError: it doesn't answer.
     """
     try:
+        from grpc import RpcError
         from pymilvus import MilvusClient, MilvusException
 
         if address.local:
             import milvus_lite  # noqa: F401
     except ImportError as error:
-        raise MissingExtra(
-            "milvus-lite" if address.local and error.name == "milvus_lite" else "pymilvus", "milvus"
-        ) from error
+        raise MissingExtra("milvus-lite" if error.name == "milvus_lite" else "pymilvus", "milvus") from error
     for name in ("pymilvus", "milvus_lite"):  # they print the traces of errors that are told by ours
         logging.getLogger(name).setLevel(logging.CRITICAL)
     token, last = address.token(), ""
     for pause in PAUSES:
         try:
             return MilvusClient(address.uri, token=token, timeout=CONNECTING)
-        except MilvusException as error:
-            last = error.message
+        except (MilvusException, RpcError) as error:
+            last = _said(error)
         _require_free(address)
         time.sleep(pause)
     what = "the folder and its rights" if address.local else "the address, the token, and whether Milvus runs"
@@ -88,15 +87,24 @@ def _require_free(address: Address) -> None:
 @contextmanager
 def asking(address: Address) -> Iterator[None]:
     """Turn what Milvus raises into a StoreError that names the address."""
+    from grpc import RpcError
     from pymilvus import MilvusException
 
     try:
         yield
-    except MilvusException as error:
+    except UnicodeError as error:
+        raise InputError(f"a text holds what is no Unicode, which Milvus can't be asked for ({error})") from error
+    except (MilvusException, RpcError) as error:  # pymilvus passes some of gRPC on as they are
         raise StoreError(
-            f"{address} does not answer as it should ({error.message}); what was published before is as it was. "
+            f"{address} does not answer as it should ({_said(error)}); what was published before is as it was. "
             "Look at that Milvus, then do the same again"
         ) from error
+
+
+def _said(error: Any) -> str:
+    """What an error of pymilvus or of gRPC says, in one line."""
+    said = getattr(error, "message", None) or (error.details() if hasattr(error, "details") else "")
+    return " ".join(str(said or type(error).__name__).split())
 
 
 def make_collection(client: MilvusClient, address: Address, model: ModelIdentity) -> None:
