@@ -148,18 +148,13 @@ def _dropping(address: Address) -> str:
 def _indices(client: MilvusClient, address: Address) -> Any:
     """Milvus Lite compares everything: it is for few vectors, and its indices of some rows may miss near ones."""
     params = client.prepare_index_params()
-    near = {"index_type": "FLAT"} if address.local else {"index_type": "HNSW", "params": hnsw()}
-    params.add_index("vector", metric_type="IP", **near)
+    graph = {"index_type": "HNSW", "params": {"M": LINKS, "efConstruction": BUILDING}}
+    params.add_index("vector", metric_type="IP", **({"index_type": "FLAT"} if address.local else graph))
     params.add_index("terms", index_type="SPARSE_INVERTED_INDEX", metric_type="IP")
     params.add_index("key", index_type="INVERTED")
     for column in () if address.local else ("born", "died", "words", "facts"):  # Lite knows none of arrays
         params.add_index(column, index_type="INVERTED")
     return params
-
-
-def hnsw() -> dict[str, int]:
-    """How the graph of vectors is built."""
-    return {"M": LINKS, "efConstruction": BUILDING}
 
 
 def require_collection(client: MilvusClient, address: Address, model: ModelIdentity) -> None:
