@@ -228,7 +228,7 @@ def test_words_are_ranked_as_by_the_exact_store_while_the_mean_length_grows(
     exact, rng = ExactIndex(MODEL), np.random.default_rng(0)
     for batch in range(4):  # each with longer texts than the last
         names = [f"{batch}-{number:03d}" for number in range(60)]
-        texts = [" ".join(rng.choice(list("abcdefgh"), rng.integers(1, 4 + 6 * batch))) for _ in names]
+        texts = [" ".join(rng.choice(list("abcdefgh"), rng.integers(1, 8 + batch))) for _ in names]
         for store in (index, exact):
             store.add([Entry(*each) for each in zip(names, texts, strict=True)], EAST.repeat(60, axis=0))
     for asked in ("a", "b c", "a h g"):
