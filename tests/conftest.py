@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from chain import Chain
+    from elva.index.address import Address
 
 # `make test` draws the same examples each time, so that it passes or fails for what changed and not by luck;
 # `make test-long` explores new ones.
@@ -47,3 +50,16 @@ def chain(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Chain:
         return make_chain(world, tmp_path_factory.mktemp("chain"))
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def addressed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path, str], Address | None]:
+    """Where a store keeps the index of a folder: of "milvus" a collection of its own, in one Milvus Lite for all."""
+    from elva.index.address import Address
+
+    uri, numbers = tmp_path_factory.mktemp("milvus") / "lite.db", count()
+
+    def address(folder: Path, store: str) -> Address | None:
+        return Address.checked(str(uri), folder, f"test_{next(numbers)}") if store == "milvus" else None
+
+    return address

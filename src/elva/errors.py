@@ -20,6 +20,7 @@
     ├── FolderInUse             a folder that another process writes to
     ├── WorkerDied              a process that worked for this one
     ├── IndexMismatch           an index and a model that don't belong together
+    ├── StoreError              a store behind an address that can't be reached, or refuses
     ├── EndpointError           a served model that can't be asked (elva.served.endpoint)
     │   └── NoAnswer            it did not answer one request
     └── MissingExtra            an optional package that isn't installed
@@ -134,6 +135,10 @@ class WorkerDied(ElvaError):
 
 class IndexMismatch(ElvaError):
     """An index was built with another model, prompt or extraction."""
+
+
+class StoreError(ElvaError):
+    """A store behind an address can't be reached, or refuses what it is asked."""
 
 
 class MissingExtra(ElvaError):

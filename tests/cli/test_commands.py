@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import Result
+from fastapi.testclient import TestClient
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -16,7 +18,11 @@ from elva.cli.app import app
 from elva.cli.evaluating import mbeir
 from elva.cli.options import RerankMode
 from elva.data import published_counts
+from elva.index.address import Address
+from elva.index.opening import open_index
 from elva.search.rerank import Reranker
+from elva.search.searcher import Searcher
+from elva.service.app import create_app
 from experiments import cure, write_records
 from judging import FakeEncoder, write_root
 from smallest import smallest_embedder
@@ -302,11 +308,15 @@ def test_index_stops_before_any_work_when_it_is_strict(root: Path, tmp_path: Pat
     assert not (tmp_path / "index").exists()
 
 
-@pytest.mark.parametrize("store", ["lance", "exact"])
-def test_a_table_is_indexed_twice_and_searched_with_conditions(tmp_path: Path, loaded: list[str], store: str) -> None:
+@pytest.mark.parametrize("store", ["lance", "exact", "milvus"])
+def test_a_table_is_indexed_twice_and_searched_with_conditions(
+    tmp_path: Path, loaded: list[str], store: str, addressed: Callable[[Path, str], Address | None]
+) -> None:
     out, rows = tmp_path / "index", tmp_path / "shoes.csv"
     rows.write_text("sku,name,price\nx1,crimson shoe,30\nx2,green shoe,50\nx3,green hat,20\n")
     columns = ["--text-column", "name", "--id-column", "sku", "--store", store]
+    address = addressed(out, store)
+    columns += ["--uri", address.uri, "--collection", address.collection] if address else []
     shown = run("index", rows, "-m", "m", "--out", out, *columns).stdout
     assert "shoes.csv: a table" in shown
     assert f"store {store}" in shown
@@ -320,6 +330,28 @@ def test_a_table_is_indexed_twice_and_searched_with_conditions(tmp_path: Path, l
     refused = CliRunner().invoke(app, ["search", str(out), "green", "--where", "prize > 30"])
     assert refused.exit_code == 2
     assert "column 1: no entry has a field 'prize'; did you mean 'price'?" in refused.stderr
+    if address:
+        with TestClient(create_app(Searcher(FakeEncoder("m"), open_index(out)))) as client:
+            assert client.get("/search", params={"q": "blue"}).json()["results"][0]["id"] == "x4"
+        moved = CliRunner().invoke(
+            app, ["index", str(rows), "-m", "m", "--out", str(out), "--uri", "http://elsewhere:1"]
+        )
+        assert moved.exit_code == 2
+        assert "collection elva_index of http://elsewhere:1" in moved.stderr and "meta.json" in moved.stderr
+
+
+def test_options_of_milvus_without_its_address_are_refused(tmp_path: Path, loaded: list[str]) -> None:
+    (tmp_path / "shoes.csv").write_text("title\nred shoe\n")
+    start = ["index", str(tmp_path / "shoes.csv"), "-m", "m", "--out", str(tmp_path / "index")]
+    for given, message in (
+        (["--store", "milvus"], "needs an address: --uri"),
+        (["--store", "milvus", "--token-env", "TOKEN"], "give --uri with"),
+        (["--store", "exact", "--uri", "http://host:19530"], "--uri is for --store milvus"),
+        (["--store", "milvus", "--uri", "http://host:19530", "--token-env", "GONE"], "GONE isn't set"),
+    ):
+        refused = CliRunner().invoke(app, [*start, *given])
+        assert refused.exit_code == 2 and message in refused.stderr, refused.output
+    assert not (tmp_path / "index").exists()
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ import pytest
 from elva.encoding import ModelIdentity
 from elva.errors import InputError, MissingExtra
 from elva.index import lance as module
+from elva.index.accepting import MOST_FIELDS
 from elva.index.condition import parse
 from elva.index.exact import ExactIndex
 from elva.index.folder import FolderError
 from elva.index.lance import LanceIndex
-from elva.index.lance_rows import MOST_FIELDS
 from elva.index.opening import create_index, open_index
 from elva.index.pointer import Pointer
 from elva.index.protocol import Entry
@@ -137,10 +137,10 @@ def test_without_the_package_it_is_named_and_the_exact_store_is_taken(
 
 
 def test_an_unknown_store_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no store 'milvus'; there are auto, exact, lance"):
-        create_index(tmp_path / "i", MODEL, store="milvus")
+    with pytest.raises(InputError, match="there is no store 'qdrant'; there are auto, exact, lance, milvus"):
+        create_index(tmp_path / "i", MODEL, store="qdrant")
     create_index(tmp_path / "i", MODEL, store="exact").close()
     meta = tmp_path / "i/meta.json"
-    meta.write_text(meta.read_text().replace('"exact"', '"milvus"'))
-    with pytest.raises(FolderError, match="of an unknown store 'milvus'"):
+    meta.write_text(meta.read_text().replace('"exact"', '"qdrant"'))
+    with pytest.raises(FolderError, match="of an unknown store 'qdrant'"):
         open_index(tmp_path / "i")

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from elva.encoding import ModelIdentity
 from elva.errors import FolderInUse, IndexMismatch, InputError
+from elva.index.address import Address
 from elva.index.condition import parse
 from elva.index.exact import ExactIndex
 from elva.index.folder import FolderError
 from elva.index.gallery import VectorError
 from elva.index.opening import STORES, create_index, open_index
-from elva.index.protocol import Entry, Index, Origin, UnknownItem, image_path
+from elva.index.protocol import NOWHERE, Entry, Index, Origin, UnknownItem, image_path
 
 MODEL = ModelIdentity("one", "abc", "generative", 2)
 ENTRIES = [
@@ -35,9 +36,22 @@ def store(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+Make = Callable[..., Index]
+
+
+@pytest.fixture(scope="session")
+def make(addressed: Callable[[Path, str], Address | None]) -> Make:
+    """`create_index` with an address where the store needs one."""
+
+    def created(folder: Path, model: ModelIdentity, store: str, origin: Origin = NOWHERE) -> Index:
+        return create_index(folder, model, origin, store, addressed(folder, store))
+
+    return created
+
+
 @pytest.fixture
-def index(store: str, tmp_path: Path) -> Index:
-    index = create_index(tmp_path / "i", MODEL, Origin(Path("data"), Path("from"), "m"), store)
+def index(make: Make, store: str, tmp_path: Path) -> Index:
+    index = make(tmp_path / "i", MODEL, store, Origin(Path("data"), Path("from"), "m"))
     index.add(ENTRIES, VECTORS)
     return index
 
@@ -188,34 +202,34 @@ def test_another_model_is_refused_by_name(index: Index, tmp_path: Path) -> None:
     open_index(tmp_path / "i", ModelIdentity("renamed", "abc", "generative", 2))
 
 
-def test_a_folder_that_holds_something_is_kept(store: str, tmp_path: Path) -> None:
+def test_a_folder_that_holds_something_is_kept(make: Make, store: str, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(FolderError, match="holds something already"):
-        create_index(tmp_path, MODEL, store=store)
+        make(tmp_path, MODEL, store)
     with pytest.raises(FolderError, match="is a file"):
-        create_index(tmp_path / "thesis.tex", MODEL, store=store)
+        make(tmp_path / "thesis.tex", MODEL, store)
     assert [each.name for each in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_an_index_of_an_older_version_is_told_and_replaced(store: str, tmp_path: Path) -> None:
+def test_an_index_of_an_older_version_is_told_and_replaced(make: Make, store: str, tmp_path: Path) -> None:
     old = tmp_path / "old"
     old.mkdir()
     for name, content in (("meta.json", '{"schema": "elva-index-1"}'), ("items.jsonl", ""), ("vectors.npy", "")):
         (old / name).write_text(content)
     with pytest.raises(FolderError, match=r"elva-index-1.*elva index"):
         open_index(old)
-    create_index(old, MODEL, store=store).close()
+    make(old, MODEL, store).close()
     assert len(open_index(old)) == 0
 
 
-def test_ties_go_by_id_and_none_is_missed(store: str, tmp_path: Path) -> None:
-    index = create_index(tmp_path / "i", MODEL, store=store)
+def test_ties_go_by_id_and_none_is_missed(make: Make, store: str, tmp_path: Path) -> None:
+    index = make(tmp_path / "i", MODEL, store)
     names = [f"{number:03d}" for number in range(100)]
     index.add([Entry(each) for each in reversed(names)], np.tile(np.float32([[0.6, 0.8]]), (100, 1)))
     assert [hit.entry.id for hit in index.search(QUERY, k=5)[0]] == names[:5]
 
 
-# -- both stores beside each other ---------------------------------------------------------------------------------
+# -- the stores beside each other ----------------------------------------------------------------------------------
 
 WORDS = st.sampled_from(
     ["red", "Red", "it's", "", " a  b ", "ÄÖ", "äö", "5", "-0", "-0.0", "1e3", "007", "%_", '"', "日本"]
@@ -254,13 +268,18 @@ CONDITIONS = st.recursive(
 )
 
 
-@pytest.fixture(scope="module")
-def lance(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Index]:
-    index = create_index(tmp_path_factory.mktemp("lance") / "i", MODEL, store="lance")
+Stores = Callable[[], list[Index]]
 
-    def emptied() -> Index:
-        index.delete(list(index.contents()))
-        return index
+
+@pytest.fixture(scope="module")
+def stores(make: Make, tmp_path_factory: pytest.TempPathFactory) -> Stores:
+    """All stores, empty; the exact one, the measure of the others, first."""
+    others = [make(tmp_path_factory.mktemp(each) / "i", MODEL, each) for each in STORES if each != "exact"]
+
+    def emptied() -> list[Index]:
+        for index in others:
+            index.delete(list(index.contents()))
+        return [ExactIndex(MODEL), *others]
 
     return emptied
 
@@ -268,30 +287,28 @@ def lance(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Index]:
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(METADATA, min_size=1, max_size=5), st.lists(CONDITIONS, min_size=1, max_size=8))
 @example([{"a": ["\0", "nul"]}], ["a = '\0'"])
-def test_stores_agree_on_every_condition(
-    lance: Callable[[], Index], said: list[dict[str, Any]], conditions: list[str]
-) -> None:
+def test_stores_agree_on_every_condition(stores: Stores, said: list[dict[str, Any]], conditions: list[str]) -> None:
     entries = [Entry(str(number), metadata=each) for number, each in enumerate(said)]
     vectors = np.tile(np.float32([[1, 0]]), (len(entries), 1))
-    stores = [ExactIndex(MODEL), lance()]
-    for index in stores:
+    all_stores = stores()
+    for index in all_stores:
         index.add(entries, vectors)
     for condition in map(parse, conditions):
         wanted = [each.id for each in entries if condition.holds(each.metadata)]
-        assert [ids(index, where=condition) for index in stores] == [wanted, wanted], condition
-    assert [index.get(["0"])[0] for index in stores][1].metadata == said[0]
+        assert [ids(index, where=condition) for index in all_stores] == [wanted] * len(all_stores), condition
+    assert [index.get(["0"])[0].metadata for index in all_stores] == [said[0]] * len(all_stores)
 
 
 @given(st.lists(st.text(max_size=12), min_size=1, max_size=4), st.text(max_size=6))
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(["Straße, naïve", "STRASSE nai\u0308ve"], "strasse NAÏVE")
-def test_stores_agree_on_every_word(lance: Callable[[], Index], texts: list[str], match: str) -> None:
+def test_stores_agree_on_every_word(stores: Stores, texts: list[str], match: str) -> None:
     entries = [Entry(str(number), text) for number, text in enumerate(texts)]
-    stores = [ExactIndex(MODEL), lance()]
-    for index in stores:
+    all_stores = stores()
+    for index in all_stores:
         index.add(entries, np.tile(np.float32([[1, 0]]), (len(entries), 1)))
-    found = [ids(index, match=match) for index in stores]
-    assert found[0] == found[1]
+    found = [ids(index, match=match) for index in all_stores]
+    assert found == [found[0]] * len(found)
     if match == "strasse NAÏVE":
         assert found[0] == ["0", "1"]
 
@@ -303,26 +320,28 @@ SPOKEN = st.lists(
 
 @given(st.lists(SPOKEN.map(" ".join), min_size=1, max_size=6), SPOKEN.map(" ".join))
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_stores_agree_on_ranks_by_words(lance: Callable[[], Index], texts: list[str], asked: str) -> None:
+def test_stores_agree_on_ranks_by_words(stores: Stores, texts: list[str], asked: str) -> None:
     entries = [Entry(str(number), text) for number, text in enumerate(texts)]
-    stores = [ExactIndex(MODEL), lance()]
-    for index in stores:
+    all_stores = stores()
+    for index in all_stores:
         index.add(entries, np.tile(np.float32([[1, 0]]), (len(entries), 1)))
-    one, other = ([index.by_words(asked, k) for k in (1, 10)] for index in stores)
-    assert one == other
+    found = [[index.by_words(asked, k) for k in (1, 10)] for index in all_stores]
+    assert found == [found[0]] * len(found)
 
 
-def test_stores_agree_on_order_and_scores(tmp_path: Path) -> None:
+def test_stores_agree_on_order_and_scores(make: Make, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     model = ModelIdentity("one", "abc", "generative", 48)
     queries = rng.standard_normal((8, 48)).astype(np.float32)
     pool = np.concatenate([rng.standard_normal((300, 48)), queries.repeat(60, axis=0) + 1e-6]).astype(np.float32)
     queries, pool = (each / np.linalg.norm(each, axis=1, keepdims=True) for each in (queries, pool))
     entries = [Entry(f"{number}") for number in rng.permutation(len(pool))]
-    stores = [ExactIndex(model), create_index(tmp_path / "i", model, store="lance")]
-    for index in stores:
+    exact = ExactIndex(model)
+    exact.add(entries, pool)
+    for store in STORES:
+        index = make(tmp_path / store, model, store)
         index.add(entries, pool)
-    assert stores[0].search(queries, 25) == stores[1].search(queries, 25)
+        assert index.search(queries, 25) == exact.search(queries, 25), store
 
 
 @pytest.mark.parametrize(

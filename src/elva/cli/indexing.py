@@ -32,6 +32,16 @@ class Store(StrEnum):
     auto = "auto"
     lance = "lance"
     exact = "exact"
+    milvus = "milvus"
+
+
+class Consistency(StrEnum):
+    """How fresh what a reader of Milvus is given must be; the names of `elva.index.address.Consistency`."""
+
+    strong = "Strong"
+    session = "Session"
+    bounded = "Bounded"
+    eventually = "Eventually"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -48,8 +58,32 @@ def index(
     out: Annotated[Path, typer.Option(help="Index folder to make, or to bring up to date.", show_default=False)],
     store: Annotated[
         Store,
-        typer.Option(help="lance: on disk, for many items; exact: in memory; auto: lance where it is installed."),
+        typer.Option(
+            help="lance: on disk, for many items; exact: in memory; milvus: on other machines, see --uri; "
+            "auto: lance where it is installed."
+        ),
     ] = Store.auto,
+    uri: Annotated[
+        str | None,
+        typer.Option(
+            help="Of --store milvus: address of the server, or the path of a Milvus Lite, which ends in .db.",
+            show_default=False,
+        ),
+    ] = None,
+    collection: Annotated[
+        str | None,
+        typer.Option(help="Of --store milvus: name of the collection. Default: elva_ and OUT's.", show_default=False),
+    ] = None,
+    token_env: Annotated[
+        str | None,
+        typer.Option(
+            help="Of --store milvus: environment variable that holds the token, such as user:password.",
+            show_default=False,
+        ),
+    ] = None,
+    consistency: Annotated[
+        Consistency, typer.Option(help="Of --store milvus: how fresh what searches find must be.")
+    ] = Consistency.strong,
     strict: Annotated[bool, typer.Option("--strict", help="Stop if an item can't be used, before any work.")] = False,
     images: Annotated[
         Path | None, typer.Option(help="Of a table: folder of its images. Default: the table's.", show_default=False)
@@ -81,7 +115,9 @@ def index(
         elva index photos --model runs/elva/model --out runs/photos
         elva index products.csv --text-column name --id-column sku --model runs/elva/model --out runs/products
         elva index demo/world --dataset mrbench --model runs/elva/model --out runs/elva/index
+        elva index photos --model runs/elva/model --out runs/photos --store milvus --uri http://milvus:19530
     """
+    from elva.index.address import Address
     from elva.index.sources.choosing import choose_source
 
     chosen = choose_source(
@@ -95,12 +131,17 @@ def index(
         text_column=text_column,
         id_column=id_column,
     )
+    if uri is None and (collection or token_env or consistency is not Consistency.strong):
+        raise typer.BadParameter("give --uri with --collection, --token-env and --consistency")
+    address = None if uri is None else Address.checked(uri, out, collection, token_env, consistency)
     embedder = load_embedder(model, threads, device, image_cache, precision)
     from elva.index.build import build_index
 
     path = str(Path(model).resolve()) if Path(model).is_dir() else model
     with Watching() as watch:
-        report = build_index(chosen, embedder, out, model=path, store=store, strict=strict, watch=watch)
+        report = build_index(
+            chosen, embedder, out, model=path, store=store, address=address, strict=strict, watch=watch
+        )
     _tell(report, source, out)
 
 

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from elva.encoding import Vectors
 from elva.errors import InputError
+from elva.index.facts import Fact
 from elva.index.gallery import VectorError, require_finite, require_unique
 from elva.index.protocol import Entry, UnknownItem
 from elva.index.words import all_words
+
+MOST_FIELDS = 300
+"""Fields that conditions can ask about; data with more have keys that are values."""
+
+Said = Mapping[str, Fact]
+"""What the metadata of one entry say: `facts`."""
 
 
 def accepted(entries: Sequence[Entry], vectors: Vectors, dimension: int) -> tuple[Vectors, list[str]]:
@@ -39,6 +47,17 @@ def _json(entry: Entry) -> str:
             f"the metadata of {entry.id!r} are no JSON ({error}); give texts, finite numbers, true, false, null, "
             "and lists and objects of these"
         ) from error
+
+
+def grown_fields(known: tuple[str, ...], said: Sequence[Said]) -> tuple[str, ...]:
+    """The fields with those that entries add behind; InputError where there are too many."""
+    grown = tuple(dict.fromkeys([*known, *(field for each in said for field in each)]))
+    if len(grown) > MOST_FIELDS:
+        raise InputError(
+            f"the metadata have more than {MOST_FIELDS} fields, such as {grown[-1]!r}: "
+            "where keys are values, write them as a list of values"
+        )
+    return grown
 
 
 def words_of(entry: Entry) -> list[str]:
@@ -70,3 +89,10 @@ def require_new(ids: Iterable[str]) -> None:
 def unknown(item: str) -> UnknownItem:
     """The error for an id that isn't there."""
     return UnknownItem(f"the index holds no item {item!r}; take an id from a search")
+
+
+def there(rows: Mapping[str, dict[str, Any]], item: str) -> dict[str, Any]:
+    """The row of an id; UnknownItem where there is none."""
+    if item not in rows:
+        raise unknown(item)
+    return rows[item]

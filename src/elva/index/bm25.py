@@ -26,6 +26,16 @@ Scored = tuple[str, float]
 """An id and its score."""
 
 
+def idf(texts: int, holding: int) -> float:
+    """What a word is worth that so many of the texts hold."""
+    return math.log(1 + (texts - holding + 0.5) / (holding + 0.5))
+
+
+def weight(count: int, length: int, mean_length: float) -> float:
+    """What a word counts in a text of so many words that holds it so often; idf comes on top."""
+    return count * (K1 + 1) / (count + K1 * (1 - B + B * length / mean_length))
+
+
 @dataclass(frozen=True, slots=True)
 class Postings:
     """Where words stand. Make one with `Postings.of`.
@@ -55,10 +65,10 @@ class Postings:
         scores: dict[str, float] = {}
         for word in sorted(set(words)):
             holding = self.counts.get(word, {})
-            idf = math.log(1 + (len(self.lengths) - len(holding) + 0.5) / (len(holding) + 0.5))
+            rare = idf(len(self.lengths), len(holding))
             for item, count in holding.items():
-                longer = 1 - B + B * self.lengths[item] / self.mean_length
-                scores[item] = scores.get(item, 0.0) + idf * count * (K1 + 1) / (count + K1 * longer)
+                share = rare * weight(count, self.lengths[item], self.mean_length)
+                scores[item] = scores.get(item, 0.0) + share
         return ranked((each for each in scores.items() if fits(each[0])), k)
 
 

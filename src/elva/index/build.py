@@ -10,6 +10,7 @@ from pathlib import Path
 from elva.clips import frames_of
 from elva.encoding import Encoder, Encoding, ModelIdentity, Progress, Watch
 from elva.errors import DataError, DataErrors, InputError, MediaError
+from elva.index.address import Address
 from elva.index.folder import OLD_INDEX
 from elva.index.opening import create_index, open_index
 from elva.index.pointer import Pointer
@@ -64,6 +65,7 @@ def build_index(
     *,
     model: str | None = None,
     store: str = "auto",
+    address: Address | None = None,
     strict: bool = False,
     watch: Watch | None = None,
 ) -> BuildReport:
@@ -79,6 +81,7 @@ def build_index(
         out: folder of the index, a new one or one of the same source and model.
         model: path of the model, for later searches.
         store: of a new folder, see `create_index`.
+        address: likewise; of one that is there it must be the same.
         strict: refuse a source with anything that can't be used, instead of listing it. All pictures are decoded before
             the first is embedded then.
         watch: told of the work.
@@ -89,13 +92,14 @@ def build_index(
         IndexMismatch: `out` is the index of another model.
         FolderError: `out` holds something else, or the system refuses.
         FolderInUse: another process is at it.
+        StoreError: a store behind an address can't be reached, or refuses.
     """
     errors: list[DataError] = []
     seen = _look(source, errors, strict, watch)
     if watch:
         watch("opening the index", None)  # LanceDB takes seconds to load
     origin = Origin(source.root, source.path, model)
-    index = _opened(out, ModelIdentity.of(encoder), origin, store)
+    index = _opened(out, ModelIdentity.of(encoder), origin, store, address)
     try:
         return _Build(source, encoder, index, origin, seen, errors).run(watch)
     finally:
@@ -124,13 +128,13 @@ def _look(source: Source, errors: list[DataError], strict: bool, watch: Watch | 
     return seen
 
 
-def _opened(out: Path, model: ModelIdentity, origin: Origin, store: str) -> Index:
+def _opened(out: Path, model: ModelIdentity, origin: Origin, store: str, address: Address | None) -> Index:
     """The index at `out`, opened for writing; made where there is none.
 
     Of another source it is refused: its items would all be removed. One whose source is gone is taken for moved.
     """
     if not out.is_dir() or not any(out.iterdir()) or OLD_INDEX.foreign(out) is None:
-        return create_index(out, model, origin, store)
+        return create_index(out, model, origin, store, address)
     there = Pointer.read(out)
     source = there.origin.source
     if source is None or (source != origin.source and source.exists()):
@@ -138,6 +142,11 @@ def _opened(out: Path, model: ModelIdentity, origin: Origin, store: str) -> Inde
         raise InputError(f"{out} is {made}, not of {origin.source}; choose another folder, or remove this one")
     if store not in ("auto", there.store):
         raise InputError(f"{out} is of the store {there.store}, not {store}; choose another folder, or remove this one")
+    if address not in (None, there.address):
+        raise InputError(
+            f"{out} is the {there.address or 'store ' + there.store}, not the {address}: leave --uri and what goes "
+            'with it out, choose another folder, or, where that collection has moved, change "address" in meta.json'
+        )
     return open_index(out, model, writing=True)
 
 

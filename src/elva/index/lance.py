@@ -25,16 +25,16 @@ import numpy as np
 
 from elva.encoding import ModelIdentity, Vectors
 from elva.errors import MissingExtra
-from elva.index.accepting import accepted, require_length, require_new, require_queries, unknown
+from elva.index.accepting import accepted, grown_fields, require_length, require_new, require_queries, there
 from elva.index.bm25 import Scored, ranked
 from elva.index.condition import Condition, quoted
 from elva.index.facts import facts
 from elva.index.folder import INDEX, FolderError, new_index, refusing
 from elva.index.gallery import MARGIN, MICRO, cosines_micro
-from elva.index.lance_rows import DISPLAYED, entry_of, grown_fields, schema_of, table_of
+from elva.index.lance_rows import DISPLAYED, columns_of, entry_of, schema_of, table_of
 from elva.index.pointer import Pointer
 from elva.index.protocol import NOWHERE, Entry, Hit, Origin, Stats
-from elva.index.readers import announce, give_up_unread, held
+from elva.index.readers import announce, give_up_unread, hold_newest
 from elva.index.words import words
 from elva.locks import FolderLock
 from elva.whole import sync_all
@@ -103,7 +103,7 @@ class LanceIndex:
                     holding.enter_context(FolderLock(folder))
                 pointer = Pointer.read(folder)  # the lock holds it
             else:
-                pointer = _hold_newest(folder, holding)
+                pointer = hold_newest(folder, holding)
             with _damage(folder):
                 table = database.open_table(TABLE)
                 newest = table.version
@@ -153,10 +153,10 @@ class LanceIndex:
     ) -> None:
         """Append rows, `instead` of those of the same ids; fields of metadata that are new become columns first."""
         said = [facts(each.metadata) for each in entries]
-        fields, columns = grown_fields(self._fields, said)
-        if len(columns):
+        fields = grown_fields(self._fields, said)
+        if len(fields) > len(self._fields):
             with refusing(self._folder):
-                self._table.add_columns(columns)
+                self._table.add_columns(columns_of(range(len(self._fields), len(fields))))
         self._fields = fields
         if instead:
             self.delete([each.id for each in entries])
@@ -225,12 +225,12 @@ class LanceIndex:
     def get(self, ids: Sequence[str]) -> list[Entry]:
         """See `Index`."""
         rows = dict(self._selected(DISPLAYED, ids))
-        return [entry_of(_there(rows, each)) for each in ids]
+        return [entry_of(there(rows, each)) for each in ids]
 
     def vectors(self, ids: Sequence[str]) -> Vectors:
         """See `Index`."""
         rows = dict(self._selected(["id", "vector"], ids))
-        found = [_there(rows, each)["vector"] for each in ids]
+        found = [there(rows, each)["vector"] for each in ids]
         return np.array(found, np.float32).reshape(len(ids), self.model.dimension)
 
     def contents(self) -> Mapping[str, str]:
@@ -241,7 +241,7 @@ class LanceIndex:
 
     def thumbnail(self, item: str) -> bytes | None:
         """See `Index`."""
-        picture: bytes | None = _there(dict(self._selected(["id", "thumbnail"], [item])), item)["thumbnail"]
+        picture: bytes | None = there(dict(self._selected(["id", "thumbnail"], [item])), item)["thumbnail"]
         return picture
 
     def fields(self) -> tuple[str, ...]:
@@ -352,20 +352,6 @@ def _connected(folder: Path) -> Any:
     return lancedb.connect(folder)
 
 
-def _hold_newest(folder: Path, holding: ExitStack) -> Pointer:
-    """Hold the version in force until the stack is closed; where it was replaced meanwhile, the one in force then."""
-    pointer = Pointer.read(folder)
-    while True:
-        holder = held(folder, pointer.table)
-        holder.__enter__()
-        now = Pointer.read(folder)
-        if now == pointer:
-            holding.push(holder)
-            return pointer
-        holder.__exit__(None, None, None)
-        pointer = now
-
-
 @contextmanager
 def _damage(folder: Path) -> Iterator[None]:
     """What LanceDB raises where files are missing or torn, as a FolderError that says what to do."""
@@ -379,12 +365,6 @@ def _clauses(ids: Sequence[str]) -> Iterator[str]:
     different = list(dict.fromkeys(ids))
     for start in range(0, len(different), MANY):
         yield f"id IN ({', '.join(map(quoted, different[start : start + MANY]))})"
-
-
-def _there(rows: Mapping[str, dict[str, Any]], item: str) -> dict[str, Any]:
-    if item not in rows:
-        raise unknown(item)
-    return rows[item]
 
 
 def _vectors(column: Any, dimension: int) -> Vectors:

@@ -8,21 +8,17 @@ metadata themselves stay JSON, so that they come back as they were.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from elva.encoding import Vectors
-from elva.errors import InputError
-from elva.index.accepting import words_of
-from elva.index.facts import Fact
+from elva.index.accepting import Said, words_of
 from elva.index.protocol import Entry
 
 if TYPE_CHECKING:
     import pyarrow
 
 DISPLAYED = ("id", "text", "image", "summary", "metadata", "content")
-MOST_FIELDS = 300
-"""Fields that conditions can ask about; data with more have keys that are values."""
 
 
 def schema_of(dimension: int) -> pyarrow.Schema:
@@ -35,26 +31,11 @@ def schema_of(dimension: int) -> pyarrow.Schema:
     return pyarrow.schema([*kinds, ("thumbnail", pyarrow.binary()), ("words", words), ("vector", vector)])
 
 
-Said = Mapping[str, Fact]
-"""What the metadata of one entry say: `facts`."""
-
-
-def grown_fields(known: tuple[str, ...], said: Sequence[Said]) -> tuple[tuple[str, ...], pyarrow.Schema]:
-    """The fields with those that entries add behind, and the columns that are to be added for these.
-
-    Raises:
-        InputError: there are too many.
-    """
+def columns_of(fields: range) -> pyarrow.Schema:
+    """The columns of the fields of these numbers."""
     import pyarrow
 
-    grown = tuple(dict.fromkeys([*known, *(field for each in said for field in each)]))
-    if len(grown) > MOST_FIELDS:
-        raise InputError(
-            f"the metadata have more than {MOST_FIELDS} fields, such as {grown[-1]!r}: "
-            "where keys are values, write them as a list of values"
-        )
-    columns = [each for i in range(len(known), len(grown)) for each in _columns(i)]
-    return grown, pyarrow.schema(columns)
+    return pyarrow.schema([column for i in fields for column in _columns(i)])
 
 
 def table_of(
@@ -63,10 +44,7 @@ def table_of(
     """The rows of n entries with their vectors float32 [n, d], their metadata as JSON, and what these say."""
     import pyarrow
 
-    schema = schema_of(vectors.shape[1])
-    for i in range(len(fields)):
-        for column in _columns(i):
-            schema = schema.append(column)
+    schema = pyarrow.schema([*schema_of(vectors.shape[1]), *columns_of(range(len(fields)))])
     columns: dict[str, Any] = {
         "id": [each.id for each in entries],
         "text": [each.text for each in entries],

@@ -7,13 +7,19 @@ from pathlib import Path
 
 from elva.encoding import ModelIdentity
 from elva.errors import InputError
+from elva.index.address import Address
 from elva.index.exact import ExactIndex
 from elva.index.folder import FolderError
 from elva.index.lance import LanceIndex
+from elva.index.milvus import MilvusIndex
 from elva.index.pointer import Pointer
 from elva.index.protocol import NOWHERE, Index, Origin
 
-STORES: dict[str, type[ExactIndex] | type[LanceIndex]] = {"exact": ExactIndex, "lance": LanceIndex}
+STORES: dict[str, type[ExactIndex] | type[LanceIndex] | type[MilvusIndex]] = {
+    "exact": ExactIndex,
+    "lance": LanceIndex,
+    "milvus": MilvusIndex,
+}
 
 
 def open_index(folder: Path, model: ModelIdentity | None = None, *, writing: bool = False) -> Index:
@@ -29,6 +35,7 @@ def open_index(folder: Path, model: ModelIdentity | None = None, *, writing: boo
         IndexMismatch: the index was built with another model; names both.
         FolderInUse: `writing`, and another process is; names it.
         MissingExtra: the store isn't installed.
+        StoreError: it can't be reached.
     """
     name = Pointer.read(folder).store
     if name not in STORES:
@@ -36,24 +43,40 @@ def open_index(folder: Path, model: ModelIdentity | None = None, *, writing: boo
     return STORES[name].open(folder, model, writing=writing)
 
 
-def create_index(folder: Path, model: ModelIdentity, origin: Origin = NOWHERE, store: str = "auto") -> Index:
+def create_index(
+    folder: Path,
+    model: ModelIdentity,
+    origin: Origin = NOWHERE,
+    store: str = "auto",
+    address: Address | None = None,
+) -> Index:
     """Make a folder of an empty index, and open it for writing.
 
     Args:
         folder: a new or empty one, or one of an index of an older version, which is replaced.
         model: what will make the vectors.
         origin: where the items come from.
-        store: "lance", "exact", or "auto": LanceDB where it is installed.
+        store: "lance", "exact", "milvus", or "auto": LanceDB where it is installed.
+        address: where the store is; of "milvus" alone.
 
     Raises:
+        InputError: there is no such store, or an address is missing or too much.
         FolderError: something else lies there, or the system refuses.
         MissingExtra: the store isn't installed.
+        StoreError: it can't be reached.
     """
     if store == "auto":
         store = "lance" if find_spec("lancedb") else "exact"
     if store not in STORES:
         raise InputError(f"there is no store {store!r}; there are auto, {', '.join(STORES)}")
-    return STORES[store].create(folder, model, origin)
+    kind = STORES[store]
+    if issubclass(kind, MilvusIndex):
+        if address is None:
+            raise InputError("the store milvus needs an address: --uri http://host:19530, or --uri folder/name.db")
+        return MilvusIndex.create(folder, model, origin, address)
+    if address is not None:
+        raise InputError(f"the store {store} has no address: --uri is for --store milvus")
+    return kind.create(folder, model, origin)
 
 
 def model_of(folder: Path) -> str:

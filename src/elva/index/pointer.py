@@ -12,6 +12,7 @@ from pathlib import Path
 
 from elva.encoding import ModelIdentity
 from elva.errors import IndexMismatch
+from elva.index.address import Address
 from elva.index.folder import INDEX, read_meta, reading
 from elva.index.protocol import Origin
 from elva.whole import sync, whole_file
@@ -30,6 +31,8 @@ class Pointer:
         items: how many it holds.
         fields: fields of metadata, in the order in which they were first met.
         tidy: see `Index.publish`.
+        address: of a store that is not in the folder.
+        worded: entries that hold a word, and their words all together, of a store that doesn't count them itself.
     """
 
     store: str
@@ -40,6 +43,8 @@ class Pointer:
     items: int = 0
     fields: tuple[str, ...] = ()
     tidy: bool = True
+    address: Address | None = None
+    worded: tuple[int, int] = (0, 0)
 
     @classmethod
     def read(cls, folder: Path) -> Pointer:
@@ -47,6 +52,7 @@ class Pointer:
         meta = read_meta(folder, INDEX)
         with reading(folder / INDEX.marker, INDEX):
             root, source, model = (meta["origin"][key] for key in ("root", "source", "model"))
+            worded = meta.get("worded", (0, 0))
             return cls(
                 store=str(meta["store"]),
                 model=ModelIdentity.from_row(meta["model"]),
@@ -56,6 +62,8 @@ class Pointer:
                 items=int(meta["items"]),
                 fields=tuple(map(str, meta["fields"])),
                 tidy=bool(meta["tidy"]),
+                address=Address.from_row(meta["address"]) if "address" in meta else None,
+                worded=(int(worded[0]), int(worded[1])),
             )
 
     def write(self, folder: Path) -> None:
@@ -72,14 +80,33 @@ class Pointer:
             "fields": self.fields,
             "tidy": self.tidy,
         }
+        if self.address is not None:
+            meta |= {"address": self.address.to_row(), "worded": self.worded}
         with whole_file(folder / INDEX.marker) as file:
             file.write(json.dumps(meta, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
         sync(folder)
 
-    def next(self, origin: Origin, table: int, items: int, fields: tuple[str, ...], *, tidy: bool = True) -> Pointer:
+    def next(
+        self,
+        origin: Origin,
+        table: int,
+        items: int,
+        fields: tuple[str, ...],
+        *,
+        tidy: bool = True,
+        worded: tuple[int, int] = (0, 0),
+    ) -> Pointer:
         """The one that follows."""
-        version = self.version + 1
-        return replace(self, origin=origin, version=version, table=table, items=items, fields=fields, tidy=tidy)
+        return replace(
+            self,
+            origin=origin,
+            version=self.version + 1,
+            table=table,
+            items=items,
+            fields=fields,
+            tidy=tidy,
+            worded=worded,
+        )
 
     def require(self, folder: Path, model: ModelIdentity | None) -> None:
         """Raise IndexMismatch, naming both, where `model` is given and gives other vectors."""

@@ -59,7 +59,7 @@ class Stats:
         images: those of them with an image.
         bytes: of the vectors.
         model: what made them.
-        store: "exact" or "lance".
+        store: "exact", "lance" or "milvus".
         version: what was published last; 0 before that.
         tidy: whether that was a tidy publication, see `Index.publish`.
     """

@@ -9,8 +9,10 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+
+from elva.index.pointer import Pointer
 
 FOLDER = "readers"
 
@@ -37,6 +39,20 @@ def held(folder: Path, version: int) -> Iterator[None]:
     finally:
         if descriptor >= 0:
             os.close(descriptor)
+
+
+def hold_newest(folder: Path, holding: ExitStack) -> Pointer:
+    """Hold the version in force until the stack is closed; where it was replaced meanwhile, the one in force then."""
+    pointer = Pointer.read(folder)
+    while True:
+        holder = held(folder, pointer.table)
+        holder.__enter__()
+        now = Pointer.read(folder)
+        if now == pointer:
+            holding.push(holder)
+            return pointer
+        holder.__exit__(None, None, None)
+        pointer = now
 
 
 def give_up_unread(folder: Path, newest: int) -> int:

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException as AnyHTTPException
 
-from elva.errors import ElvaError, MediaTooLarge
+from elva.errors import ElvaError, MediaTooLarge, StoreError
 from elva.index.folder import FolderError
 from elva.index.protocol import UnknownItem
 
@@ -87,7 +87,7 @@ def add_to(app: FastAPI) -> None:
 
 def told(error: ElvaError) -> PlainJson:
     """What a user's mistake is answered with."""
-    if isinstance(error, FolderError):  # it names places on this machine, and a client can mend nothing there
+    if isinstance(error, FolderError | StoreError):  # it names places of ours, and a client can mend nothing there
         log.error("the index can't be read: %s", error)
         return problem(503, "index_unreadable", "the index can't be read at present; its keeper finds why in the log")
     if isinstance(error, UnknownItem):
