@@ -48,9 +48,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def _all_processes_end() -> Iterator[None]:
-    before = {process.pid for process in psutil.Process().children(recursive=True)}
+    before = _family()
     yield
-    _within(30, lambda: {process.pid for process in psutil.Process().children(recursive=True)} <= before)
+    _within(30, lambda: _family() <= before)
 
 
 @pytest.fixture
@@ -190,6 +190,12 @@ def test_a_machine_that_sees_something_else_is_refused(root: Path, tmp_path: Pat
     assert sight.missing("a") is None and sight.answer("a").read_text() == "a"
     (root / "query/test/more.jsonl").touch()
     assert sight.missing("a") == f"it does not see {root}, or other files there"
+
+
+def _family() -> set[int]:
+    """Processes that this one started and that run."""
+    every = psutil.Process().children(recursive=True)
+    return {each.pid for each in every if each.is_running() and each.status() != psutil.STATUS_ZOMBIE}
 
 
 def _within(seconds: float, look: Callable[[], bool]) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import secrets
 import socket
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,9 +43,6 @@ BATCH_SIZE = 128
 """Items per forward, as of one process."""
 STORE_BYTES = 256 * 2**20
 """Ray's memory for objects on a local cluster; the corpus lies there, 32 bytes a row."""
-LOOPBACK = "127.0.0.2" if sys.platform == "linux" else None
-"""Where a local cluster listens: whoever reaches one runs what they like. Ray takes 127.0.0.1 for "where others reach
-me", on Linux; elsewhere it listens here alone by itself."""
 
 Load = Callable[[], Encoder]
 """Gives a worker its model; found by name, since another process calls it."""
@@ -408,6 +405,9 @@ class _Cluster:
 def _connected(team: Team) -> Iterator[_Cluster]:
     """A cluster, until the block ends; one on this machine ends then too."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would send them to its makers
+    if team.address == "local":  # its ports are open to the network, and whoever gets in runs what they like
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
         import ray
         import ray.data
@@ -423,12 +423,11 @@ def _connected(team: Team) -> Iterator[_Cluster]:
                 num_cpus=actors * team.cpus,
                 object_store_memory=STORE_BYTES,
                 include_dashboard=False,
-                _node_ip_address=LOOPBACK,
                 **quiet,
             )
         else:
             ray.init(team.address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+    except Exception as error:  # of a node that does not start in time Ray says just that
         ray.shutdown()
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"--ray {team.address}: no cluster can be joined there ({reason}); {_START}") from error
