@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,11 @@ from judging import write_root
 from sharded import Telling, deadly, dies_once, hungry, none, slow, telling
 from smallest import smallest_embedder
 
-pytest.importorskip("ray", reason='Ray is not installed: pip install -e ".[ray]"')
-pytestmark = pytest.mark.long
+# Not by importing it: what is set for a local cluster counts only before.
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(not find_spec("ray"), reason='Ray is not installed: pip install -e ".[ray]"'),
+]
 
 SHARDS = 16
 ITEMS = 128

@@ -11,6 +11,7 @@ import os
 import pickle
 import secrets
 import socket
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -405,7 +406,8 @@ class _Cluster:
 def _connected(team: Team) -> Iterator[_Cluster]:
     """A cluster, until the block ends; one on this machine ends then too."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would send them to its makers
-    if team.address == "local":  # its ports are open to the network, and whoever gets in runs what they like
+    # A cluster's ports are open to the network, and whoever gets in runs what they like. Read once, on import.
+    if team.address == "local" and "ray" not in sys.modules:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
