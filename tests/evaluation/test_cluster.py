@@ -104,10 +104,10 @@ def test_an_actor_that_is_killed_loses_nothing(root: Path, tmp_path: Path, notes
 
 def test_an_item_that_kills_every_worker_is_named(root: Path, tmp_path: Path, notes: Path) -> None:
     with pytest.raises(
-        WorkerDied, match=r"3 workers died at shard \d+ of .*, which begins with query 101:.*--ray-batch"
+        WorkerDied, match=r"3 workers died at shard \d+ of .*, which begins with (query|candidate) 101:.*--ray-batch"
     ):
         embed(root, tmp_path / "team", partial(deadly, notes, "small crimson circle"))
-    assert len([*notes.iterdir()]) == cluster.TRIES
+    assert cluster.TRIES <= len([*notes.iterdir()]) <= 2 * cluster.TRIES, "a query and a candidate say so"
     assert embed(root, tmp_path / "team").found > 0, "the others stay"
 
 
