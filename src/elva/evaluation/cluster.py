@@ -351,7 +351,8 @@ class _Cluster:
 
     def _told(self, answer: Any, end: float) -> str | None:
         try:
-            return self._ray.get(answer, timeout=max(1.0, end - time.monotonic()))  # type: ignore[no-any-return]
+            told: str | None = self._ray.get(answer, timeout=max(1.0, end - time.monotonic()))
+            return told
         except self._ray.exceptions.GetTimeoutError:
             return f"it gave no answer in {NODE_SECONDS:.0f} seconds"
         except self._ray.exceptions.RayError as error:  # elva isn't there, or the machine went
