@@ -13,7 +13,7 @@ WORKERS ?= 2
 # Nothing here downloads models or data.
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test check test-long test-gpu bench docs
+.PHONY: demo test check test-long test-ray test-gpu bench docs
 
 demo: $(STAMP)
 	$(BIN)/elva demo --out demo
@@ -30,6 +30,11 @@ check: $(STAMP)
 test-long: $(STAMP)
 	$(BIN)/python -m pytest -q -m long
 	$(BIN)/python -m pytest -q --hypothesis-profile=explore $$(grep -rl "hypothesis import" tests --include="test_*.py")
+
+# Ray takes 617 MB, so it is no development tool: without it test-long leaves these out, and says so.
+test-ray: $(STAMP)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[ray]"
+	$(BIN)/python -m pytest -q -m long tests/evaluation/test_cluster.py
 
 test-gpu: $(STAMP)
 	$(BIN)/python -m pytest -q -m gpu

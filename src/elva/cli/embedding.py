@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +26,9 @@ from elva.cli.options import (
     load_embedder,
 )
 
+if TYPE_CHECKING:
+    from elva.evaluation.store import Counts
+
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
@@ -44,6 +48,32 @@ def embed(
     device: Device = "auto",
     precision: PrecisionOption = Precision.auto,
     threads: Threads = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Embed on a Ray cluster: local starts one here; auto, HOST:PORT or ray://HOST:PORT joins one. A run "
+            "that was stopped goes on. --threads is then the cores of each actor.",
+            show_default=False,
+        ),
+    ] = None,
+    ray_actors: Annotated[
+        int | None,
+        typer.Option(
+            help="Models that work at once. Default: as many as there is room for.", min=1, show_default=False
+        ),
+    ] = None,
+    ray_gpus: Annotated[
+        float | None,
+        typer.Option(
+            help="GPUs of each actor, 0.5 for two on one. Default: 1 if the cluster has any, else 0.",
+            min=0,
+            show_default=False,
+        ),
+    ] = None,
+    ray_batch: Annotated[
+        int | None,
+        typer.Option(help="Items per forward of each actor. Default: 128.", min=1, show_default=False),
+    ] = None,
 ) -> None:
     """Embed every query and candidate of a split, once each.
 
@@ -53,8 +83,34 @@ def embed(
     Example:
 
         elva embed demo/world --model runs/stage2/model --out runs/stage2/vectors
+        elva embed demo/world --model runs/stage2/model --out runs/stage2/vectors --ray local --ray-actors 2
     """
     choice = instruction_choice(instruction)
+    if ray is not None:
+        from elva.evaluation.cluster import BATCH_SIZE, Team, embed_on_cluster
+
+        folder = Path(model).absolute() if Path(model).is_dir() else None
+        team = Team(ray, ray_actors, threads or 1, _gpus(device, ray_gpus), ray_batch or BATCH_SIZE)
+        cache = None if image_cache is None else image_cache.absolute()
+        with Watching() as watch:
+            done = embed_on_cluster(
+                root,
+                partial(load_embedder, str(folder or model), team.cpus, device, cache, precision),
+                out,
+                team,
+                model_folder=folder,
+                split=split,
+                datasets=datasets or (),
+                tasks=tasks or (),
+                instruction_choice=choice,
+                skip_bad_rows=skip_bad_rows,
+                watch=watch,
+            )
+        _tell(out, done.counts)
+        typer.echo(f"{done.shards:,} shards, {done.found:,} of them embedded by an earlier run")
+        return
+    if (ray_actors, ray_gpus, ray_batch) != (None, None, None):
+        raise typer.BadParameter("--ray-actors, --ray-gpus and --ray-batch go with --ray")
     embedder = load_embedder(model, threads, device, image_cache, precision)
     from elva.evaluation.embed import embed_root
 
@@ -70,8 +126,16 @@ def embed(
             skip_bad_rows=skip_bad_rows,
             watch=watch,
         )
-    counts = store.counts
+    _tell(out, store.counts)
+
+
+def _tell(out: Path, counts: Counts) -> None:
     typer.echo(
-        f"{out}: {len(store):,} vectors; {counts.forced_ret:,} summaries without [RET] "
+        f"{out}: {counts.embedded:,} vectors; {counts.forced_ret:,} summaries without [RET] "
         f"of their own, {counts.truncated:,} texts cut, {counts.skipped_rows:,} bad rows left out"
     )
+
+
+def _gpus(device: str, gpus: float | None) -> float | None:
+    """`--ray-gpus`; none where the CPU is asked for."""
+    return 0.0 if gpus is None and device == "cpu" else gpus

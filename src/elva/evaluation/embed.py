@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from elva.data.mbeir import Candidate, Choice, MBeir, Query, Scope, TaskName
 from elva.data.opening import open_tasks
+from elva.data.stored import Stored
 from elva.encoding import Encoder, ModelIdentity, Watch
 from elva.errors import InputError
 from elva.evaluation.cache import BLOCK, VectorCache
@@ -20,7 +22,39 @@ from elva.items import Item
 AT_ONCE = 16 * BLOCK
 """Rows that are items at a time."""
 
-Record = TypeVar("Record", Query, Candidate)
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file of queries or candidates.
+
+    Attributes:
+        kind: which of the two.
+        rows: its rows, in their order.
+        item_of: a row -> what is embedded.
+        label: what to call it.
+    """
+
+    kind: Kind
+    rows: Stored[Query] | Stored[Candidate]
+    item_of: Callable[[Any], Item]
+    label: str
+
+    def items(self, places: Iterable[int]) -> dict[str, Item]:
+        """The items of these rows, by their ids."""
+        return {id_of(row): self.item_of(row) for row in (self.rows[place] for place in places)}
+
+
+def parts(
+    bench: MBeir, names: Sequence[TaskName], choice: Choice, scopes: Sequence[Scope] = ("local",)
+) -> Iterator[Part]:
+    """The files that tasks need embedded, in the order in which they are; several may hold the same ids."""
+    for name in names:
+        asked = partial(bench.query_item, choice=choice)
+        yield Part("query", bench.queries(name), asked, f"{name}: queries")
+        if "local" in scopes:
+            yield Part("candidate", bench.pool(name), bench.candidate_item, f"{name}: candidates")
+    if "global" in scopes:
+        yield Part("candidate", bench.pool(names[0], "global"), bench.candidate_item, "candidates of all data sets")
 
 
 def embed_tasks(
@@ -32,37 +66,24 @@ def embed_tasks(
     watch: Watch | None = None,
 ) -> None:
     """Bring the queries and pools of `names` into `store`; what several pools share only once."""
-    for name in names:
-        asked = partial(bench.query_item, choice=store.instruction_choice)
-        _embed(store, encoder, "query", bench.queries(name), asked, f"{name}: queries", watch)
-        if "local" in scopes:
-            _embed(store, encoder, "candidate", bench.pool(name), bench.candidate_item, f"{name}: candidates", watch)
-    if "global" in scopes:
-        everyone = bench.pool(names[0], "global")
-        _embed(store, encoder, "candidate", everyone, bench.candidate_item, "candidates of all data sets", watch)
+    for part in parts(bench, names, store.instruction_choice, scopes):
+        _embed(store, encoder, part, watch)
 
 
-def _embed(
-    store: VectorStore,
-    encoder: Encoder,
-    kind: Kind,
-    rows: Sequence[Record],
-    item_of: Callable[[Record], Item],
-    label: str,
-    watch: Watch | None,
-) -> None:
+def _embed(store: VectorStore, encoder: Encoder, part: Part, watch: Watch | None) -> None:
     """Bring rows of a file into the store, some at a time: as items they take far more room than in their file."""
-    progress = watch(label, len(rows)) if watch else None
-    for start in range(0, len(rows), AT_ONCE):
-        some = {_id(row): row for row in rows[start : start + AT_ONCE]}
-        new = {each: item_of(row) for each, row in some.items() if (kind, each) not in store}
+    progress = watch(part.label, len(part.rows)) if watch else None
+    for start in range(0, len(part.rows), AT_ONCE):
+        some = {id_of(row): row for row in part.rows[start : start + AT_ONCE]}
+        new = {each: part.item_of(row) for each, row in some.items() if (part.kind, each) not in store}
         if progress and len(new) < len(some):
             progress(len(some) - len(new))
         if new:
-            store.add(encoder, kind, new, progress)
+            store.add(encoder, part.kind, new, progress)
 
 
-def _id(row: Query | Candidate) -> str:
+def id_of(row: Query | Candidate) -> str:
+    """The id that it has in its name space."""
     return row.qid if isinstance(row, Query) else row.did
 
 

@@ -36,7 +36,7 @@ from elva.items import Item
 Kind = Literal["query", "candidate"]
 """Query and candidate ids are two name spaces: "100:7" may be both."""
 
-_SHARD_ROWS = 65_536
+_FILE_ROWS = 65_536
 
 
 @dataclass(slots=True)
@@ -50,9 +50,14 @@ class Counts:
 
     def add(self, taken: Taken) -> None:
         """Count some more items, whether they are embedded now or were before."""
-        self.embedded += len(taken.rows)
-        self.forced_ret += taken.forced_ret
-        self.truncated += taken.truncated
+        self.merge(Counts(len(taken.rows), taken.forced_ret, taken.truncated))
+
+    def merge(self, other: Counts) -> None:
+        """Count what another one counted."""
+        self.embedded += other.embedded
+        self.forced_ret += other.forced_ret
+        self.truncated += other.truncated
+        self.skipped_rows += other.skipped_rows
 
     @property
     def missing_ret(self) -> float:
@@ -149,14 +154,14 @@ class VectorStore:
         for (kind, each), row in self._rows.items():
             yield {"kind": kind, "id": each, "summary": self.keep.summary(row)}
 
-    def save(self, out: Path) -> None:
-        """Write the folder, at once or not at all."""
+    def save(self, out: Path, note: Mapping[str, Any] | None = None) -> None:
+        """Write the folder, at once or not at all; `note` is added to meta.json."""
         with published(out, VECTORS) as folder:
             write_jsonl(folder / "ids.jsonl", self.rows())
             rows = np.fromiter(self._rows.values(), np.int64, len(self))
-            for shard, start in enumerate(range(0, len(rows), _SHARD_ROWS)):
-                np.save(folder / f"vectors-{shard:05d}.npy", self.stacked.take(rows[start : start + _SHARD_ROWS]))
-            write_json(folder / "meta.json", self._meta())
+            for shard, start in enumerate(range(0, len(rows), _FILE_ROWS)):
+                np.save(folder / f"vectors-{shard:05d}.npy", self.stacked.take(rows[start : start + _FILE_ROWS]))
+            write_json(folder / "meta.json", {**self.meta(len(self)), **(note or {})})
 
     @classmethod
     def load(cls, folder: Path) -> VectorStore:
@@ -201,12 +206,13 @@ class VectorStore:
         if self.data != data:
             raise IndexMismatch("these vectors were made from other data, or the data changed: embed again")
 
-    def _meta(self) -> dict[str, Any]:
+    def meta(self, vectors: int) -> dict[str, Any]:
+        """What meta.json says of a folder of so many vectors."""
         return {
             **VECTORS.says,
             "model": self.model.to_row(),
             "instruction_choice": self.instruction_choice,
             "data": self.data,
             "counts": self.counts.to_row(),
-            "vectors": len(self),
+            "vectors": vectors,
         }

@@ -88,6 +88,14 @@ VECTORS = Kind(
     ("meta.json", "ids.jsonl", "vectors-*.npy"),
     "elva embed",
 )
+UNFINISHED = Kind(
+    "unfinished embedding",
+    "unfinished.json",
+    {"schema": "elva-shards-1"},
+    ("unfinished.json", ".lock", "attempts/*", "shards/*/*"),
+    "elva embed --ray",
+)
+"""What `elva embed --ray` leaves when it is stopped, and goes on from; see `elva.evaluation.shards`."""
 
 
 def require_free(out: Path, kind: Kind) -> None:
@@ -111,14 +119,16 @@ def require_free(out: Path, kind: Kind) -> None:
 
 
 @contextmanager
-def published(out: Path, kind: Kind) -> Iterator[Path]:
+def published(out: Path, kind: Kind, stage: Kind | None = None) -> Iterator[Path]:
     """Yield a temporary folder beside `out`: on success it becomes `out`, else it is removed.
 
     Args:
         out: where the finished folder goes. An older one of this kind is replaced.
         kind: what is written; anything else that lies there is never replaced: FolderError.
+        stage: a kind of folder that becomes this one, and may be replaced too.
     """
-    require_free(out, kind)
+    if stage is None or stage.foreign(out) is not None:
+        require_free(out, kind)
     with whole_folder(out, replace=True) as temporary:
         yield temporary
         sync_all(temporary)
@@ -205,6 +215,11 @@ def read_meta(folder: Path, kind: Kind) -> dict[str, Any]:
     path = folder / kind.marker
     if not folder.is_dir():
         raise FolderError(f"{folder} does not exist; check the path")
+    if kind is VECTORS and (folder / UNFINISHED.marker).is_file():
+        raise FolderError(
+            f"{folder} is only half embedded: run the `{UNFINISHED.command}` that began it again, with the same data, "
+            "model and options; it goes on with the shards that are missing"
+        )
     if not path.is_file():
         raise FolderError(
             f"{folder} is not an {kind.name} folder: it holds no {kind.marker}; make it with `{kind.command}`"
