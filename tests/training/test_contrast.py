@@ -253,3 +253,13 @@ def test_a_learned_temperature_stops_at_its_bound_and_comes_back(world: Path, tm
     found = [row["temperature"] for row in rows]
     assert min(found) >= 0.01 - 1e-6
     assert len(set(found)) > 1, "it trains"
+
+
+def test_prefixes_that_the_model_has_not_are_refused_before_work(world: Path, tmp_path: Path) -> None:
+    smallest_embedder().save(tmp_path / "model")
+    settings = [f"data.root={world}", f"model.path={tmp_path / 'model'}", "contrast.batch_size=4", "budget.steps=1"]
+    with pytest.raises(RecipeError, match=r"nested.lengths has 32, but the vectors of .* have 32 numbers"):
+        train(load_recipe("tiny/stage1", [*settings, "nested.lengths=[32, 8]"]), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    train(load_recipe("tiny/stage1", [*settings, "nested.lengths=[16, 8]"]), tmp_path / "run")
+    assert (tmp_path / "run/model").is_dir()

@@ -15,6 +15,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -28,6 +29,7 @@ from elva.errors import InputError, RecipeError
 from elva.items import Item
 from elva.model.rollout import read_one_word, replay
 from elva.objectives.contrastive import info_nce
+from elva.objectives.nested import nested_mean
 from elva.training.epochs import batch_places
 from elva.training.negatives import RightAnswers, read_negatives, where
 from elva.training.parts import PartwiseForward
@@ -214,14 +216,15 @@ def learn(session: Session, library: PreparedItems, batch: Batch, temperature: f
     library.take(batch.items)
     asked, answers = (Reader(session, library, keys) for keys in (batch.queries, batch.candidates))
     ignore = batch.ignore.to(session.device)
-    ranking = info_nce(
-        asked.vectors,
-        answers.vectors,
-        batch.positive.to(session.device),
-        temperature,
+    ranked = partial(
+        info_nce,
+        positive=batch.positive.to(session.device),
+        temperature=temperature,
         ignore=ignore,
         symmetric=contrast.symmetric,
     )
+    nested = session.recipe.nested
+    ranking = nested_mean(ranked, (asked.vectors, answers.vectors), nested.lengths, nested.weights)
     writing = 0.5 * (asked.lm_loss + answers.lm_loss)
     loss = ranking
     if contrast.lm_weight:  # a gradient of zeros costs as much as another

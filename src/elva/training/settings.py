@@ -188,6 +188,21 @@ class Caption:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Nested:
+    """Shorter vectors within the vector, for stages 1 to 3 (Kusupati et al., 2022): each length ranks by itself."""
+
+    lengths: Annotated[
+        tuple[int, ...],
+        "numbers of a vector's beginning that learn to rank alone, beside the whole; falling, and below the model's "
+        "width; empty: the whole alone",
+        AT_LEAST_ONE,
+    ] = ()
+    weights: Annotated[
+        tuple[float, ...], "of these lengths, beside 1 for the whole, in a mean; empty: 1 each", POSITIVE
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contrast:
     """Stages 1 and 2: InfoNCE (paper section 2)."""
 
@@ -377,6 +392,7 @@ class Recipe:
         AT_LEAST_ONE,
     ] = 1
     summary_temperature: Annotated[float, "temperature of those that are sampled", POSITIVE] = 1.0
+    nested: Nested = Nested()
     model: Model = Model()
     data: Data = Data()
     budget: Budget
