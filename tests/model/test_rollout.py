@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from elva.model import rollout
 from elva.model.inputs import Inputs
 from elva.model.processor import IMAGE_PAD, VIDEO_PAD
-from elva.model.rollout import Rollouts, given, read_one_word, replay, sample
+from elva.model.rollout import Rollouts, given, read_prompt, replay, sample
 from plain import plain_inputs
 
 
@@ -239,5 +239,5 @@ def test_one_word_reads_the_state_at_the_end_of_the_prompt(embedder, items, inpu
     ids = embedder.processor.tokens(items[0], "one_word").ids
     hidden = embedder.backbone.hf(input_ids=ids[None], output_hidden_states=True).hidden_states[-1][0, -1]
     torch.testing.assert_close(
-        read_one_word(embedder.backbone, prefix)[0], F.normalize(hidden, dim=-1), atol=1e-5, rtol=0
+        read_prompt(embedder.backbone, prefix)[0], F.normalize(hidden, dim=-1), atol=1e-5, rtol=0
     )

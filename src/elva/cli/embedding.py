@@ -10,6 +10,8 @@ import typer
 from elva.cli.options import (
     Datasets,
     Device,
+    Dimensions,
+    ExtractionOption,
     ImageCache,
     Instruction,
     ModelName,
@@ -40,6 +42,8 @@ def embed(
     tasks: Tasks = None,
     instruction: Instruction = "0",
     skip_bad_rows: SkipBadRows = False,
+    extraction: ExtractionOption = None,
+    dimensions: Dimensions = None,
     image_cache: ImageCache = None,
     device: Device = "auto",
     precision: PrecisionOption = Precision.auto,
@@ -55,7 +59,7 @@ def embed(
         elva embed demo/world --model runs/stage2/model --out runs/stage2/vectors
     """
     choice = instruction_choice(instruction)
-    embedder = load_embedder(model, threads, device, image_cache, precision)
+    embedder = load_embedder(model, threads, device, image_cache, precision, extraction, dimensions)
     from elva.evaluation.embed import embed_root
 
     with Watching() as watch:

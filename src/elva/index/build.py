@@ -13,7 +13,7 @@ from elva.errors import DataError, DataErrors, InputError, MediaError
 from elva.index.folder import OLD_INDEX
 from elva.index.opening import create_index, open_index
 from elva.index.pointer import Pointer
-from elva.index.protocol import Entry, Index, Origin, Stats
+from elva.index.protocol import Codes, Entry, Index, Origin, Stats
 from elva.index.sources.offered import Offered, Source, bad_picture, embedded_alike
 from elva.index.thumbnails import thumbnail
 from elva.media import load_image
@@ -64,6 +64,7 @@ def build_index(
     *,
     model: str | None = None,
     store: str = "auto",
+    codes: Codes | None = None,
     strict: bool = False,
     watch: Watch | None = None,
 ) -> BuildReport:
@@ -79,6 +80,7 @@ def build_index(
         out: folder of the index, a new one or one of the same source and model.
         model: path of the model, for later searches.
         store: of a new folder, see `create_index`.
+        codes: likewise; none by default.
         strict: refuse a source with anything that can't be used, instead of listing it. All pictures are decoded before
             the first is embedded then.
         watch: told of the work.
@@ -95,7 +97,7 @@ def build_index(
     if watch:
         watch("opening the index", None)  # LanceDB takes seconds to load
     origin = Origin(source.root, source.path, model)
-    index = _opened(out, ModelIdentity.of(encoder), origin, store)
+    index = _opened(out, ModelIdentity.of(encoder), origin, store, codes)
     try:
         return _Build(source, encoder, index, origin, seen, errors).run(watch)
     finally:
@@ -124,13 +126,13 @@ def _look(source: Source, errors: list[DataError], strict: bool, watch: Watch | 
     return seen
 
 
-def _opened(out: Path, model: ModelIdentity, origin: Origin, store: str) -> Index:
+def _opened(out: Path, model: ModelIdentity, origin: Origin, store: str, codes: Codes | None) -> Index:
     """The index at `out`, opened for writing; made where there is none.
 
     Of another source it is refused: its items would all be removed. One whose source is gone is taken for moved.
     """
     if not out.is_dir() or not any(out.iterdir()) or OLD_INDEX.foreign(out) is None:
-        return create_index(out, model, origin, store)
+        return create_index(out, model, origin, store, codes or "none")
     there = Pointer.read(out)
     source = there.origin.source
     if source is None or (source != origin.source and source.exists()):
@@ -138,6 +140,8 @@ def _opened(out: Path, model: ModelIdentity, origin: Origin, store: str) -> Inde
         raise InputError(f"{out} is {made}, not of {origin.source}; choose another folder, or remove this one")
     if store not in ("auto", there.store):
         raise InputError(f"{out} is of the store {there.store}, not {store}; choose another folder, or remove this one")
+    if codes not in (None, there.codes):
+        raise InputError(f"{out} has codes {there.codes}, not {codes}; choose another folder, or remove this one")
     return open_index(out, model, writing=True)
 
 

@@ -11,7 +11,7 @@ from elva.index.exact import ExactIndex
 from elva.index.folder import FolderError
 from elva.index.lance import LanceIndex
 from elva.index.pointer import Pointer
-from elva.index.protocol import NOWHERE, Index, Origin
+from elva.index.protocol import NOWHERE, Codes, Index, Origin
 
 STORES: dict[str, type[ExactIndex] | type[LanceIndex]] = {"exact": ExactIndex, "lance": LanceIndex}
 
@@ -36,7 +36,9 @@ def open_index(folder: Path, model: ModelIdentity | None = None, *, writing: boo
     return STORES[name].open(folder, model, writing=writing)
 
 
-def create_index(folder: Path, model: ModelIdentity, origin: Origin = NOWHERE, store: str = "auto") -> Index:
+def create_index(
+    folder: Path, model: ModelIdentity, origin: Origin = NOWHERE, store: str = "auto", codes: Codes = "none"
+) -> Index:
     """Make a folder of an empty index, and open it for writing.
 
     Args:
@@ -44,8 +46,10 @@ def create_index(folder: Path, model: ModelIdentity, origin: Origin = NOWHERE, s
         model: what will make the vectors.
         origin: where the items come from.
         store: "lance", "exact", or "auto": LanceDB where it is installed.
+        codes: what "lance" looks through where there are many.
 
     Raises:
+        InputError: there is no such store, or "exact" is to have codes.
         FolderError: something else lies there, or the system refuses.
         MissingExtra: the store isn't installed.
     """
@@ -53,7 +57,14 @@ def create_index(folder: Path, model: ModelIdentity, origin: Origin = NOWHERE, s
         store = "lance" if find_spec("lancedb") else "exact"
     if store not in STORES:
         raise InputError(f"there is no store {store!r}; there are auto, {', '.join(STORES)}")
-    return STORES[store].create(folder, model, origin)
+    if store == "lance":
+        return LanceIndex.create(folder, model, origin, codes)
+    if codes != "none":
+        raise InputError(
+            f"the store exact compares whole vectors, without codes such as {codes}; take lance "
+            '(pip install "elva-retrieval[lancedb]"), or leave codes out'
+        )
+    return ExactIndex.create(folder, model, origin)
 
 
 def model_of(folder: Path) -> str:

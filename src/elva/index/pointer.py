@@ -13,7 +13,7 @@ from pathlib import Path
 from elva.encoding import ModelIdentity
 from elva.errors import IndexMismatch
 from elva.index.folder import INDEX, read_meta, reading
-from elva.index.protocol import Origin
+from elva.index.protocol import Codes, Origin
 from elva.whole import sync, whole_file
 
 
@@ -30,6 +30,7 @@ class Pointer:
         items: how many it holds.
         fields: fields of metadata, in the order in which they were first met.
         tidy: see `Index.publish`.
+        codes: what the store looks through where there are many; folders of older versions don't say, and have none.
     """
 
     store: str
@@ -40,6 +41,7 @@ class Pointer:
     items: int = 0
     fields: tuple[str, ...] = ()
     tidy: bool = True
+    codes: Codes = "none"
 
     @classmethod
     def read(cls, folder: Path) -> Pointer:
@@ -56,6 +58,7 @@ class Pointer:
                 items=int(meta["items"]),
                 fields=tuple(map(str, meta["fields"])),
                 tidy=bool(meta["tidy"]),
+                codes=meta.get("codes", "none"),
             )
 
     def write(self, folder: Path) -> None:
@@ -71,6 +74,7 @@ class Pointer:
             "items": self.items,
             "fields": self.fields,
             "tidy": self.tidy,
+            **({} if self.codes == "none" else {"codes": self.codes}),
         }
         with whole_file(folder / INDEX.marker) as file:
             file.write(json.dumps(meta, indent=1, ensure_ascii=False, allow_nan=False) + "\n")

@@ -27,7 +27,7 @@ from elva.data.nli import read_triples
 from elva.data.stored import Numbers
 from elva.errors import InputError, RecipeError
 from elva.items import Item
-from elva.model.rollout import read_one_word, replay
+from elva.model.rollout import read_prompt, replay
 from elva.objectives.contrastive import info_nce
 from elva.objectives.nested import nested_mean
 from elva.training.epochs import batch_places
@@ -258,7 +258,7 @@ class Reader(PartwiseForward):
         def read(part: slice) -> tuple[Tensor, ...]:
             prefix = library.prefix(read_keys[part])
             if summaries is None:
-                return (read_one_word(backbone, prefix),)
+                return (read_prompt(backbone, prefix),)
             fresh = replay(backbone, processor, prefix, summaries.rows(part).trimmed())
             return fresh.embeddings[:, 0], fresh.widened(summaries.tokens.shape[-1]).logprobs
 
