@@ -16,8 +16,8 @@ import numpy.typing as npt
 from elva.items import Item
 
 Extraction = Literal["generative", "one_word", "prefill"]
-"""Where a vector is read: at [RET] behind a summary; at the end of the one-word prompt; or at the end of the prompt that
-asks for a summary, before it is written (`Encoding.fast`)."""
+"""Where a vector is read: at [RET] behind a summary, at the end of the one-word prompt, or ("prefill") at the end of
+the prompt that asks for a summary, before it is written."""
 Vectors = npt.NDArray[np.float32]
 Progress = Callable[[int], None]
 """Called with the number of items done since the last call."""

@@ -46,10 +46,15 @@ def test_without_lengths_the_score_is_what_it_was():
 
 def test_the_gradient_also_orders_the_prefix():
     """The whole ranks rightly by far; only the prefix ranks the wrong candidate first."""
-    query = QUERY.clone().requires_grad_()
     loss = partial(info_nce, positive=torch.tensor([0]), temperature=0.01)
-    nested_mean(loss, (query, CANDIDATES), [2]).backward()
-    assert query.grad[0, 1] < -1 < 1 < query.grad[0, 0], "away from the second candidate, towards the first"
+    pulls = {}
+    for lengths in ([], [2]):
+        query = QUERY.clone().requires_grad_()
+        nested_mean(loss, (query, CANDIDATES), lengths).backward()
+        pulls[len(lengths)] = query.grad[0]
+    assert pulls[0].abs().max() < 1e-3, "the whole has nothing to learn"
+    # of the unit prefix (1, 0): (c_2 - c_1) / T across it, half of the mean, over the prefix's length .6
+    assert pulls[1][1].item() == pytest.approx((0.6 - 1.0) / 0.01 / 2 / 0.6, rel=1e-4)
 
 
 def test_what_is_no_shorter_is_refused():

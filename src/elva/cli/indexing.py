@@ -123,7 +123,16 @@ def index(
 
     path = str(Path(model).resolve()) if Path(model).is_dir() else model
     with Watching() as watch:
-        report = build_index(chosen, embedder, out, model=path, store=store, codes=codes, strict=strict, watch=watch)
+        report = build_index(
+            chosen,
+            embedder,
+            out,
+            model=path,
+            store=store,
+            codes=None if codes is None else codes.value,
+            strict=strict,
+            watch=watch,
+        )
     _tell(report, source, out)
 
 

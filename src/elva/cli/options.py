@@ -286,7 +286,7 @@ def load_reranker(
     Raises:
         InputError: mode vectors, and the vectors that ranked already.
     """
-    scorer = ranks if model is None else load_embedder(model, None, device, image_cache, precision)
+    scorer, how = ranks if model is None else load_embedder(model, None, device, image_cache, precision), mode.value
     if mode is RerankMode.vectors:
         from elva.search.refining import Refiner
 
@@ -298,7 +298,7 @@ def load_reranker(
         return Refiner(scorer)
     from elva.search.rerank import Reranker
 
-    return Reranker(scorer, mode.value)
+    return Reranker(scorer, how)
 
 
 def check_rerank(rerank: int | None, model: str | None) -> None:

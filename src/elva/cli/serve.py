@@ -88,7 +88,7 @@ def serve(
 
     Pointer.read(index)  # a folder that is no index is told before its port is taken
     at = taken(host, port)
-    embedder = load_embedder(model, threads, device, None, precision)
+    embedder = load_searching(index, model, threads, device, precision)
     scorer = load_reranker(rerank_mode, embedder, rerank_model, device, precision, None)
     from elva.search.inspector import Inspector
     from elva.search.lacking import span_likelihoods

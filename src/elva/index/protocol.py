@@ -12,7 +12,6 @@ from elva.errors import InputError
 from elva.index.bm25 import Scored
 from elva.index.condition import Condition
 
-
 Codes = Literal["none", "int8", "binary"]
 """What a store looks through for the nearest of many: whole vectors, a byte a number, or a bit a number."""
 
