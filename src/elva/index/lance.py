@@ -54,7 +54,7 @@ PROBES = 40
 are compared within some hundredths of a second, nothing is missed."""
 VECTORS, WORDS, BM25 = "vector_idx", "words_idx", "words_bm25_idx"
 """Names of the indices: of vectors, of words that must occur, and of words to rank by."""
-SHORTLIST: dict[Codes, int] = {"none": 1, "int8": 2, "binary": 20}
+SHORTLIST: dict[Codes, int] = {"none": 1, "int8": 2, "binary": 50}
 """So many times as many rows as are wanted are compared whole: those that are nearest by their codes."""
 SPARE = 4
 """More rows than are wanted are asked for, since the last bits of float32 may order near ties otherwise."""

@@ -7,7 +7,7 @@ are remembered: what was refined for one query is compared at once for the next.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -66,10 +66,9 @@ class Refiner:
     def _vectors(self, items: dict[Name, Item]) -> dict[Name, Vectors]:
         known = {name: vector for name in items if (vector := self._known.get(name)) is not None}
         new = [name for name in items if name not in known]
-        made = self._made([items[name] for name in new])
+        if not new:
+            return known
+        made = self._embedder.embed([items[name] for name in new], extraction=self._extraction).vectors
         fresh = dict(zip(new, made, strict=True))
         self._known.add(fresh)
         return known | fresh
-
-    def _made(self, items: Sequence[Item]) -> Vectors:
-        return self._embedder.embed(items, extraction=self._extraction).vectors
