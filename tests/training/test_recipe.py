@@ -193,6 +193,7 @@ INDEX = ["reinforce.index={}", "reinforce.rollouts.of=queries", "reinforce.order
             ["extraction=one_word", "reinforce.weights={policy: 0, infonce: 1}"],
             "stage reinforce learns from summaries",
         ),
+        (SPARSE, ["contrast.prefill_weight=1", "extraction=one_word"], "prefill_weight is 1, but extraction one_word"),
         (REINFORCE, ["nested.lengths=[32, 64]"], "give each length once, the longest first: [64, 32]"),
         (REINFORCE, ["nested.lengths=[64, 64]"], "give each length once, the longest first: [64]"),
         (REINFORCE, ["nested={lengths: [64, 32], weights: [1]}"], "has 1 numbers for 2 of nested.lengths"),

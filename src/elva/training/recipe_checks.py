@@ -137,11 +137,13 @@ def _base(recipe: Recipe) -> Iterator[str]:
 def _contrast(recipe: Recipe) -> Iterator[str]:
     if recipe.contrast.hard_negatives and recipe.data.negatives is None:
         yield "contrast.hard_negatives needs data.negatives, a file made by `elva mine`"
-    if recipe.contrast.lm_weight and recipe.extraction == "one_word":
-        yield (
-            f"contrast.lm_weight is {recipe.contrast.lm_weight:g}, but extraction one_word reads no summary; "
-            "set contrast.lm_weight to 0, or extraction to generative"
-        )
+    for name in ("lm_weight", "prefill_weight"):
+        weight = getattr(recipe.contrast, name)
+        if weight and recipe.extraction == "one_word":
+            yield (
+                f"contrast.{name} is {weight:g}, but extraction one_word reads no summary; "
+                f"set contrast.{name} to 0, or extraction to generative"
+            )
 
 
 def _reinforce(recipe: Recipe) -> Iterator[str]:

@@ -213,6 +213,12 @@ class Contrast:
     triple_negatives: Annotated[bool, "use the contradictions of data.triples"] = True
     symmetric: Annotated[bool, "also rank the queries for each candidate"] = True
     lm_weight: Annotated[float, "weight of the summary's language-model loss", AT_LEAST_ZERO] = 0.0
+    prefill_weight: Annotated[
+        float,
+        "weight of the same loss on the states at the end of the summary's prompt, so that extraction prefill can be "
+        "used; they are read on the way",
+        AT_LEAST_ZERO,
+    ] = 0.0
     items_per_forward: Annotated[int | None, "items read at once, for memory; null: a whole batch", AT_LEAST_ONE] = None
 
 
