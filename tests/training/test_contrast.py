@@ -268,7 +268,13 @@ def test_prefixes_that_the_model_has_not_are_refused_before_work(world: Path, tm
 def test_the_end_of_the_prompt_learns_to_embed_where_the_recipe_says_so(world: Path, tmp_path: Path) -> None:
     smallest_embedder().save(tmp_path / "model")
     settings = [f"data.root={world}", f"model.path={tmp_path / 'model'}", "data.datasets=[world]", "log.every_steps=1"]
-    settings += ["contrast.batch_size=4", "data.tasks=[0]", "data.max_queries=8", "budget.steps=40", "optimizer.lr=3e-3"]
+    settings += [
+        "contrast.batch_size=4",
+        "data.tasks=[0]",
+        "data.max_queries=8",
+        "budget.steps=40",
+        "optimizer.lr=3e-3",
+    ]
     losses = {}
     for weight in (0.0, 1e-6, 1.0):
         run = tmp_path / f"run{weight}"
