@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from elva.data.mbeir import Choice
     from elva.encoding import Encoder, Progress
     from elva.model.embedder import Embedder
-    from elva.search.scoring import Scorer
+    from elva.search.scoring import Mode, Scorer
 
 Root = Annotated[Path, typer.Argument(help="Data folder in M-BEIR layout.", show_default=False)]
 ModelName = Annotated[
@@ -286,7 +286,8 @@ def load_reranker(
     Raises:
         InputError: mode vectors, and the vectors that ranked already.
     """
-    scorer, how = ranks if model is None else load_embedder(model, None, device, image_cache, precision), mode.value
+    scorer = ranks if model is None else load_embedder(model, None, device, image_cache, precision)
+    how: Mode = mode.value
     if mode is RerankMode.vectors:
         from elva.search.refining import Refiner
 
