@@ -229,16 +229,13 @@ def load_searching(index: Path, model: str | None, threads: int | None, device: 
 
     Raises:
         FolderError: it is no index.
-        IndexMismatch: the given model's vectors are shorter than those of the index.
     """
     from elva.index.opening import model_of
     from elva.index.pointer import Pointer
 
-    made = Pointer.read(index)
-    embedder = load_embedder(model or model_of(index), threads, device, None, precision)
-    if made.model.dimension <= embedder.backbone.dimension:  # else opening the index refuses, and names both
-        embedder.read_as(made.model.extraction, made.model.dimension)
-    return embedder
+    made = Pointer.read(index).model
+    how = Extraction(made.extraction)
+    return load_embedder(model or model_of(index), threads, device, None, precision, how, made.dimension)
 
 
 def encoding_with(
