@@ -49,6 +49,8 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/averaging.py
 	$(BIN)/python benchmarks/rerank.py
 	$(BIN)/python benchmarks/search.py --sizes 10000 --seconds 5
+	$(BIN)/python benchmarks/codes.py
+	$(BIN)/python benchmarks/two_speed.py
 	$(BIN)/python benchmarks/contrastive.py
 	$(BIN)/python benchmarks/stage3.py
 

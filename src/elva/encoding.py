@@ -15,7 +15,9 @@ import numpy.typing as npt
 
 from elva.items import Item
 
-Extraction = Literal["generative", "one_word"]
+Extraction = Literal["generative", "one_word", "prefill"]
+"""Where a vector is read: at [RET] behind a summary, at the end of the one-word prompt, or ("prefill") at the end of
+the prompt that asks for a summary, before it is written."""
 Vectors = npt.NDArray[np.float32]
 Progress = Callable[[int], None]
 """Called with the number of items done since the last call."""
@@ -34,6 +36,8 @@ class Encoding:
         truncated: how many of the n texts were cut to fit.
         forced_items: which of the items those of `forced_ret` are, for an encoder that tells.
         truncated_items: likewise.
+        fast: float32 [n, dimension], the unit vectors of extraction "prefill", where they were asked for beside
+            generative ones: the same forward gives both.
     """
 
     vectors: Vectors
@@ -42,6 +46,7 @@ class Encoding:
     truncated: int = 0
     forced_items: tuple[int, ...] = ()
     truncated_items: tuple[int, ...] = ()
+    fast: Vectors | None = None
 
 
 @dataclass(frozen=True, slots=True)

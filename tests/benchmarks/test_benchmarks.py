@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import averaging
+import codes
 import contrast_memory
 import contrastive
 import data_at_size
@@ -19,6 +21,7 @@ import mining_at_size
 import ranking_at_size
 import rerank
 import search
+import two_speed
 import without
 from elva.grains import Grain
 from elva.model.embedder import Embedder
@@ -87,6 +90,38 @@ def test_searching_is_shown_beside_what_stands_below_it_and_nothing_is_lost(
     end = figures["service"]["stopped"]
     assert end["lost"] == end["exit_status"] == 0 and end["answered"].keys() == {"200"}
     assert ", 0 lost, " in shown
+
+
+def test_codes_are_shown_beside_whole_vectors_and_rescoring_finds_what_they_lose(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    codes.main(["--quick", "--out", str(tmp_path / "figures.json")])
+    shown = capsys.readouterr().out
+    rows = json.loads((tmp_path / "figures.json").read_text())["rows"]["clustered"]
+    assert all(f"| {name} | {row['bytes']:,} | {row['recall']:.3f} | " in shown for name, row in rows.items())
+    assert rows["float32"]["recall"] == rows["elva index --codes none"]["recall"] == 1
+    assert rows["binary, 1/4"]["recall"] < rows["binary"]["recall"] < rows["binary, rescored"]["recall"]
+    assert [rows[name]["bytes"] for name in ("float32", "int8", "binary", "binary, 1/4")] == [1024, 256, 32, 8]
+
+
+def test_vectors_drawn_around_real_ones_keep_their_spread() -> None:
+    rng = np.random.default_rng(0)
+    real = codes.unit(rng.standard_normal((500, 16)) * np.linspace(2, 0.2, 16) + 0.5)
+    drawn = codes.around(real, 4000, rng)
+    assert drawn.shape == (4000, 16) and np.allclose(np.linalg.norm(drawn, axis=1), 1, atol=1e-5)
+    assert len(np.unique(drawn, axis=0)) == 4000
+    own, other = (np.linalg.eigvalsh(np.cov(each.T))[::-1] for each in (real, drawn))
+    assert np.allclose(own / own.sum(), other / other.sum(), atol=0.03)
+
+
+def test_two_speeds_are_shown_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    two_speed.main(["--quick", "--out", str(tmp_path / "figures.json")])
+    shown = capsys.readouterr().out
+    rows = json.loads((tmp_path / "figures.json").read_text())["rows"]
+    assert [*rows] == ["fast", "generative", "fast, first 3 refined", "index, fast", "index, generative"]
+    assert all(f"| {name} | " in shown for name in rows)
+    assert 0 < rows["fast, first 3 refined"]["refined_share"] <= 1
+    assert rows["generative"]["times_as_fast"]["median"] == 1
 
 
 def test_memory_is_that_of_the_thing_measured(tmp_path: Path) -> None:

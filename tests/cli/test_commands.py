@@ -20,6 +20,8 @@ from elva.cli.options import RerankMode
 from elva.data import published_counts
 from elva.index.address import Address
 from elva.index.opening import open_index
+from elva.index.pointer import Pointer
+from elva.model.embedder import Embedder
 from elva.search.rerank import Reranker
 from elva.search.searcher import Searcher
 from elva.service.app import create_app
@@ -48,7 +50,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(model)
         return FakeEncoder(model)
 
-    for module in (embedding, indexing, options, report, search, train):
+    for module in (embedding, indexing, options, report, train):
         monkeypatch.setattr(module, "load_embedder", load)
     return names
 
@@ -282,12 +284,56 @@ def test_a_model_is_judged_with_a_reranker(root: Path, tmp_path: Path, rereads: 
         ("search INDEX circle --rerank-model x", "give --rerank N with --rerank-model"),
         ("evaluate mbeir ROOT -m m --out OUT --rerank-model x", "give --rerank N with --rerank-model"),
         ("evaluate mbeir ROOT --scores s --out OUT --rerank 5", "give --scores or --rerank, not both"),
+        ("serve INDEX --rerank-mode vectors", "the page tells scores in nats; use elva search"),
     ],
 )
 def test_reranking_that_makes_no_sense_is_refused(arguments: str, told: str) -> None:
     result = CliRunner().invoke(app, arguments.split())
     assert result.exit_code == 2
     assert told in " ".join(result.output.replace("\u2502", " ").split())
+
+
+def read_as(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands get a small random model that reads vectors as they ask for."""
+
+    def load(model: str, *options: object) -> Embedder:
+        embedder = smallest_embedder()
+        extraction, dimensions = [*options, None, None][4:6]
+        embedder.read_as(extraction and extraction.value, dimensions)
+        return embedder
+
+    for module in (embedding, indexing, options):
+        monkeypatch.setattr(module, "load_embedder", load)
+
+
+def test_an_index_of_short_and_fast_vectors_is_searched_as_it_was_made(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_as(monkeypatch)
+    out = tmp_path / "index"
+    arguments = ["index", root, "-m", "m", "--out", out, "--task", 0, "--codes", "int8", "--store", "lance"]
+    shown = run(*arguments, "--extraction", "prefill", "--dimensions", 8).stdout
+    assert "Codes: int8, from 50,000 items on" in shown
+    made = Pointer.read(out).model
+    assert (made.extraction, made.dimension) == ("prefill", 8)
+    found = run("search", out, "small crimson circle", "-k", 3, "--rerank", 2, "--rerank-mode", "vectors").stdout
+    assert "Ranked by vectors (second cosine) + 0 x cosine: the first 2" in found
+    scores = [line.split("\u2502")[3].strip() for line in found.splitlines() if line.startswith("\u2502")]
+    assert scores[2] == "-"
+    assert 1 >= float(scores[0]) >= float(scores[1])
+    refused = CliRunner().invoke(app, [*map(str, arguments[:-4]), "--extraction", "prefill", "--codes", "binary"])
+    assert "has codes int8, not binary" in " ".join(refused.output.split())
+
+
+def test_a_fast_ranking_is_judged_with_its_refining(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_as(monkeypatch)
+    arguments = ["evaluate", "mbeir", root, "-m", "m", "--task", 0, "--rerank", 5, "--rerank-mode", "vectors"]
+    shown = run(*arguments, "--extraction", "prefill", "--out", tmp_path / "e").stdout
+    assert "the top 5 reranked by vectors" in shown
+    refused = CliRunner().invoke(app, [*map(str, arguments), "--out", str(tmp_path / "f")])
+    assert "the generative vectors of random rank already" in " ".join(refused.output.split())
 
 
 def test_index_lists_what_it_leaves_out(root: Path, tmp_path: Path) -> None:

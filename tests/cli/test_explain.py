@@ -12,7 +12,7 @@ from click.testing import Result
 from PIL import Image
 from typer.testing import CliRunner
 
-from elva.cli import explain, indexing, search
+from elva.cli import explain, indexing, options, search
 from elva.cli.app import app
 from elva.grains import Grain
 from elva.index.protocol import Hit
@@ -28,7 +28,7 @@ def run(*arguments: object) -> Result:
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for module in (indexing, search, explain):
+    for module in (indexing, options):
         monkeypatch.setattr(module, "load_embedder", lambda model, *_: FakeEncoder(model, {"a": 0.01}))
     root, folder = write_root(tmp_path / "data"), tmp_path / "index"
     assert run("index", root, "--model", "m", "--out", folder).exit_code == 0

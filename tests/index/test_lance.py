@@ -19,7 +19,7 @@ from elva.index.folder import FolderError
 from elva.index.lance import LanceIndex
 from elva.index.opening import create_index, open_index
 from elva.index.pointer import Pointer
-from elva.index.protocol import Entry
+from elva.index.protocol import Codes, Entry
 
 MODEL = ModelIdentity("one", "abc", "generative", 32)
 
@@ -57,6 +57,46 @@ def test_many_rows_get_an_index_and_filters_still_find_enough(tmp_path: Path, mo
     index.publish()
     for text in ("thing 3", "3", "later thing"):
         assert index.by_words(text, 12) == exact.by_words(text, 12)
+
+
+@pytest.mark.parametrize("codes", ["int8", "binary"])
+def test_what_is_near_by_its_codes_is_compared_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codes: Codes
+) -> None:
+    monkeypatch.setattr(module, "INDEXED_FROM", 2000)
+    index, exact = LanceIndex.create(tmp_path / "i", MODEL, codes=codes), ExactIndex(MODEL)
+    for store in (index, exact):
+        store.add(entries(3000), unit(3000))
+    index.publish()
+    index.close()
+    index = LanceIndex.open(tmp_path / "i")
+    assert index.stats().codes == Pointer.read(tmp_path / "i").codes == codes
+    kind = next(each.index_type for each in index._table.list_indices() if each.name == module.VECTORS)
+    assert kind == {"int8": "IvfSq", "binary": "IvfRq"}[codes]
+    queries = unit(20, seed=1)
+    found, wanted = (each.search(queries) for each in (index, exact))
+    both = [
+        ({h.entry.id: h.score for h in one}, {h.entry.id: h.score for h in other})
+        for one, other in zip(found, wanted, strict=True)
+    ]
+    assert sum(len(one.keys() & other.keys()) for one, other in both) / 200 > 0.9
+    assert all(one[each] == other[each] for one, other in both for each in one.keys() & other.keys()), "exact scores"
+    monkeypatch.setitem(module.SHORTLIST, "binary", 1)
+    alone = [{hit.entry.id for hit in hits} for hits in index.search(queries)]
+    if codes == "binary":
+        assert sum(len(one & {*other[1]}) for one, other in zip(alone, both, strict=True)) / 200 < 0.9, "codes alone"
+
+
+def test_a_folder_of_an_older_version_has_no_codes(tmp_path: Path) -> None:
+    LanceIndex.create(tmp_path / "i", MODEL).close()
+    assert "codes" not in (tmp_path / "i/meta.json").read_text()
+    assert LanceIndex.open(tmp_path / "i").stats().codes == "none"
+
+
+def test_the_exact_store_has_no_codes(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the store exact compares whole vectors, without codes such as int8"):
+        create_index(tmp_path / "i", MODEL, store="exact", codes="int8")
+    assert not (tmp_path / "i").exists()
 
 
 def test_a_tidy_publication_leaves_indices_of_all_rows_and_one_of_nothing_leaves_them_alone(

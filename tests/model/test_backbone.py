@@ -19,7 +19,7 @@ from elva.model import backbone
 from elva.model.backbone import Backbone
 from elva.model.embedder import Embedder
 from elva.model.inputs import Inputs
-from elva.model.rollout import given, read_one_word, replay
+from elva.model.rollout import given, read_prompt, replay
 
 ADAPTER = LoraConfig(r=4, lora_alpha=8, target_modules=r".*language_model.*\.(q_proj|v_proj|down_proj)")
 
@@ -32,7 +32,7 @@ def saved(embedder: Embedder, tmp_path: Path) -> Path:
 
 def read(embedder: Embedder, items: list[Item]) -> torch.Tensor:
     inputs = Inputs(embedder.backbone, embedder.processor, embedder.features)
-    return read_one_word(embedder.backbone, inputs.collate(inputs.prepare(items, "one_word")))
+    return read_prompt(embedder.backbone, inputs.collate(inputs.prepare(items, "one_word")))
 
 
 def logprobs(embedder: Embedder, items: list[Item]) -> torch.Tensor:

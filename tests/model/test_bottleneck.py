@@ -15,7 +15,7 @@ from elva.items import Item
 from elva.model.attention import Causal
 from elva.model.embedder import Embedder
 from elva.model.inputs import Inputs, Prefix
-from elva.model.rollout import Rollouts, given, read_one_word, read_words, replay, sample
+from elva.model.rollout import Rollouts, given, read_prompt, read_words, replay, sample
 
 EACH = pytest.mark.parametrize("bottleneck", ["states", "words", "pictures"])
 ALL = pytest.mark.parametrize("bottleneck", ["none", "states", "words", "pictures"])
@@ -148,8 +148,8 @@ def test_it_is_the_checkpoint_s_own(embedder: Embedder, items: list[Item], tmp_p
 def test_one_word_has_none(embedder: Embedder, items: list[Item], bottleneck: str) -> None:
     inputs = Inputs(embedder.backbone, embedder.processor, embedder.features)
     prefix = inputs.collate(inputs.prepare(items, "one_word"))
-    free = read_one_word(embedder.backbone, prefix)
-    assert torch.equal(read_one_word(narrowed(embedder, bottleneck).backbone, prefix), free)
+    free = read_prompt(embedder.backbone, prefix)
+    assert torch.equal(read_prompt(narrowed(embedder, bottleneck).backbone, prefix), free)
 
 
 # -- pictures alone are hidden ------------------------------------------------------------------------------------

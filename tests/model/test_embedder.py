@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 
 from elva.encoding import Encoder, Encoding, ModelIdentity
-from elva.errors import CheckpointError, MediaError
+from elva.errors import CheckpointError, InputError, MediaError
 from elva.items import Item
 from elva.model.embedder import Embedder, checkpoint_folder, stored_dtype
 from elva.prompts import RET
@@ -240,3 +241,61 @@ def test_a_checkpoint_says_what_its_weights_are_stored_in(
     embedder.backbone.plain.to(dtype)
     embedder.save(tmp_path / "model")
     assert stored_dtype(tmp_path / "model") == said
+
+
+# -- shorter and faster vectors ------------------------------------------------------------------------------------
+
+
+def again(embedder: Embedder) -> Embedder:
+    """The same model with settings of its own."""
+    return Embedder(embedder.backbone, copy(embedder.processor), embedder.name)
+
+
+def test_the_first_numbers_are_unit_vectors_of_another_model(embedder: Embedder, items: list[Item]) -> None:
+    short, whole = again(embedder), embedder.embed(items).vectors
+    short.read_as(dimensions=8)
+    vectors = short.embed(items).vectors
+    expected = whole[:, :8] / np.linalg.norm(whole[:, :8], axis=1, keepdims=True)
+    np.testing.assert_allclose(vectors, expected, atol=1e-6)
+    assert ModelIdentity.of(short).dimension == 8
+    assert not ModelIdentity.of(short).produces(ModelIdentity.of(embedder))
+    short.read_as(dimensions=32)
+    assert ModelIdentity.of(short) == ModelIdentity.of(embedder), "all numbers are the model as it was"
+    with pytest.raises(InputError, match="vectors of 33 numbers are asked for; random gives 1 to 32"):
+        short.read_as(dimensions=33)
+
+
+def test_dimensions_stay_with_a_checkpoint(embedder: Embedder, tmp_path: Path) -> None:
+    short = again(embedder)
+    short.read_as(dimensions=8)
+    short.save(tmp_path / "m")
+    assert Embedder.load(tmp_path / "m").dimension == 8
+    settings = tmp_path / "m/elva.json"
+    settings.write_text(settings.read_text().replace('"dimensions": 8', '"dimensions": 33'))
+    with pytest.raises(CheckpointError, match=r"elva.json gives dimensions 33, and the model's vectors have 32"):
+        Embedder.load(tmp_path / "m")
+    settings.write_text(settings.read_text().replace('"dimensions": 33', '"dimensions": 0'))
+    with pytest.raises(CheckpointError, match="dimensions 0, not a whole number of at least 1"):
+        Embedder.load(tmp_path / "m")
+
+
+def test_one_prefill_gives_the_fast_vector_and_the_summary(embedder: Embedder, items: list[Item]) -> None:
+    both = embedder.embed(items, batch_size=2, fast=True)
+    alone, prefill = embedder.embed(items, batch_size=2), embedder.embed(items, extraction="prefill")
+    assert alone.fast is None
+    assert prefill.summaries == [""] * len(items)
+    assert both.summaries == alone.summaries
+    np.testing.assert_array_equal(both.vectors, alone.vectors)
+    np.testing.assert_allclose(both.fast, prefill.vectors, atol=1e-5)
+    assert np.abs(both.fast - both.vectors).max() > 0.01
+    with pytest.raises(InputError, match="one_word writes nothing"):
+        embedder.embed(items, extraction="one_word", fast=True)
+
+
+def test_another_extraction_is_another_model(embedder: Embedder, items: list[Item]) -> None:
+    other = again(embedder)
+    before = other.fingerprint
+    other.read_as("prefill")
+    assert other.extraction == "prefill"
+    assert other.fingerprint != before
+    np.testing.assert_allclose(other.encode(items), embedder.embed(items, extraction="prefill").vectors, atol=1e-6)

@@ -71,8 +71,8 @@ def test_live_text_needs_no_pictures(inputs: Inputs) -> None:
 
 def test_padding_changes_no_reading_of_the_model(embedder: Embedder, inputs: Inputs, items: list[Item]) -> None:
     prepared = inputs.prepare(items, "one_word")
-    from elva.model.rollout import read_one_word
+    from elva.model.rollout import read_prompt
 
-    together = read_one_word(embedder.backbone, inputs.collate(prepared))
-    alone = torch.cat([read_one_word(embedder.backbone, inputs.collate([one])) for one in prepared])
+    together = read_prompt(embedder.backbone, inputs.collate(prepared))
+    alone = torch.cat([read_prompt(embedder.backbone, inputs.collate([one])) for one in prepared])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from elva.model import rollout
 from elva.model.inputs import Inputs
 from elva.model.processor import IMAGE_PAD, VIDEO_PAD
-from elva.model.rollout import Rollouts, given, read_one_word, replay, sample
+from elva.model.rollout import Prefill, Rollouts, given, read_prompt, replay, replay_with_prompts, sample
 from plain import plain_inputs
 
 
@@ -239,5 +239,21 @@ def test_one_word_reads_the_state_at_the_end_of_the_prompt(embedder, items, inpu
     ids = embedder.processor.tokens(items[0], "one_word").ids
     hidden = embedder.backbone.hf(input_ids=ids[None], output_hidden_states=True).hidden_states[-1][0, -1]
     torch.testing.assert_close(
-        read_one_word(embedder.backbone, prefix)[0], F.normalize(hidden, dim=-1), atol=1e-5, rtol=0
+        read_prompt(embedder.backbone, prefix)[0], F.normalize(hidden, dim=-1), atol=1e-5, rtol=0
     )
+
+
+def test_the_end_of_the_prompt_is_passed_by_on_the_way(embedder, items, inputs):
+    prefix = inputs.collate(inputs.prepare(items, "generative"))
+    alone = read_prompt(embedder.backbone, prefix)
+    own = given([embedder.processor.summary_ids("red circle")] * len(items), embedder.dimension)
+    read, prompts = replay_with_prompts(embedder.backbone, embedder.processor, prefix, own)
+    torch.testing.assert_close(prompts, alone, atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        read.embeddings, replay(embedder.backbone, embedder.processor, prefix, own).embeddings, atol=0, rtol=0
+    )
+    prefill = Prefill.of(embedder.backbone, prefix)
+    torch.testing.assert_close(prefill.vectors, alone, atol=1e-5, rtol=0)
+    fresh, shared = (sample(embedder.backbone, embedder.processor, prefix, prefill=each) for each in (None, prefill))
+    assert torch.equal(fresh.tokens, shared.tokens)
+    assert torch.equal(fresh.embeddings, shared.embeddings)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from elva.errors import MediaMissing
 from elva.items import Item
-from elva.search.remembered import Name, Remembered, name_of
+from elva.search.remembered import Name, Pair, Remembered, name_of
 
 
 def test_a_name_is_that_of_the_content(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_a_name_is_that_of_the_content(tmp_path: Path) -> None:
 
 
 def test_what_was_not_used_for_longest_is_forgotten() -> None:
-    known = Remembered(2)
+    known = Remembered[Pair, float](2)
     a, b, c = (_named(each) for each in "abc")
     known.add({(a, a): 1.0, (a, b): 0.0})
     assert known.get((a, a)) == 1.0

@@ -253,3 +253,34 @@ def test_a_learned_temperature_stops_at_its_bound_and_comes_back(world: Path, tm
     found = [row["temperature"] for row in rows]
     assert min(found) >= 0.01 - 1e-6
     assert len(set(found)) > 1, "it trains"
+
+
+def test_prefixes_that_the_model_has_not_are_refused_before_work(world: Path, tmp_path: Path) -> None:
+    smallest_embedder().save(tmp_path / "model")
+    settings = [f"data.root={world}", f"model.path={tmp_path / 'model'}", "contrast.batch_size=4", "budget.steps=1"]
+    with pytest.raises(RecipeError, match=r"nested.lengths has 32, but the vectors of .* have 32 numbers"):
+        train(load_recipe("tiny/stage1", [*settings, "nested.lengths=[32, 8]"]), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    train(load_recipe("tiny/stage1", [*settings, "nested.lengths=[16, 8]"]), tmp_path / "run")
+    assert (tmp_path / "run/model").is_dir()
+
+
+def test_the_end_of_the_prompt_learns_to_embed_where_the_recipe_says_so(world: Path, tmp_path: Path) -> None:
+    smallest_embedder().save(tmp_path / "model")
+    settings = [f"data.root={world}", f"model.path={tmp_path / 'model'}", "data.datasets=[world]", "log.every_steps=1"]
+    settings += [
+        "contrast.batch_size=4",
+        "data.tasks=[0]",
+        "data.max_queries=8",
+        "budget.steps=40",
+        "optimizer.lr=3e-3",
+    ]
+    losses = {}
+    for weight in (0.0, 1e-6, 1.0):
+        run = tmp_path / f"run{weight}"
+        train(load_recipe("tiny/stage2", [*settings, f"contrast.prefill_weight={weight}"]), run)
+        rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        losses[weight] = [row["prefill_loss"] for row in rows if "prefill_loss" in row]
+    assert losses[0.0] == [], "nothing is computed that nobody asked for"
+    assert len(losses[1.0]) == 40
+    assert np.mean(losses[1.0][-10:]) < 0.8 * np.mean(losses[1e-6][-10:])

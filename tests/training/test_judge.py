@@ -18,7 +18,7 @@ from elva.objectives.listwise import cosent, list_mle, listwise_reward, regressi
 from elva.objectives.ndcg import approx_ndcg, lambda_rank
 from elva.objectives.rewards import reward_total
 from elva.training.judge import judge, learning
-from elva.training.recipe import Budget, Optimizer, Order, Policy, Recipe, Reinforce, Reward, Weights
+from elva.training.recipe import Budget, Nested, Optimizer, Order, Policy, Recipe, Reinforce, Reward, Weights
 from elva.training.recipe import (
     Rollouts as RolloutSettings,
 )
@@ -418,3 +418,72 @@ def test_objectives_add_up() -> None:
     whole, _ = judge(recipe(weights=weights), scene(), reading(), rollouts(), None, order(), 2)
     expected = 0.5 * parts[0] + 2 * parts[1] + 3 * parts[2]
     assert whole.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+NESTED = Nested(lengths=(2,), weights=(0.5,))
+"""Of the candidates x, y and z the first two numbers keep x and y as they are, and nothing of z."""
+
+
+def tilted() -> Rollouts:
+    """Query 0 lies on x and z, query 1 on y and z, as a whole nearer to z; by the first two numbers on x and y."""
+    x, y, z = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]
+    both = unit([[0.6, 0.0, 0.8], [0.0, 0.6, 0.8], x, y, z])
+    return written(torch.stack([both, both], 1))
+
+
+def test_rewards_are_the_mean_over_whole_and_prefix() -> None:
+    wanted = replace(recipe(reward=Reward(gamma=0.0)), nested=NESTED)
+    _, metrics = judge(wanted, scene(), tilted(), tilted(), None, None, 2)
+    whole = 0.6 * 0.6 / (1 + log(2))  # rank 2 behind z, no margin
+    alone = 0.4 * 1.0 + 0.6 * 1.0
+    assert metrics["reward/total"] == pytest.approx((whole + 0.5 * alone) / 1.5, abs=1e-6)
+    assert metrics["reward/margin"] == pytest.approx(0.5 / 1.5, abs=1e-6)
+    assert metrics["positive_rank"] == 2.0, "ranks and cosines that are logged are those of the whole"
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        {"weights": Weights(policy=0, path=1)},
+        {"weights": Weights(policy=0, order=1)},
+        {"weights": Weights(policy=0, infonce=1)},
+    ],
+)
+def test_each_objective_is_the_mean_over_whole_and_prefix(stage: dict[str, Weights]) -> None:
+    def loss(vectors: torch.Tensor, nested: Nested) -> float:
+        texts = written(vectors)
+        wanted = replace(recipe(reward=REWARD, **stage), nested=nested)
+        return float(judge(wanted, scene(), texts, texts, None, order(), 2)[0])
+
+    whole = tilted().embeddings
+    short = torch.nn.functional.normalize(whole[..., :2], dim=-1)
+    both = loss(whole, NESTED)
+    assert both == pytest.approx((loss(whole, Nested()) + 0.5 * loss(short, Nested())) / 1.5, rel=1e-5)
+    assert both != pytest.approx(loss(whole, Nested()))
+
+
+@pytest.mark.parametrize("settings", [{"pairings": "all"}, {"pairings": "single"}, {"reward": "order"}])
+def test_every_pairing_pays_by_all_lengths(settings: dict[str, str]) -> None:
+    """What pays a rollout is linear in the rewards where nothing is divided, and so in those of whole and prefix."""
+    policy = Policy(scale_by_std=False, kl_beta=0.0, **settings)
+
+    def gradient(vectors: torch.Tensor, nested: Nested) -> torch.Tensor:
+        texts, read = written(vectors), leaf(torch.zeros(5, 2, 2))
+        wanted = replace(recipe(reward=REWARD, policy=policy), nested=nested)
+        judge(wanted, scene(), written(vectors, read), texts, None, order(), 2)[0].backward()
+        return read.grad
+
+    whole = torch.nn.functional.normalize(torch.randn(5, 2, 3, generator=torch.Generator().manual_seed(1)), dim=-1)
+    short = torch.nn.functional.normalize(whole[..., :2], dim=-1)
+    expected = (gradient(whole, Nested()) + 0.5 * gradient(short, Nested())) / 1.5
+    torch.testing.assert_close(gradient(whole, NESTED), expected, atol=1e-7, rtol=1e-4)
+    assert not torch.allclose(gradient(whole, NESTED), gradient(whole, Nested()), atol=1e-4)
+
+
+def test_constant_vectors_of_candidates_are_cut_with_the_queries() -> None:
+    vectors = tilted().embeddings
+    known = replace(scene(), vectors=vectors[2:, 0])
+    wanted = replace(recipe(reward=REWARD, weights=Weights(policy=0, infonce=1)), nested=NESTED)
+    constant = judge(wanted, known, written(vectors[:2]), written(vectors[:2]), None, None, 2)[0]
+    read = judge(wanted, scene(), written(vectors), written(vectors), None, None, 2)[0]
+    assert constant.item() == pytest.approx(read.item(), rel=1e-6)

@@ -91,6 +91,8 @@ def test_stage_2_learns_the_same_in_parts(world: Path, tmp_path: Path, extractio
             f"model.path={tmp_path / 'model'}",
             f"extraction={extraction}",
             f"contrast.lm_weight={0.1 if extraction == 'generative' else 0}",
+            f"contrast.prefill_weight={0.5 if extraction == 'generative' else 0}",
+            "nested.lengths=[16, 8]",
             "contrast.batch_size=4",
             f"contrast.items_per_forward={size}",
             "budget.steps=2",

@@ -193,6 +193,12 @@ INDEX = ["reinforce.index={}", "reinforce.rollouts.of=queries", "reinforce.order
             ["extraction=one_word", "reinforce.weights={policy: 0, infonce: 1}"],
             "stage reinforce learns from summaries",
         ),
+        (SPARSE, ["contrast.prefill_weight=1", "extraction=one_word"], "prefill_weight is 1, but extraction one_word"),
+        (REINFORCE, ["nested.lengths=[32, 64]"], "give each length once, the longest first: [64, 32]"),
+        (REINFORCE, ["nested.lengths=[64, 64]"], "give each length once, the longest first: [64]"),
+        (REINFORCE, ["nested={lengths: [64, 32], weights: [1]}"], "has 1 numbers for 2 of nested.lengths"),
+        (REINFORCE, ["nested.weights=[1]"], "has 1 numbers for 0 of nested.lengths"),
+        (REINFORCE, ["stage=base", "nested.lengths=[64]"], "stage base ranks nothing"),
         (REINFORCE, ["reinforce.rollouts.own_caption=true"], "own_caption needs data.captions"),
         (REINFORCE, ["reinforce.weights.order=1"], "weights.order needs data.captions"),
         (
@@ -247,6 +253,7 @@ def test_the_sound_neighbours_of_those_contradictions_load(tmp_path: Path) -> No
     load_recipe(path, ["reinforce.rollouts.group_size=1", "reinforce.weights={policy: 0, infonce: 1}"])
     load_recipe(path, ["reinforce.weights.order=1", "data.captions=captions.jsonl"])
     load_recipe(path, ["reinforce.weights.order=1", "reinforce.order.source=reference"])
+    load_recipe(path, ["nested={lengths: [64, 32], weights: [1, 0.5]}"])
     load_recipe(path, INDEX)  # without captions: nothing but queries is read
     load_recipe(write(tmp_path / "s.yaml"), ["extraction=one_word"])
     load_recipe(write(tmp_path / "s.yaml"), ["contrast.lm_weight=0.1"])

@@ -11,6 +11,8 @@ import typer
 from elva.cli.options import (
     Datasets,
     Device,
+    Dimensions,
+    ExtractionOption,
     ImageCache,
     Instruction,
     ModelName,
@@ -44,6 +46,8 @@ def embed(
     tasks: Tasks = None,
     instruction: Instruction = "0",
     skip_bad_rows: SkipBadRows = False,
+    extraction: ExtractionOption = None,
+    dimensions: Dimensions = None,
     image_cache: ImageCache = None,
     device: Device = "auto",
     precision: PrecisionOption = Precision.auto,
@@ -92,10 +96,11 @@ def embed(
         folder = Path(model).absolute() if Path(model).is_dir() else None
         team = Team(ray, ray_actors, threads or 1, _gpus(device, ray_gpus), ray_batch or BATCH_SIZE)
         cache = None if image_cache is None else image_cache.absolute()
+        named = str(folder or model)
         with Watching() as watch:
             done = embed_on_cluster(
                 root,
-                partial(load_embedder, str(folder or model), team.cpus, device, cache, precision),
+                partial(load_embedder, named, team.cpus, device, cache, precision, extraction, dimensions),
                 out,
                 team,
                 model_folder=folder,
@@ -111,7 +116,7 @@ def embed(
         return
     if (ray_actors, ray_gpus, ray_batch) != (None, None, None):
         raise typer.BadParameter("--ray-actors, --ray-gpus and --ray-batch go with --ray")
-    embedder = load_embedder(model, threads, device, image_cache, precision)
+    embedder = load_embedder(model, threads, device, image_cache, precision, extraction, dimensions)
     from elva.evaluation.embed import embed_root
 
     with Watching() as watch:

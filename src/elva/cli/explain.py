@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from elva.cli.options import Device, Precision, PrecisionOption, Threads, load_embedder
+from elva.cli.options import Device, Precision, PrecisionOption, Threads, load_searching
 from elva.cli.search import PIPE_WIDTH, print_hits
 from elva.whole import whole_file
 
@@ -74,7 +74,7 @@ def explain(
         elva explain runs/elva/index "a small red triangle" --lacking
     """
     from elva.encoding import ModelIdentity
-    from elva.index.opening import model_of, open_index
+    from elva.index.opening import open_index
     from elva.index.pointer import Pointer
     from elva.items import Item
     from elva.media import load_image
@@ -87,7 +87,7 @@ def explain(
         from elva.grains.splitting import choose_grains
 
         choose_grains(text, grain)
-    embedder = load_embedder(model or model_of(index), threads, device, None, precision)
+    embedder = load_searching(index, model, threads, device, precision)
     opened = open_index(index, ModelIdentity.of(embedder))
     from elva.data.mbeir import read_lexicon
     from elva.search.inspector import Inspector

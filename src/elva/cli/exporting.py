@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -42,7 +41,7 @@ def sentence_transformers(
     """
     embedder = load_embedder(model, None, device)
     if one_word:
-        embedder.processor.settings = replace(embedder.processor.settings, extraction="one_word", summaries=1)
+        embedder.read_as("one_word")
     from elva.ecosystem.sentence_transformers import export_sentence_transformers
 
     difference = export_sentence_transformers(embedder, out, query_prompt=query_prompt)

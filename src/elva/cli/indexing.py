@@ -11,6 +11,8 @@ import typer
 from elva.cli.options import (
     Datasets,
     Device,
+    Dimensions,
+    ExtractionOption,
     ImageCache,
     ModelName,
     Precision,
@@ -42,6 +44,14 @@ class Consistency(StrEnum):
     session = "Session"
     bounded = "Bounded"
     eventually = "Eventually"
+
+
+class Codes(StrEnum):
+    """What a store looks through; the names of `elva.index.protocol.Codes`."""
+
+    none = "none"
+    int8 = "int8"
+    binary = "binary"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -97,6 +107,16 @@ def index(
     split: Split = "test",
     datasets: Datasets = None,
     tasks: Tasks = None,
+    extraction: ExtractionOption = None,
+    dimensions: Dimensions = None,
+    codes: Annotated[
+        Codes | None,
+        typer.Option(
+            help="What lance looks through when there are many items: int8, a quarter of the vectors' bytes; binary, "
+            "about a thirtieth; none: the vectors. The nearest are compared whole. Default: none, or as it is.",
+            show_default=False,
+        ),
+    ] = None,
     image_cache: ImageCache = None,
     device: Device = "auto",
     precision: PrecisionOption = Precision.auto,
@@ -116,6 +136,9 @@ def index(
         elva index products.csv --text-column name --id-column sku --model runs/elva/model --out runs/products
         elva index demo/world --dataset mrbench --model runs/elva/model --out runs/elva/index
         elva index photos --model runs/elva/model --out runs/photos --store milvus --uri http://milvus:19530
+        elva index photos --model runs/stage2_nested/model --dimensions 32 --out runs/photos-32
+        elva index photos --model runs/elva/model --codes binary --out runs/photos-binary
+        elva index photos --model runs/stage2_prefill/model --extraction prefill --out runs/photos-fast
     """
     from elva.index.address import Address
     from elva.index.sources.choosing import choose_source
@@ -134,18 +157,28 @@ def index(
     if uri is None and (collection or token_env or consistency is not Consistency.strong):
         raise typer.BadParameter("give --uri with --collection, --token-env and --consistency")
     address = None if uri is None else Address.checked(uri, out, collection, token_env, consistency)
-    embedder = load_embedder(model, threads, device, image_cache, precision)
+    embedder = load_embedder(model, threads, device, image_cache, precision, extraction, dimensions)
     from elva.index.build import build_index
 
     path = str(Path(model).resolve()) if Path(model).is_dir() else model
     with Watching() as watch:
         report = build_index(
-            chosen, embedder, out, model=path, store=store, address=address, strict=strict, watch=watch
+            chosen,
+            embedder,
+            out,
+            model=path,
+            store=store,
+            address=address,
+            codes=None if codes is None else codes.value,
+            strict=strict,
+            watch=watch,
         )
     _tell(report, source, out)
 
 
 def _tell(report: BuildReport, source: Path, out: Path) -> None:
+    from elva.index.lance import INDEXED_FROM
+
     for error in report.left_out:
         typer.echo(f"left out: {error}", err=True)
     stats = report.stats
@@ -159,6 +192,8 @@ def _tell(report: BuildReport, source: Path, out: Path) -> None:
         f"{out}: {stats.items:,} items, {stats.images:,} of them with an image; {stats.bytes / 1e6:,.1f} MB of vectors "
         f"of {stats.model.name}, store {stats.store}, version {stats.version}"
     )
+    if stats.codes != "none":
+        typer.echo(f"Codes: {stats.codes}, from {INDEXED_FROM:,} items on; fewer are compared whole")
     if stats.store == "exact":
         typer.echo('It is searched in memory. For many items: pip install "elva-retrieval[lancedb]", and --store lance')
     typer.echo(f'Search it with: elva search {out} "..."\nor on a page:   elva serve {out}')

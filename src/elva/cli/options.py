@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from elva.data.mbeir import Choice
     from elva.encoding import Encoder, Progress
     from elva.model.embedder import Embedder
-    from elva.search.rerank import Reranker
+    from elva.search.scoring import Mode, Scorer
 
 Root = Annotated[Path, typer.Argument(help="Data folder in M-BEIR layout.", show_default=False)]
 ModelName = Annotated[
@@ -73,6 +73,33 @@ PrecisionOption = Annotated[
     Precision,
     typer.Option("--precision", help="auto: bfloat16 on a GPU where the checkpoint is stored so, else float32."),
 ]
+
+
+class Extraction(StrEnum):
+    """Where vectors are read; the names of `elva.encoding.Extraction`."""
+
+    generative = "generative"
+    one_word = "one_word"
+    prefill = "prefill"
+
+
+ExtractionOption = Annotated[
+    Extraction | None,
+    typer.Option(
+        "--extraction",
+        help="generative: at [RET] behind a summary; prefill: at the end of its prompt, before it is written, which is "
+        "faster; one_word: at the end of the one-word prompt. Default: what the model was trained for.",
+        show_default=False,
+    ),
+]
+Dimensions = Annotated[
+    int | None,
+    typer.Option(
+        help="Keep so many of a vector's first numbers; for models trained with nested.lengths. Default: all.",
+        min=1,
+        show_default=False,
+    ),
+]
 ImageCache = Annotated[
     Path | None,
     typer.Option(help="Folder that keeps vision features between runs.", show_default=False),
@@ -114,6 +141,7 @@ class RerankMode(StrEnum):
     likelihood = "likelihood"
     words = "words"
     yes_no = "yes_no"
+    vectors = "vectors"
 
 
 Rerank = Annotated[
@@ -125,14 +153,20 @@ RerankModel = Annotated[
     typer.Option(help="Who scores them. Default: the model that ranks.", show_default=False),
 ]
 RerankCosine = Annotated[
-    float, typer.Option(help="What a cosine of 1 is worth beside the score, in nats; 0: the score alone.", min=0)
+    float | None,
+    typer.Option(
+        help="What a cosine of 1 is worth beside the score, in nats; 0: the score alone. Default: 100; 0 for vectors.",
+        min=0,
+        show_default=False,
+    ),
 ]
 RerankModeOption = Annotated[
     RerankMode,
     typer.Option(
         "--rerank-mode",
         help="likelihood: of the query's summary behind a candidate; words: of a text query's own words; "
-        "yes_no: by a model taught to say whether they match.",
+        "yes_no: by a model taught to say whether they match; vectors: by cosines of vectors behind summaries, where "
+        "the first were found by prefill, or by another model's.",
     ),
 ]
 
@@ -163,11 +197,13 @@ def load_embedder(
     device: str = "auto",
     image_cache: Path | None = None,
     precision: Precision = Precision.auto,
+    extraction: Extraction | None = None,
+    dimensions: int | None = None,
 ) -> Embedder:
     """Load a model for a command; the first import of torch happens here.
 
     Raises:
-        InputError: the device isn't there.
+        InputError: the device isn't there, or more dimensions are asked for than there are.
         CheckpointError: see `Embedder.load`.
     """
     use_threads(threads)
@@ -183,7 +219,23 @@ def load_embedder(
     embedder = Embedder.load(model, device=device, dtype=dtype, image_cache=image_cache)
     if embedder.processor.told:
         typer.echo(embedder.processor.told, err=True)
+    if extraction is not None or dimensions is not None:
+        embedder.read_as(None if extraction is None else extraction.value, dimensions)
     return embedder
+
+
+def load_searching(index: Path, model: str | None, threads: int | None, device: str, precision: Precision) -> Embedder:
+    """The model that made an index, or the one that is given, reading vectors as the index holds them; errors as above.
+
+    Raises:
+        FolderError: it is no index.
+    """
+    from elva.index.opening import model_of
+    from elva.index.pointer import Pointer
+
+    made = Pointer.read(index).model
+    how = Extraction(made.extraction)
+    return load_embedder(model or model_of(index), threads, device, None, precision, how, made.dimension)
 
 
 def encoding_with(
@@ -193,34 +245,58 @@ def encoding_with(
     device: str = "auto",
     image_cache: Path | None = None,
     precision: Precision = Precision.auto,
+    extraction: Extraction | None = None,
+    dimensions: int | None = None,
 ) -> AbstractContextManager[Encoder]:
     """A model in this process, or in several others; errors as of `load_embedder`, of several when they are entered."""
     if processes == 1:
-        return nullcontext(load_embedder(model, threads, device, image_cache, precision))
+        return nullcontext(load_embedder(model, threads, device, image_cache, precision, extraction, dimensions))
     from elva.evaluation.workers import Workers
 
-    return Workers(partial(_load_numbered, model, threads, device, image_cache, precision), processes)
+    load = partial(_load_numbered, model, threads, device, image_cache, precision, extraction, dimensions)
+    return Workers(load, processes)
 
 
 def _load_numbered(
-    model: str, threads: int | None, device: str, image_cache: Path | None, precision: Precision, number: int
+    model: str,
+    threads: int | None,
+    device: str,
+    image_cache: Path | None,
+    precision: Precision,
+    extraction: Extraction | None,
+    dimensions: int | None,
+    number: int,
 ) -> Embedder:
     """The model of one of several processes: on a GPU of its own, as far as there are."""
     import torch
 
     gpus = torch.cuda.device_count()
     own = f"cuda:{number % gpus}" if gpus and device in ("auto", "cuda") else device
-    return load_embedder(model, threads, own, image_cache, precision)
+    return load_embedder(model, threads, own, image_cache, precision, extraction, dimensions)
 
 
 def load_reranker(
     mode: RerankMode, ranks: Embedder, model: str | None, device: str, precision: Precision, image_cache: Path | None
-) -> Reranker:
-    """Who scores what `ranks` found: itself, or another model, with the options of the command; errors as above."""
+) -> Scorer:
+    """Who scores what `ranks` found: itself, or another model, with the options of the command; errors as above.
+
+    Raises:
+        InputError: mode vectors, and the vectors that ranked already.
+    """
+    scorer = ranks if model is None else load_embedder(model, None, device, image_cache, precision)
+    how: Mode = mode.value
+    if mode is RerankMode.vectors:
+        from elva.search.refining import Refiner
+
+        if scorer is ranks and ranks.extraction != "prefill":
+            raise InputError(
+                f"--rerank-mode vectors: the {ranks.extraction} vectors of {ranks.name} rank already; use it where "
+                "--extraction prefill ranks first, or give another model as --rerank-model"
+            )
+        return Refiner(scorer)
     from elva.search.rerank import Reranker
 
-    scorer = ranks if model is None else load_embedder(model, None, device, image_cache, precision)
-    return Reranker(scorer, mode.value)
+    return Reranker(scorer, how)
 
 
 def check_rerank(rerank: int | None, model: str | None) -> None:

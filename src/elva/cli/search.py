@@ -19,8 +19,8 @@ from elva.cli.options import (
     RerankModeOption,
     Threads,
     check_rerank,
-    load_embedder,
     load_reranker,
+    load_searching,
 )
 from elva.errors import InputError
 
@@ -71,7 +71,7 @@ def search(
     rerank: Rerank = None,
     rerank_model: RerankModel = None,
     rerank_mode: RerankModeOption = RerankMode.likelihood,
-    rerank_cosine: RerankCosine = 100.0,
+    rerank_cosine: RerankCosine = None,
     device: Device = "auto",
     precision: PrecisionOption = Precision.auto,
     threads: Threads = None,
@@ -89,6 +89,7 @@ def search(
         elva search runs/products "warm shoes" --where "price < 40 and season in (Fall, Winter)" --match leather
         elva search runs/products "nike air max 90" --hybrid
         elva search runs/elva/index "a red heart" --rerank 200
+        elva search runs/elva/fast-index "a red heart" --rerank 50 --rerank-mode vectors
     """
     from elva.items import Item
     from elva.media import load_image
@@ -101,28 +102,31 @@ def search(
         load_image(image)  # a bad image is told before the seconds that loading a model takes
     from elva.encoding import ModelIdentity
     from elva.index.condition import parse
-    from elva.index.opening import model_of, open_index
+    from elva.index.opening import open_index
     from elva.index.pointer import Pointer
 
     known = Pointer.read(index)  # so are a folder that is no index, and a condition that can't be read
     condition = None if where is None else parse(where, known.fields)
-    embedder = load_embedder(model or model_of(index), threads, device, None, precision)
+    embedder = load_searching(index, model, threads, device, precision)
     opened = open_index(index, ModelIdentity.of(embedder))
     scorer = load_reranker(rerank_mode, embedder, rerank_model, device, precision, None) if rerank else None
     from elva.search.query import Query
+    from elva.search.scoring import worth_of
     from elva.search.searcher import Searcher
 
     query = Query(item, minus, (), (), condition, match, top, rerank, fold, hybrid)
-    (answer,) = Searcher(embedder, opened, scorer, rerank_cosine).search([query])
+    cosine = worth_of(rerank_mode.value) if rerank_cosine is None else rerank_cosine
+    (answer,) = Searcher(embedder, opened, scorer, cosine).search([query])
     for note in answer.notes:
         typer.echo(note, err=True)
+    unit = "second cosine" if rerank_mode is RerankMode.vectors else "nats"
     if hybrid:
         typer.echo("Found by cosine and by words (BM25) together: both rankings were fused")
     if rerank is not None:
-        typer.echo(f"Ranked by {rerank_mode.value} (nats) + {rerank_cosine:g} x cosine: the first {rerank}")
+        typer.echo(f"Ranked by {rerank_mode.value} ({unit}) + {cosine:g} x cosine: the first {rerank}")
     hits = [each.hit for each in answer.results]
     scores = [each.likelihood for each in answer.results] if rerank is not None else None
-    print_hits(item.label(), answer.summary, hits, scores)
+    print_hits(item.label(), answer.summary, hits, scores, unit)
     if answer.folded:
         typer.echo(f"{answer.folded:,} near-duplicates of these are left out; --no-fold shows them")
     from elva.analysis.sheet import contact_sheet, save_sheet, tiles
@@ -140,7 +144,9 @@ def _check_sheet(sheet: Path | None) -> None:
         raise InputError(f"--sheet {sheet} is a folder; give a file")
 
 
-def print_hits(query: str, summary: str, hits: list[Hit], scores: list[float | None] | None = None) -> None:
+def print_hits(
+    query: str, summary: str, hits: list[Hit], scores: list[float | None] | None = None, unit: str = "nats"
+) -> None:
     """The hits as a table, with the scores of the first of them where there are any."""
     from rich.console import Console
     from rich.table import Table
@@ -151,7 +157,7 @@ def print_hits(query: str, summary: str, hits: list[Hit], scores: list[float | N
     console.print(Text(f"Query: {query}"))
     if summary:
         console.print(Text(f"The model reads it as: {summary}"))
-    columns = ["#", "cosine", *(["nats"] if scores is not None else []), "id", "text or image", "the model's summary"]
+    columns = ["#", "cosine", *([unit] if scores is not None else []), "id", "text or image", "the model's summary"]
     table = Table(*columns)
     for place, hit in enumerate(hits):
         shown = hit.entry.text or hit.entry.image or ""
@@ -159,7 +165,7 @@ def print_hits(query: str, summary: str, hits: list[Hit], scores: list[float | N
         table.add_row(
             str(hit.rank),
             f"{hit.score:.3f}",
-            *([] if scores is None else ["-" if score is None else f"{score:.2f}"]),
+            *([] if scores is None else ["-" if score is None else f"{score:.{2 if unit == 'nats' else 3}f}"]),
             Text(hit.entry.id),
             Text(shown),
             Text(hit.entry.summary),

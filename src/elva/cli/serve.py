@@ -17,8 +17,8 @@ from elva.cli.options import (
     RerankModel,
     RerankModeOption,
     Threads,
-    load_embedder,
     load_reranker,
+    load_searching,
 )
 from elva.errors import MissingExtra
 
@@ -74,6 +74,8 @@ def serve(
     for package in ("fastapi", "uvicorn", "python_multipart", "httpx"):
         if importlib.util.find_spec(package) is None:
             raise MissingExtra(package.replace("_", "-"), "serve")
+    if rerank_mode is RerankMode.vectors:
+        raise typer.BadParameter("--rerank-mode vectors: the page tells scores in nats; use elva search")
     from elva.service.fetching import Host
     from elva.service.run import loopback, require_guarded, taken
 
@@ -81,12 +83,12 @@ def serve(
     fetched = tuple(map(Host.parse, fetch_from or ()))
     from elva.data.mbeir import read_lexicon
     from elva.encoding import ModelIdentity
-    from elva.index.opening import model_of
+    from elva.index.pointer import Pointer
     from elva.index.protocol import Index
 
-    model = model or model_of(index)  # a folder that is no index is told before the seconds that loading a model takes
+    Pointer.read(index)  # a folder that is no index is told before its port is taken
     at = taken(host, port)
-    embedder = load_embedder(model, threads, device, None, precision)
+    embedder = load_searching(index, model, threads, device, precision)
     scorer = load_reranker(rerank_mode, embedder, rerank_model, device, precision, None)
     from elva.search.inspector import Inspector
     from elva.search.lacking import span_likelihoods

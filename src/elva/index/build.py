@@ -14,7 +14,7 @@ from elva.index.address import Address
 from elva.index.folder import OLD_INDEX
 from elva.index.opening import create_index, open_index
 from elva.index.pointer import Pointer
-from elva.index.protocol import Entry, Index, Origin, Stats
+from elva.index.protocol import Codes, Entry, Index, Origin, Stats
 from elva.index.sources.offered import Offered, Source, bad_picture, embedded_alike
 from elva.index.thumbnails import thumbnail
 from elva.media import load_image
@@ -66,6 +66,7 @@ def build_index(
     model: str | None = None,
     store: str = "auto",
     address: Address | None = None,
+    codes: Codes | None = None,
     strict: bool = False,
     watch: Watch | None = None,
 ) -> BuildReport:
@@ -82,6 +83,7 @@ def build_index(
         model: path of the model, for later searches.
         store: of a new folder, see `create_index`.
         address: likewise; of one that is there it must be the same.
+        codes: likewise; none by default.
         strict: refuse a source with anything that can't be used, instead of listing it. All pictures are decoded before
             the first is embedded then.
         watch: told of the work.
@@ -99,7 +101,7 @@ def build_index(
     if watch:
         watch("opening the index", None)  # LanceDB takes seconds to load
     origin = Origin(source.root, source.path, model)
-    index = _opened(out, ModelIdentity.of(encoder), origin, store, address)
+    index = _opened(out, ModelIdentity.of(encoder), origin, store, address, codes)
     try:
         return _Build(source, encoder, index, origin, seen, errors).run(watch)
     finally:
@@ -128,13 +130,15 @@ def _look(source: Source, errors: list[DataError], strict: bool, watch: Watch | 
     return seen
 
 
-def _opened(out: Path, model: ModelIdentity, origin: Origin, store: str, address: Address | None) -> Index:
+def _opened(
+    out: Path, model: ModelIdentity, origin: Origin, store: str, address: Address | None, codes: Codes | None
+) -> Index:
     """The index at `out`, opened for writing; made where there is none.
 
     Of another source it is refused: its items would all be removed. One whose source is gone is taken for moved.
     """
     if not out.is_dir() or not any(out.iterdir()) or OLD_INDEX.foreign(out) is None:
-        return create_index(out, model, origin, store, address)
+        return create_index(out, model, origin, store, address, codes or "none")
     there = Pointer.read(out)
     source = there.origin.source
     if source is None or (source != origin.source and source.exists()):
@@ -147,6 +151,8 @@ def _opened(out: Path, model: ModelIdentity, origin: Origin, store: str, address
             f"{out} is the {there.address or 'store ' + there.store}, not the {address}: leave --uri and what goes "
             'with it out, choose another folder, or, where that collection has moved, change "address" in meta.json'
         )
+    if codes not in (None, there.codes):
+        raise InputError(f"{out} has codes {there.codes}, not {codes}; choose another folder, or remove this one")
     return open_index(out, model, writing=True)
 
 

@@ -10,6 +10,9 @@ nobody reads any more.
 
 A table of few rows is searched whole, one of many by an IVF index. Either way LanceDB only chooses who is near: scores
 and order are those of gallery.py, so that a whole search gives what ExactIndex gives.
+
+An IVF index holds the vectors once more, or codes in their place: a byte a number (scalar quantisation), or a bit
+(RaBitQ: Gao and Long, 2024, arXiv 2405.12497). What is near by its codes is compared again by its whole vector.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ from elva.index.folder import INDEX, FolderError, new_index, refusing
 from elva.index.gallery import MARGIN, MICRO, cosines_micro
 from elva.index.lance_rows import DISPLAYED, columns_of, entry_of, schema_of, table_of
 from elva.index.pointer import Pointer
-from elva.index.protocol import NOWHERE, Entry, Hit, Origin, Stats
+from elva.index.protocol import NOWHERE, Codes, Entry, Hit, Origin, Stats
 from elva.index.readers import announce, give_up_unread, hold_newest
 from elva.index.words import words
 from elva.locks import FolderLock
@@ -51,6 +54,8 @@ PROBES = 40
 are compared within some hundredths of a second, nothing is missed."""
 VECTORS, WORDS, BM25 = "vector_idx", "words_idx", "words_bm25_idx"
 """Names of the indices: of vectors, of words that must occur, and of words to rank by."""
+SHORTLIST: dict[Codes, int] = {"none": 1, "int8": 2, "binary": 50}
+"""So many times as many rows as are wanted are compared whole: those that are nearest by their codes."""
 SPARE = 4
 """More rows than are wanted are asked for, since the last bits of float32 may order near ties otherwise."""
 MANY = 1000
@@ -72,7 +77,7 @@ class LanceIndex:
         weakref.finalize(self, holding.close)  # whoever forgets to close it lets go of the folder all the same
 
     @classmethod
-    def create(cls, folder: Path, model: ModelIdentity, origin: Origin = NOWHERE) -> LanceIndex:
+    def create(cls, folder: Path, model: ModelIdentity, origin: Origin = NOWHERE, codes: Codes = "none") -> LanceIndex:
         """Make a folder of an empty index, and open it for writing.
 
         Raises:
@@ -82,7 +87,7 @@ class LanceIndex:
         with new_index(folder) as part:
             table = _connected(part).create_table(TABLE, schema=schema_of(model.dimension))
             announce(part, table.version)
-            Pointer(STORE, model, origin).next(origin, table.version, 0, ()).write(part)
+            Pointer(STORE, model, origin, codes=codes).next(origin, table.version, 0, ()).write(part)
         return cls.open(folder, model, writing=True)
 
     @classmethod
@@ -217,6 +222,8 @@ class LanceIndex:
         asked: Any = self._table.search(query, vector_column_name="vector")
         asked = asked.distance_type("dot").select([*DISPLAYED, "vector", "_distance"]).limit(count)
         asked = asked.minimum_nprobes(PROBES).maximum_nprobes(0)  # 0: as many as it takes to find enough
+        if self._pointer.codes != "none":
+            asked = asked.refine_factor(SHORTLIST[self._pointer.codes])
         with _damage(self._folder):
             # `to_arrow` would ask for the schema once more, which takes as long as all that follows here.
             found = (asked.where(clause, prefilter=True) if clause else asked).to_batches().read_all()
@@ -254,7 +261,7 @@ class LanceIndex:
         with _damage(self._folder):
             images = self._table.count_rows("image IS NOT NULL")
         size, pointer = items * self.model.dimension * 4, self._pointer
-        return Stats(items, images, size, self.model, STORE, pointer.version, pointer.tidy)
+        return Stats(items, images, size, self.model, STORE, pointer.version, pointer.tidy, pointer.codes)
 
     def _selected(self, columns: Sequence[str], ids: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
         """Id and row of those of these ids that are there, in any order."""
@@ -292,7 +299,7 @@ class LanceIndex:
         Rows are gathered before they are indexed: bringing the index of words along takes ten times as long as making
         it anew.
         """
-        from lancedb.index import FTS, IvfFlat, LabelList
+        from lancedb.index import FTS, IvfFlat, IvfRq, IvfSq, LabelList
 
         there = self._indices()
         if WORDS in there and (self._table.version != self._pointer.table or not self._pointer.tidy):
@@ -308,8 +315,9 @@ class LanceIndex:
                 ascii_folding=False,
                 max_token_length=None,
             )  # words.py has said already what a word is
+            kind = {"none": IvfFlat, "int8": IvfSq, "binary": IvfRq}[self._pointer.codes]
             wanted = (
-                (VECTORS, "vector", IvfFlat(distance_type="dot")),
+                (VECTORS, "vector", kind(distance_type="dot")),
                 (WORDS, "words", LabelList()),
                 (BM25, "words", whole),
             )

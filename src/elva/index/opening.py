@@ -13,7 +13,7 @@ from elva.index.folder import FolderError
 from elva.index.lance import LanceIndex
 from elva.index.milvus import MilvusIndex
 from elva.index.pointer import Pointer
-from elva.index.protocol import NOWHERE, Index, Origin
+from elva.index.protocol import NOWHERE, Codes, Index, Origin
 
 STORES: dict[str, type[ExactIndex] | type[LanceIndex] | type[MilvusIndex]] = {
     "exact": ExactIndex,
@@ -49,6 +49,7 @@ def create_index(
     origin: Origin = NOWHERE,
     store: str = "auto",
     address: Address | None = None,
+    codes: Codes = "none",
 ) -> Index:
     """Make a folder of an empty index, and open it for writing.
 
@@ -58,9 +59,10 @@ def create_index(
         origin: where the items come from.
         store: "lance", "exact", "milvus", or "auto": LanceDB where it is installed.
         address: where the store is; of "milvus" alone.
+        codes: what "lance" looks through where there are many.
 
     Raises:
-        InputError: there is no such store, or an address is missing or too much.
+        InputError: there is no such store, an address is missing or too much, or another store is to have codes.
         FolderError: something else lies there, or the system refuses.
         MissingExtra: the store isn't installed.
         StoreError: it can't be reached.
@@ -69,14 +71,20 @@ def create_index(
         store = "lance" if find_spec("lancedb") else "exact"
     if store not in STORES:
         raise InputError(f"there is no store {store!r}; there are auto, {', '.join(STORES)}")
-    kind = STORES[store]
-    if issubclass(kind, MilvusIndex):
+    if codes != "none" and store != "lance":
+        raise InputError(
+            f"the store {store} compares whole vectors, without codes such as {codes}; take lance "
+            '(pip install "elva-retrieval[lancedb]"), or leave codes out'
+        )
+    if store == "milvus":
         if address is None:
             raise InputError("the store milvus needs an address: --uri http://host:19530, or --uri folder/name.db")
         return MilvusIndex.create(folder, model, origin, address)
     if address is not None:
         raise InputError(f"the store {store} has no address: --uri is for --store milvus")
-    return kind.create(folder, model, origin)
+    if store == "lance":
+        return LanceIndex.create(folder, model, origin, codes)
+    return ExactIndex.create(folder, model, origin)
 
 
 def model_of(folder: Path) -> str:

@@ -14,7 +14,7 @@ from elva.encoding import ModelIdentity
 from elva.errors import IndexMismatch
 from elva.index.address import Address
 from elva.index.folder import INDEX, read_meta, reading
-from elva.index.protocol import Origin
+from elva.index.protocol import Codes, Origin
 from elva.whole import sync, whole_file
 
 
@@ -33,6 +33,7 @@ class Pointer:
         tidy: see `Index.publish`.
         address: of a store that is not in the folder.
         worded: entries that hold a word, and their words all together, of a store that doesn't count them itself.
+        codes: what the store looks through where there are many; folders of older versions don't say, and have none.
     """
 
     store: str
@@ -45,6 +46,7 @@ class Pointer:
     tidy: bool = True
     address: Address | None = None
     worded: tuple[int, int] = (0, 0)
+    codes: Codes = "none"
 
     @classmethod
     def read(cls, folder: Path) -> Pointer:
@@ -64,6 +66,7 @@ class Pointer:
                 tidy=bool(meta["tidy"]),
                 address=Address.from_row(meta["address"]) if "address" in meta else None,
                 worded=(int(worded[0]), int(worded[1])),
+                codes=meta.get("codes", "none"),
             )
 
     def write(self, folder: Path) -> None:
@@ -79,6 +82,7 @@ class Pointer:
             "items": self.items,
             "fields": self.fields,
             "tidy": self.tidy,
+            **({} if self.codes == "none" else {"codes": self.codes}),
         }
         if self.address is not None:
             meta |= {"address": self.address.to_row(), "worded": self.worded}

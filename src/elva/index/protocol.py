@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from elva.encoding import ModelIdentity, Vectors
 from elva.errors import InputError
 from elva.index.bm25 import Scored
 from elva.index.condition import Condition
+
+Codes = Literal["none", "int8", "binary"]
+"""What a store looks through for the nearest of many: whole vectors, a byte a number, or a bit a number."""
 
 
 class UnknownItem(InputError):
@@ -62,6 +65,7 @@ class Stats:
         store: "exact", "lance" or "milvus".
         version: what was published last; 0 before that.
         tidy: whether that was a tidy publication, see `Index.publish`.
+        codes: what is looked through where there are many.
     """
 
     items: int
@@ -71,6 +75,7 @@ class Stats:
     store: str
     version: int
     tidy: bool = True
+    codes: Codes = "none"
 
 
 @dataclass(frozen=True, slots=True)

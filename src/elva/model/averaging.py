@@ -13,7 +13,7 @@ from torch import Tensor
 from elva.model.backbone import Backbone
 from elva.model.inputs import Prefix
 from elva.model.processor import Processor
-from elva.model.rollout import Rollouts, sample
+from elva.model.rollout import Prefill, Rollouts, sample
 
 WRITTEN_AT_ONCE = 512
 """Summaries of one forward, where an item has several: 64 items with 8 each."""
@@ -25,12 +25,15 @@ def items_at_once(summaries: int, most: int) -> int:
     return most if summaries == 1 else max(1, min(most, WRITTEN_AT_ONCE // summaries))
 
 
-def write(backbone: Backbone, processor: Processor, prefix: Prefix) -> Rollouts:
-    """The G summaries that the checkpoint's settings ask for, of B items: a greedy one, the others sampled."""
+def write(backbone: Backbone, processor: Processor, prefix: Prefix, prefill: Prefill | None = None) -> Rollouts:
+    """The G summaries that the checkpoint's settings ask for, of B items: a greedy one, the others sampled.
+
+    `prefill` is that of the items, where it is there already.
+    """
     settings = processor.settings
     others = settings.summaries - 1
     if not others:
-        return sample(backbone, processor, prefix)
+        return sample(backbone, processor, prefix, prefill=prefill)
     return sample(
         backbone,
         processor,
@@ -38,6 +41,7 @@ def write(backbone: Backbone, processor: Processor, prefix: Prefix) -> Rollouts:
         group_size=settings.summaries,
         temperature=[0.0] + [settings.summary_temperature] * others,
         draws=F.pad(fixed_draws(others, settings.max_summary), (0, 0, 1, 0)),
+        prefill=prefill,
     )
 
 

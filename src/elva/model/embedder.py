@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from elva.encoding import Encoding, Extraction, Vectors
-from elva.errors import CheckpointError
+from elva.errors import CheckpointError, InputError
 from elva.items import Item
 from elva.model.averaging import items_at_once, mean_vector, write
 from elva.model.backbone import Backbone
@@ -22,8 +23,9 @@ from elva.model.card import model_card
 from elva.model.features import VisionFeatures
 from elva.model.inputs import Inputs, Prepared
 from elva.model.processor import Processor
-from elva.model.rollout import read_one_word
+from elva.model.rollout import Prefill, read_prompt
 from elva.model.weights import read_config
+from elva.objectives.nested import prefix as first_numbers
 from elva.whole import is_refusal, sync_all, whole_folder
 
 WINDOW = 4
@@ -108,6 +110,11 @@ class Embedder:
             raise CheckpointError(
                 f"{folder}: the tokenizer knows {words} tokens and the model {rows}; copy both from one checkpoint"
             )
+        if (processor.settings.dimensions or 0) > backbone.dimension:
+            raise CheckpointError(
+                f"{folder}: its elva.json gives dimensions {processor.settings.dimensions}, and the model's vectors "
+                f"have {backbone.dimension} numbers; remove the entry"
+            )
         if processor.add_ret():
             backbone.add_token(processor.ret_id, processor.tokenizer.eos_token_id)
         features = VisionFeatures(backbone, processor, image_cache, keep=False)
@@ -150,6 +157,7 @@ class Embedder:
         extraction: Extraction | None = None,
         batch_size: int = 128,
         progress: Callable[[int], None] | None = None,
+        fast: bool = False,
     ) -> Encoding:
         """Embed items; generative extraction draws nothing anew, so equal items give equal vectors.
 
@@ -158,24 +166,31 @@ class Embedder:
 
         Args:
             items: any mixture of modalities.
-            extraction: "generative" or "one_word"; the checkpoint's own by default.
+            extraction: "generative", "one_word" or "prefill"; the checkpoint's own by default.
             batch_size: items per forward; fewer where each has several summaries.
             progress: called with the number of items just done.
+            fast: beside generative vectors also those of extraction "prefill", which cost nothing more.
 
         Returns:
             Vectors (n, D) in the order of `items`, what the model wrote, how often [RET] was forced, texts cut.
 
         Raises:
+            InputError: `fast`, and an extraction that writes nothing; or a video, as below.
             MediaError: a picture is missing, damaged or too large.
             InputError: a video, and a model of a family that was not tried with any.
         """
         how = extraction or self.extraction
+        if fast and how != "generative":
+            raise InputError(f"fast vectors stand beside generative ones, and {how} writes nothing; leave fast out")
         vectors = np.zeros((len(items), self.dimension), np.float32)
+        quick = np.zeros_like(vectors) if fast else None
         summaries = [""] * len(items)
         forced, truncated = list[int](), list[int]()
-        at_once = batch_size if how == "one_word" else items_at_once(self.processor.settings.summaries, batch_size)
+        at_once = batch_size if how != "generative" else items_at_once(self.processor.settings.summaries, batch_size)
         for start in range(0, len(items), batch_size * WINDOW):
-            prepared = self._inputs.prepare(items[start : start + batch_size * WINDOW], how)
+            prepared = self._inputs.prepare(
+                items[start : start + batch_size * WINDOW], "one_word" if how == "one_word" else "generative"
+            )
             truncated += [start + row for row, one in enumerate(prepared) if one.truncated]
             # Rows of one length waste no padding, and finish writing at about the same step.
             order = sorted(range(len(prepared)), key=lambda i: len(prepared[i]))
@@ -184,22 +199,31 @@ class Embedder:
                 part = self._embed([prepared[i] for i in rows], how)
                 for row, vector, summary in zip(rows, part.vectors, part.summaries, strict=True):
                     vectors[start + row], summaries[start + row] = vector, summary
+                if quick is not None and part.fast is not None:
+                    quick[[start + row for row in rows]] = part.fast
                 forced += [start + rows[place] for place in part.forced_items]
                 if progress:
                     progress(len(rows))
         self.features.save()
-        return Encoding(vectors, summaries, len(forced), len(truncated), tuple(sorted(forced)), tuple(truncated))
+        return Encoding(vectors, summaries, len(forced), len(truncated), tuple(sorted(forced)), tuple(truncated), quick)
 
     @torch.inference_mode()
     def _embed(self, batch: list[Prepared], extraction: Extraction) -> Encoding:
         prefix = self._inputs.collate(batch)
-        if extraction == "one_word":
-            return Encoding(read_one_word(self.backbone, prefix).cpu().numpy(), [""] * len(batch))
-        rollouts = write(self.backbone, self.processor, prefix)
+        if extraction != "generative":
+            return Encoding(self._given(read_prompt(self.backbone, prefix)), [""] * len(batch))
+        prefill = Prefill.of(self.backbone, prefix)
+        rollouts = write(self.backbone, self.processor, prefix, prefill)
         written = zip(rollouts.tokens[:, 0].tolist(), rollouts.mask[:, 0].tolist(), strict=True)
         summaries = [self.processor.decode([t for t, m in zip(ids, mask, strict=True) if m]) for ids, mask in written]
         forced = tuple(rollouts.forced.any(1).nonzero().flatten().tolist())
-        return Encoding(mean_vector(rollouts.embeddings).cpu().numpy(), summaries, len(forced), 0, forced)
+        vectors, fast = self._given(mean_vector(rollouts.embeddings)), self._given(prefill.vectors)
+        return Encoding(vectors, summaries, len(forced), 0, forced, fast=fast)
+
+    def _given(self, vectors: Tensor) -> Vectors:
+        """What of unit vectors (B, D) is given out: all, or as many numbers as the settings say."""
+        most = self.processor.settings.dimensions
+        return (vectors if most is None else first_numbers(vectors, most)).cpu().numpy()
 
     def encode(self, items: Sequence[Item], *, batch_size: int = 128) -> Vectors:
         """Unit vectors (n, D) float32 of any items."""
@@ -223,7 +247,29 @@ class Embedder:
     @property
     def dimension(self) -> int:
         """Length of a vector."""
-        return self.backbone.dimension
+        return self.processor.settings.dimensions or self.backbone.dimension
+
+    def read_as(self, extraction: Extraction | None = None, dimensions: int | None = None) -> None:
+        """From now on give vectors of this extraction, and of so many numbers: those of another fingerprint.
+
+        Args:
+            extraction: as it was by default.
+            dimensions: as it was by default; the model's width takes all.
+
+        Raises:
+            InputError: there are no so many.
+        """
+        settings, width = self.processor.settings, self.backbone.dimension
+        if dimensions is not None and not 1 <= dimensions <= width:
+            raise InputError(f"vectors of {dimensions} numbers are asked for; {self.name} gives 1 to {width}")
+        if extraction is not None:
+            settings = replace(settings, extraction=extraction)
+            if extraction == "one_word":
+                settings = replace(settings, summaries=1, summary_temperature=1.0)
+        if dimensions is not None:
+            settings = replace(settings, dimensions=dimensions if dimensions < width else None)
+        self.processor.settings = settings
+        self.__dict__.pop("fingerprint", None)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -93,6 +93,30 @@ class Rollouts:
         )
 
 
+@dataclass(slots=True)
+class Prefill:
+    """What the model has read of B items before it writes: computed once, for the summary and for the fast vector.
+
+    Attributes:
+        state: (B, 1, D) hidden states at the end of the prompt.
+        causal: remembers the keys and values of all tokens before.
+    """
+
+    state: Tensor
+    causal: Causal
+
+    @classmethod
+    def of(cls, backbone: Backbone, prefix: Prefix) -> Prefill:
+        """Read the prompts of B items."""
+        causal = Causal(prefix.mask, remember=True)
+        return cls(backbone.language(prefix.inputs, prefix.positions, causal, prefix.deep)[:, -1:], causal)
+
+    @property
+    def vectors(self) -> Tensor:
+        """Unit vectors (B, D) float32: those of `read_prompt`."""
+        return F.normalize(self.state[:, 0].float(), dim=-1)
+
+
 DONE = 1 / 8
 """Share of the items in a batch that may be done before they leave it: leaving copies what the others have seen."""
 
@@ -109,6 +133,7 @@ def sample(
     generator: torch.Generator | None = None,
     draws: Tensor | None = None,
     end: int | None = None,
+    prefill: Prefill | None = None,
 ) -> Rollouts:
     """Let the model write G summaries, or answers, of every item.
 
@@ -124,6 +149,7 @@ def sample(
         generator: makes the sampling repeatable.
         draws: (G, T) float64, uniform in [0, 1): the same for every item, in place of the generator's; or (B, G, T).
         end: the id that ends what is written; [RET] by default, and behind another one nothing is read.
+        prefill: of these items, where it is there already.
     """
     settings = processor.settings
     limit = max_tokens or settings.max_summary
@@ -132,9 +158,9 @@ def sample(
     last = processor.ret_id if end is None else end
     embeds, reads_apart = last == processor.ret_id, settings.reads_apart
     banned = torch.tensor(processor.banned_ids(last), device=device)
-    causal = Causal(prefix.mask, remember=True)
-    state = backbone.language(prefix.inputs, prefix.positions, causal, prefix.deep)[:, -1:].expand(-1, groups, -1)
-    writing = Writing(causal, groups, limit)
+    prefill = prefill or Prefill.of(backbone, prefix)
+    state = prefill.state.expand(-1, groups, -1)
+    writing = Writing(prefill.causal, groups, limit)
     tokens = torch.full((batch, groups, limit), processor.pad_id, device=device)
     logprobs = torch.zeros(batch, groups, limit, device=device)
     embeddings = torch.zeros(batch, groups, backbone.dimension if embeds else 0, device=device)
@@ -196,6 +222,22 @@ def replay(
 ) -> Rollouts:
     """Read given summaries in one forward: the same tokens with fresh log-probabilities and embeddings, with gradient.
 
+    Arguments as in `replay_with_prompts`, which also tells the states at the end of the prompts.
+    """
+    return replay_with_prompts(backbone, processor, prefix, rollouts, temperature, embed, end)[0]
+
+
+def replay_with_prompts(
+    backbone: Backbone,
+    processor: Processor,
+    prefix: Prefix,
+    rollouts: Rollouts,
+    temperature: float | Sequence[float] = 0.0,
+    embed: bool = True,
+    end: int | None = None,
+) -> tuple[Rollouts, Tensor]:
+    """As `replay`, and the unit vectors (B, D) of extraction "prefill", which the same forward passes by.
+
     Args:
         backbone: the policy, or the frozen reference.
         processor: names the ids that must never be written.
@@ -245,7 +287,8 @@ def replay(
         ends = F.normalize(states[len(needed[0]) :].float(), dim=-1).view(batch, groups, -1)
     elif embed:
         ends = read_words(backbone, rollouts.tokens, rollouts.mask, prefix.own)
-    return replace(rollouts, logprobs=logprobs, embeddings=ends)
+    prompts = F.normalize(hidden[:, width - 1].float(), dim=-1)
+    return replace(rollouts, logprobs=logprobs, embeddings=ends), prompts
 
 
 def given(summaries: Sequence[Sequence[int]], dimension: int, device: torch.device | str = "cpu") -> Rollouts:
@@ -271,8 +314,8 @@ def given(summaries: Sequence[Sequence[int]], dimension: int, device: torch.devi
     )
 
 
-def read_one_word(backbone: Backbone, prefix: Prefix) -> Tensor:
-    """Classic extraction: unit vectors (B, D) of the state at the end of the prompt."""
+def read_prompt(backbone: Backbone, prefix: Prefix) -> Tensor:
+    """Unit vectors (B, D) of the state at the end of the prompt: the classic extraction, and "prefill"."""
     hidden = backbone.language(prefix.inputs, prefix.positions, Causal(prefix.mask), prefix.deep)
     return F.normalize(hidden[:, -1].float(), dim=-1)
 

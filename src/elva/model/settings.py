@@ -35,6 +35,8 @@ class Settings:
             an item only what it shows is hidden.
         summaries: how many summaries a vector is the mean of (`averaging`): a greedy one, and all others sampled.
         summary_temperature: temperature of those that are sampled.
+        dimensions: of how many of its first numbers a vector is made, unit length again; None for all. Models trained
+            with `nested.lengths` have learned to rank by so few.
         asked_instruction: what an item is shown with where the model is to say what one would ask for to find it; None
             where it was not taught to.
     """
@@ -48,6 +50,7 @@ class Settings:
     bottleneck: Bottleneck = "none"
     summaries: int = 1
     summary_temperature: float = 1.0
+    dimensions: int | None = None
     asked_instruction: str | None = None
 
     @property
@@ -78,6 +81,8 @@ class Settings:
             raise ValueError(f"summaries {settings.summaries!r}, not a whole number of at least 1")
         if not 0 < settings.summary_temperature < math.inf:
             raise ValueError(f"summary_temperature {settings.summary_temperature!r}, not a number above 0")
+        if settings.dimensions is not None and (type(settings.dimensions) is not int or settings.dimensions < 1):
+            raise ValueError(f"dimensions {settings.dimensions!r}, not a whole number of at least 1")
         if not isinstance(settings.asked_instruction, str | None):
             raise ValueError(f"asked_instruction {settings.asked_instruction!r}, not a text")
         if settings.summaries > 1 and settings.extraction == "one_word":
@@ -103,6 +108,8 @@ class Settings:
             del row["bottleneck"]
         if self.summaries == 1:
             del row["summaries"], row["summary_temperature"]
+        if self.dimensions is None:
+            del row["dimensions"]
         if self.asked_instruction is None:
             del row["asked_instruction"]
         if not self.prompts.sentences:

@@ -1,10 +1,11 @@
-"""Scores that were computed before, by what was scored: the same pair is not read twice."""
+"""What was computed before, by what it was computed of: the same pair, or item, is not read twice."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from typing import Generic, TypeVar
 
 from elva.clips import visual_key
 from elva.items import Item
@@ -13,6 +14,8 @@ Name = tuple[str | None, str | None, str | None]
 """What an item says: its text, its instruction, and the digest of what it shows, or of its turns."""
 Pair = tuple[Name, Name]
 """A candidate, and what it is scored by: words, or a query."""
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
 
 
 def name_of(item: Item) -> Name:
@@ -27,23 +30,23 @@ def name_of(item: Item) -> Name:
     return item.text, item.instruction, None if item.shown is None else visual_key(item.shown)
 
 
-class Remembered:
-    """Scores of the pairs that were last used, so many at most; a pair takes about 500 bytes."""
+class Remembered(Generic[Key, Value]):
+    """What was last used, so much at most; the score of a pair takes about 500 bytes."""
 
     def __init__(self, most: int) -> None:
-        self._most, self._scores = most, OrderedDict[Pair, float]()
+        self._most, self._values = most, OrderedDict[Key, Value]()
 
     def __len__(self) -> int:
-        return len(self._scores)
+        return len(self._values)
 
-    def get(self, pair: Pair) -> float | None:
-        """The score, or None where it is not known or was forgotten."""
-        if pair in self._scores:
-            self._scores.move_to_end(pair)
-        return self._scores.get(pair)
+    def get(self, key: Key) -> Value | None:
+        """What was computed, or None where it is not known or was forgotten."""
+        if key in self._values:
+            self._values.move_to_end(key)
+        return self._values.get(key)
 
-    def add(self, scores: Mapping[Pair, float]) -> None:
-        """Take new scores, and forget those that were not used for longest."""
-        self._scores.update(scores)
-        while len(self._scores) > self._most:
-            self._scores.popitem(last=False)
+    def add(self, values: Mapping[Key, Value]) -> None:
+        """Take new ones, and forget those that were not used for longest."""
+        self._values.update(values)
+        while len(self._values) > self._most:
+            self._values.popitem(last=False)

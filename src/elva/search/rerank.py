@@ -29,10 +29,8 @@ from elva.model.embedder import Embedder
 from elva.model.likelihood import Likelihood
 from elva.model.matching import Matching
 from elva.search.remembered import Name, Pair, Remembered, name_of
-from elva.search.scoring import Listed, Mode
+from elva.search.scoring import Listed, Mode, in_blocks
 
-PAIRS = 1 << 16
-"""Of query and candidate, that are brought together at a time: a candidate is read once for all queries among them."""
 REMEMBERED = 1 << 16
 """Scores that are kept: of the last 300 searches with 200 candidates each."""
 
@@ -55,7 +53,7 @@ class Reranker:
 
     def __init__(self, embedder: Embedder, mode: Mode = "likelihood", remembered: int = REMEMBERED) -> None:
         self.model, self.mode = ModelIdentity.of(embedder), mode
-        self._embedder, self._known = embedder, Remembered(remembered)
+        self._embedder, self._known = embedder, Remembered[Pair, float](remembered)
         self._likelihood = Likelihood(embedder)
         self._matching = Matching(embedder) if mode == "yes_no" else None
 
@@ -75,14 +73,8 @@ class Reranker:
             InputError: "yes_no" and a video.
             CheckpointError: the model gives something that is no number.
         """
-        block, pairs = list[Listed](), 0
-        for each in lists:
-            if block and pairs + len(each.candidates) > PAIRS:
-                yield from self._block(block, progress)
-                block, pairs = [], 0
-            block.append(each)
-            pairs += len(each.candidates)
-        yield from self._block(block, progress)
+        for block in in_blocks(lists):
+            yield from self._block(block, progress)
 
     def _block(self, lists: Sequence[Listed], progress: Progress | None) -> list[list[float]]:
         shown = _Shown()

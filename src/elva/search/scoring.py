@@ -13,7 +13,7 @@ from elva.encoding import ModelIdentity, Progress
 from elva.index.gallery import MICRO
 from elva.items import Item
 
-Mode = Literal["likelihood", "words", "yes_no"]
+Mode = Literal["likelihood", "words", "yes_no", "vectors"]
 
 COSINE = 100.0
 """What a cosine of 1 is worth, in nats, beside a score: chosen on the val split of the built-in world.
@@ -22,6 +22,15 @@ A retriever says how probable a candidate is before it is read, a likelihood how
 product is how probable it is afterwards. A softmax of cosines at the temperature of training, 0.05, would make 20
 nats of a cosine of 1; but a likelihood is surer than it should be, since its tokens err together.
 """
+
+
+PAIRS = 1 << 16
+"""Of query and candidate, that are brought together at a time: a candidate is read once for all queries among them."""
+
+
+def worth_of(mode: Mode) -> float:
+    """What a cosine of 1 is worth beside a score unless told otherwise; second vectors rank by themselves."""
+    return 0.0 if mode == "vectors" else COSINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,19 @@ class Scorer(Protocol):
 
     def all_scores(self, lists: Iterable[Listed], progress: Progress | None = None) -> Iterator[list[float]]:
         """Scores of each list's candidates, higher is better; none where there is nothing to score by."""
+
+
+def in_blocks(lists: Iterable[Listed]) -> Iterator[list[Listed]]:
+    """The lists, in order, some at a time: of about `PAIRS` pairs."""
+    block, pairs = list[Listed](), 0
+    for each in lists:
+        if block and pairs + len(each.candidates) > PAIRS:
+            yield block
+            block, pairs = [], 0
+        block.append(each)
+        pairs += len(each.candidates)
+    if block:
+        yield block
 
 
 def with_cosines(scores: Sequence[float], cosines: Sequence[float], worth: float = COSINE) -> list[float]:

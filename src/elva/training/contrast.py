@@ -7,6 +7,8 @@
 4. `extraction: generative` reads the embedding at [RET] after the item's caption (written by the model the stage
    starts from, or by `data.captions`); `contrast.lm_weight` adds that caption's language-model loss, so that the
    model can still write afterwards. `one_word` reads it at the end of the prompt.
+5. `contrast.prefill_weight` adds the same loss on the states at the end of the summary's prompt, which every forward
+   passes by: then they are embeddings too (extraction "prefill"), to be had before a word is written.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -26,8 +29,9 @@ from elva.data.nli import read_triples
 from elva.data.stored import Numbers
 from elva.errors import InputError, RecipeError
 from elva.items import Item
-from elva.model.rollout import read_one_word, replay
+from elva.model.rollout import read_prompt, replay_with_prompts
 from elva.objectives.contrastive import info_nce
+from elva.objectives.nested import nested_mean
 from elva.training.epochs import batch_places
 from elva.training.negatives import RightAnswers, read_negatives, where
 from elva.training.parts import PartwiseForward
@@ -214,16 +218,20 @@ def learn(session: Session, library: PreparedItems, batch: Batch, temperature: f
     library.take(batch.items)
     asked, answers = (Reader(session, library, keys) for keys in (batch.queries, batch.candidates))
     ignore = batch.ignore.to(session.device)
-    ranking = info_nce(
-        asked.vectors,
-        answers.vectors,
-        batch.positive.to(session.device),
-        temperature,
+    ranked = partial(
+        info_nce,
+        positive=batch.positive.to(session.device),
+        temperature=temperature,
         ignore=ignore,
         symmetric=contrast.symmetric,
     )
+    nested = session.recipe.nested
+    ranking = nested_mean(ranked, (asked.vectors, answers.vectors), nested.lengths, nested.weights)
     writing = 0.5 * (asked.lm_loss + answers.lm_loss)
-    loss = ranking
+    loss, fast = ranking, torch.zeros(())
+    if asked.fast is not None and answers.fast is not None:
+        fast = nested_mean(ranked, (asked.fast, answers.fast), nested.lengths, nested.weights)
+        loss = loss + contrast.prefill_weight * fast
     if contrast.lm_weight:  # a gradient of zeros costs as much as another
         loss = loss + contrast.lm_weight * writing
     loss.backward()  # type: ignore[no-untyped-call]
@@ -231,6 +239,8 @@ def learn(session: Session, library: PreparedItems, batch: Batch, temperature: f
     answers.backward()
     metrics = {"loss": ranking.item(), "lm_loss": writing.item()}
     metrics["in_batch_accuracy"] = _accuracy(asked.vectors, answers.vectors, batch.positive, ignore)
+    if asked.fast is not None:
+        metrics["prefill_loss"] = fast.item()
     if isinstance(temperature, Tensor):
         metrics["temperature"] = temperature.item()
     return metrics
@@ -242,10 +252,12 @@ class Reader(PartwiseForward):
     Attributes:
         vectors: (n, D) unit vectors, in the order of the keys.
         lm_loss: mean language-model loss of their summaries; 0 where none are read.
+        fast: (n, D) unit vectors of the states at the end of the prompt, where `contrast.prefill_weight` teaches them.
     """
 
     def __init__(self, session: Session, library: PreparedItems, keys: Sequence[str]) -> None:
         backbone, processor, team = session.embedder.backbone, session.embedder.processor, session.team
+        teaches_fast = session.recipe.contrast.prefill_weight > 0
         filled = team.filled(keys)
         written = library.captions(filled) if session.recipe.extraction == "generative" else None
         order = library.reading_order(filled, written, team.size)
@@ -255,13 +267,15 @@ class Reader(PartwiseForward):
         def read(part: slice) -> tuple[Tensor, ...]:
             prefix = library.prefix(read_keys[part])
             if summaries is None:
-                return (read_one_word(backbone, prefix),)
-            fresh = replay(backbone, processor, prefix, summaries.rows(part).trimmed())
-            return fresh.embeddings[:, 0], fresh.widened(summaries.tokens.shape[-1]).logprobs
+                return (read_prompt(backbone, prefix),)
+            fresh, prompts = replay_with_prompts(backbone, processor, prefix, summaries.rows(part).trimmed())
+            logprobs = fresh.widened(summaries.tokens.shape[-1]).logprobs
+            return fresh.embeddings[:, 0], logprobs, *((prompts,) if teaches_fast else ())
 
         super().__init__(read, len(filled), session.recipe.contrast.items_per_forward, team=team)
         back = torch.tensor(order).argsort()[: len(keys)].to(session.device)
         self.vectors = self.outputs[0][back]
+        self.fast = self.outputs[2][back] if teaches_fast else None
         self.lm_loss = torch.zeros((), device=session.device)
         if written is not None:
             self.lm_loss = -self.outputs[1][back].sum() / written.credit[: len(keys)].sum()

@@ -1,10 +1,14 @@
 """What stage 3 learns from: the loss of a step, out of embeddings and log-probabilities alone.
 
-The objectives share one set of cosines; a recipe weighs them. Nothing here samples, reads a file or runs a model.
+The objectives share one set of cosines, or one for each length of `nested`; a recipe weighs them. Nothing here samples,
+reads a file or runs a model.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +19,7 @@ from elva.model.rollout import Rollouts
 from elva.objectives.contrastive import info_nce
 from elva.objectives.listwise import cosent, list_mle, listwise_reward, regression_loss
 from elva.objectives.ndcg import approx_ndcg, lambda_rank
+from elva.objectives.nested import nested_mean
 from elva.objectives.policy import crossed_advantages, group_advantage, policy_loss, zero_variance_share
 from elva.objectives.rewards import Rewards, positive_rank, reward_total
 from elva.training.likelihood_order import LikelihoodOrder
@@ -53,13 +58,10 @@ def judge(
         speaking: (Q + C,) bool: whose own captions the language-model loss counts; None for all.
     """
     stage, weights, device = recipe.reinforce, recipe.reinforce.weights, read.embeddings.device
-    sets = scene.sets.to(device)
     asked = len(scene.queries)
-    queries, candidates = read.embeddings[:asked], _candidates(scene, read)
     groups = stage.rollouts.group_size
-    own = _own_cosines(recipe, scene, first)
-    reward = reward_total(own, **_reward_settings(recipe))
-    metrics = _ranking_metrics(own, reward)
+    reward = _rewards(recipe, scene, first)
+    metrics = _ranking_metrics(_own_cosines(recipe, scene, first), reward)
     if groups:
         writers = slice(None) if stage.rollouts.of == "all" else slice(asked)
         metrics |= _writing_metrics(first.mask[writers, :groups], first.forced[writers, :groups])
@@ -84,21 +86,14 @@ def judge(
         loss = loss + weights.policy * policy.loss
         metrics |= {"kl": policy.kl.item(), "clip_share": policy.clip_share.item()}
     if weights.path:
-        followed = reward_total(_own_cosines(recipe, scene, read), **_reward_settings(recipe))
-        loss = loss - weights.path * followed.total.mean()
+        loss = loss - weights.path * _rewards(recipe, scene, read).total.mean()
     if weights.order:
         assert order is not None
-        ordering = _order_loss(recipe, scene, read, order)
+        ordering = _nested(recipe, partial(_order_loss, recipe, order), scene, read)
         loss = loss + weights.order * ordering
         metrics["order"] = ordering.item()
     if weights.infonce:
-        ignore = (scene.ignore if scene.elsewhere is None else scene.ignore | scene.elsewhere).to(device)
-        contrast = torch.stack(
-            [
-                info_nce(q, c, sets[:, 0], stage.infonce_temperature, ignore=ignore)
-                for q, c in zip(queries.unbind(1), candidates.unbind(1), strict=True)
-            ]
-        ).mean()
+        contrast = _nested(recipe, partial(_contrast, recipe), scene, read)
         loss = loss + weights.infonce * contrast
         metrics["infonce"] = contrast.item()
     if weights.lm:
@@ -131,28 +126,79 @@ def learning(recipe: Recipe, scene: Scene, sampled: Rollouts) -> Tensor | None:
     return F.pad(near, (2, 0), value=True).transpose(1, 2)
 
 
+def _nested(recipe: Recipe, score: Callable[[Scene, Rollouts], Tensor], scene: Scene, rollouts: Rollouts) -> Tensor:
+    """The mean of a score over the whole vectors and the recipe's prefixes of them, constant ones included."""
+    constant = () if scene.vectors is None else (scene.vectors,)
+
+    def at(embeddings: Tensor, vectors: Tensor | None = None) -> Tensor:
+        return score(replace(scene, vectors=vectors), replace(rollouts, embeddings=embeddings))
+
+    return nested_mean(at, (rollouts.embeddings, *constant), recipe.nested.lengths, recipe.nested.weights)
+
+
+def _rewards(recipe: Recipe, scene: Scene, rollouts: Rollouts) -> Rewards:
+    """(Q, G) of each sampled rollout, or of the one given where none is."""
+
+    def parts(scene: Scene, rollouts: Rollouts) -> Tensor:
+        reward = reward_total(_own_cosines(recipe, scene, rollouts), **_reward_settings(recipe))
+        return torch.stack([reward.margin, reward.rank, reward.total])
+
+    return Rewards(*_nested(recipe, parts, scene, rollouts))
+
+
+def _contrast(recipe: Recipe, scene: Scene, read: Rollouts) -> Tensor:
+    """InfoNCE of each rollout, its mean in ()."""
+    ignore = scene.ignore if scene.elsewhere is None else scene.ignore | scene.elsewhere
+    queries, candidates = read.embeddings[: len(scene.queries)], _candidates(scene, read)
+    positive, ignore = scene.sets[:, 0].to(queries.device), ignore.to(queries.device)
+    losses = [
+        info_nce(q, c, positive, recipe.reinforce.infonce_temperature, ignore=ignore)
+        for q, c in zip(queries.unbind(1), candidates.unbind(1), strict=True)
+    ]
+    return torch.stack(losses).mean()
+
+
 def _advantage(recipe: Recipe, scene: Scene, first: Rollouts, reward: Rewards, order: Order | None) -> Tensor:
     """(Q, M or 1, G), from rewards (Q, G) on the diagonal, or from other pairings of rollouts."""
-    settings, sets = recipe.reinforce.policy, scene.sets.to(reward.total.device)
+    settings = recipe.reinforce.policy
     if settings.reward == "order":
         assert order is not None
-        sampled = _cosines(scene, first)[: recipe.reinforce.rollouts.group_size]
-        h = _differences(scene, order).to(sampled.device).expand(len(sampled), -1, -1)
-        softness = recipe.reinforce.order
-        rewards = listwise_reward(sampled, h, softness.grain_temperature, softness.temperature)
-        return group_advantage(rewards.T, settings.scale_by_std).unsqueeze(1)
+        rewards = _nested(recipe, partial(_order_rewards, recipe, order), scene, first)
+        return group_advantage(rewards, settings.scale_by_std).unsqueeze(1)
     if settings.pairings == "diagonal":
         return group_advantage(reward.total, settings.scale_by_std).unsqueeze(1)
-    asked, groups = len(scene.queries), recipe.reinforce.rollouts.group_size
-    queries, candidates = first.embeddings[:asked, :groups], first.embeddings[asked:, :groups]
-    crossed = torch.einsum("qgd,qnhd->qghn", queries, candidates[sets])
-    rewards = reward_total(crossed, **_reward_settings(recipe)).total
+    rewards = _nested(recipe, partial(_crossed_rewards, recipe), scene, first)
     query, candidate = crossed_advantages(rewards, settings.scale_by_std)
-    candidate = candidate.unsqueeze(1).expand(-1, sets.shape[1], -1)
+    candidate = candidate.unsqueeze(1).expand(-1, scene.sets.shape[1], -1)
     if settings.pairings == "single":
-        exchanged = torch.stack([_exchanged(recipe, own) for own in crossed])  # one query at a time, for memory
+        exchanged = _nested(recipe, partial(_exchanged_rewards, recipe), scene, first)
         candidate = crossed_advantages(exchanged, settings.scale_by_std)[1]
     return torch.cat([query.unsqueeze(1), candidate], 1)
+
+
+def _order_rewards(recipe: Recipe, order: Order, scene: Scene, first: Rollouts) -> Tensor:
+    """(Q, G): how near each rollout's ranking is to the order of the candidates."""
+    sampled = _cosines(scene, first)[: recipe.reinforce.rollouts.group_size]
+    h = _differences(scene, order).to(sampled.device).expand(len(sampled), -1, -1)
+    softness = recipe.reinforce.order
+    return listwise_reward(sampled, h, softness.grain_temperature, softness.temperature).T
+
+
+def _crossed(recipe: Recipe, scene: Scene, first: Rollouts) -> Tensor:
+    """(Q, G, G, 1 + N) cosines of each query rollout with each rollout of the query's own candidates."""
+    asked, groups = len(scene.queries), recipe.reinforce.rollouts.group_size
+    queries, candidates = first.embeddings[:asked, :groups], first.embeddings[asked:, :groups]
+    return torch.einsum("qgd,qnhd->qghn", queries, candidates[scene.sets.to(queries.device)])
+
+
+def _crossed_rewards(recipe: Recipe, scene: Scene, first: Rollouts) -> Tensor:
+    """(Q, G, G) of each query rollout among each rollout of the candidates."""
+    return reward_total(_crossed(recipe, scene, first), **_reward_settings(recipe)).total
+
+
+def _exchanged_rewards(recipe: Recipe, scene: Scene, first: Rollouts) -> Tensor:
+    """(Q, 1 + N, G, G) of `_exchanged`; one query at a time, for memory."""
+    return torch.stack([_exchanged(recipe, own) for own in _crossed(recipe, scene, first)])
 
 
 def _exchanged(recipe: Recipe, crossed: Tensor) -> Tensor:
@@ -168,7 +214,7 @@ def _exchanged(recipe: Recipe, crossed: Tensor) -> Tensor:
     return reward_total(cosines, **_reward_settings(recipe)).total.movedim(-1, 0)
 
 
-def _order_loss(recipe: Recipe, scene: Scene, read: Rollouts, order: Order) -> Tensor:
+def _order_loss(recipe: Recipe, order: Order, scene: Scene, read: Rollouts) -> Tensor:
     """How far the cosines of each rollout are from the order of the candidates, in ()."""
     settings, candidates = recipe.reinforce.order, _candidates(scene, read)
     h = _differences(scene, order)

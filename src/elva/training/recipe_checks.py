@@ -18,6 +18,7 @@ def contradictions(recipe: Recipe) -> list[str]:
         *_budget(recipe),
         *_bottleneck(recipe),
         *_summaries(recipe),
+        *_nested(recipe),
         *_model(recipe),
         *_triples(recipe),
         *_tasks(recipe),
@@ -58,6 +59,20 @@ def _summaries(recipe: Recipe) -> Iterator[str]:
         yield (
             f"summary_temperature is {recipe.summary_temperature:g}, but summaries is 1, and that one is greedy; "
             "set summaries to 2 or more, or leave summary_temperature out"
+        )
+
+
+def _nested(recipe: Recipe) -> Iterator[str]:
+    lengths, weights = recipe.nested.lengths, recipe.nested.weights
+    if lengths and (recipe.stage == "base" or recipe.answers):
+        yield f"nested.lengths is {list(lengths)}, but stage {recipe.stage} ranks nothing; leave it out"
+    falling = sorted(set(lengths), reverse=True)
+    if list(lengths) != falling:
+        yield f"nested.lengths is {list(lengths)}; give each length once, the longest first: {falling}"
+    if weights and len(weights) != len(lengths):
+        yield (
+            f"nested.weights has {len(weights)} numbers for {len(lengths)} of nested.lengths; give one for each, or "
+            "none for 1 each"
         )
 
 
@@ -122,11 +137,13 @@ def _base(recipe: Recipe) -> Iterator[str]:
 def _contrast(recipe: Recipe) -> Iterator[str]:
     if recipe.contrast.hard_negatives and recipe.data.negatives is None:
         yield "contrast.hard_negatives needs data.negatives, a file made by `elva mine`"
-    if recipe.contrast.lm_weight and recipe.extraction == "one_word":
-        yield (
-            f"contrast.lm_weight is {recipe.contrast.lm_weight:g}, but extraction one_word reads no summary; "
-            "set contrast.lm_weight to 0, or extraction to generative"
-        )
+    for name in ("lm_weight", "prefill_weight"):
+        weight = getattr(recipe.contrast, name)
+        if weight and recipe.extraction == "one_word":
+            yield (
+                f"contrast.{name} is {weight:g}, but extraction one_word reads no summary; "
+                f"set contrast.{name} to 0, or extraction to generative"
+            )
 
 
 def _reinforce(recipe: Recipe) -> Iterator[str]:

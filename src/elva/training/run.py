@@ -16,7 +16,7 @@ from peft import LoraConfig
 from torch import Tensor
 
 from elva.data.mbeir import MBeir
-from elva.errors import CheckpointError, InputError, TrainingError
+from elva.errors import CheckpointError, InputError, RecipeError, TrainingError
 from elva.locks import FolderLock
 from elva.model.embedder import Embedder, checkpoint_folder, is_replaceable
 from elva.model.settings import Settings
@@ -97,6 +97,7 @@ def train(recipe: Recipe, out: Path, resume: bool = False, device: str = "cpu") 
     check_trackers(recipe)
     known = _data(recipe)
     embedder = _embedder(recipe, device)
+    _check_nested(recipe, embedder)
     inputs = known | _inputs(recipe, embedder)
     warning = _set_reading(recipe, embedder)
     _open_training(recipe, embedder)
@@ -133,6 +134,7 @@ def updates(recipe: Recipe, out: Path) -> Generator[int, None, None]:
         How many updates of the weights the step just done was: loading comes before the first.
     """
     embedder = _embedder(recipe, "cpu")
+    _check_nested(recipe, embedder)
     _set_reading(recipe, embedder)
     _open_training(recipe, embedder)
     with open(os.devnull, "w") as nowhere:
@@ -234,6 +236,15 @@ def _inputs(recipe: Recipe, embedder: Embedder) -> dict[str, str]:
     if recipe.model.create is None:  # a created one follows from recipe and data
         digests["model.path"] = embedder.fingerprint
     return digests
+
+
+def _check_nested(recipe: Recipe, embedder: Embedder) -> None:
+    """Refuse prefixes that are no shorter than what the model gives."""
+    longest, width = max(recipe.nested.lengths, default=0), embedder.backbone.dimension
+    if longest >= width:
+        raise RecipeError(
+            f"nested.lengths has {longest}, but the vectors of {recipe.model.path} have {width} numbers; leave it out"
+        )
 
 
 def _set_reading(recipe: Recipe, embedder: Embedder) -> str:

@@ -191,6 +191,21 @@ class Caption:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Nested:
+    """Shorter vectors within the vector, for stages 1 to 3 (Kusupati et al., 2022): each length ranks by itself."""
+
+    lengths: Annotated[
+        tuple[int, ...],
+        "numbers of a vector's beginning that learn to rank alone, beside the whole; falling, and below the model's "
+        "width; empty: the whole alone",
+        AT_LEAST_ONE,
+    ] = ()
+    weights: Annotated[
+        tuple[float, ...], "of these lengths, beside 1 for the whole, in a mean; empty: 1 each", POSITIVE
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contrast:
     """Stages 1 and 2: InfoNCE (paper section 2)."""
 
@@ -201,6 +216,12 @@ class Contrast:
     triple_negatives: Annotated[bool, "use the contradictions of data.triples"] = True
     symmetric: Annotated[bool, "also rank the queries for each candidate"] = True
     lm_weight: Annotated[float, "weight of the summary's language-model loss", AT_LEAST_ZERO] = 0.0
+    prefill_weight: Annotated[
+        float,
+        "weight of the same loss on the states at the end of the summary's prompt, so that extraction prefill can be "
+        "used; they are read on the way",
+        AT_LEAST_ZERO,
+    ] = 0.0
     items_per_forward: Annotated[int | None, "items read at once, for memory; null: a whole batch", AT_LEAST_ONE] = None
 
 
@@ -380,6 +401,7 @@ class Recipe:
         AT_LEAST_ONE,
     ] = 1
     summary_temperature: Annotated[float, "temperature of those that are sampled", POSITIVE] = 1.0
+    nested: Nested = Nested()
     model: Model = Model()
     data: Data = Data()
     budget: Budget

@@ -15,6 +15,8 @@ from elva.cli.evaluating.options import Depth, Out, Vectors, check_kept
 from elva.cli.options import (
     Datasets,
     Device,
+    Dimensions,
+    ExtractionOption,
     ImageCache,
     Instruction,
     Pool,
@@ -42,7 +44,7 @@ from elva.cli.options import (
 if TYPE_CHECKING:
     from elva.evaluation.judging import Results
     from elva.model.embedder import Embedder
-    from elva.search.rerank import Reranker
+    from elva.search.scoring import Scorer
 
 
 def add_to(group: typer.Typer) -> None:
@@ -79,7 +81,9 @@ def evaluate(
     rerank: Rerank = None,
     rerank_model: RerankModel = None,
     rerank_mode: RerankModeOption = RerankMode.likelihood,
-    rerank_cosine: RerankCosine = 100.0,
+    rerank_cosine: RerankCosine = None,
+    extraction: ExtractionOption = None,
+    dimensions: Dimensions = None,
     image_cache: ImageCache = None,
     device: Device = "auto",
     precision: PrecisionOption = Precision.auto,
@@ -100,6 +104,9 @@ def evaluate(
         elva evaluate mbeir demo/world --model runs/elva/model --instruction qid --out runs/elva/eval-qid
         elva evaluate mbeir demo/world --scores top.jsonl --model runs/stage2/model --out runs/stage2/eval-reranked
         elva evaluate mbeir demo/world --model runs/elva/model --rerank 50 --out runs/elva/eval-reranked
+        elva evaluate mbeir demo/world --model runs/stage2_prefill/model --extraction prefill --out eval-fast
+        elva evaluate mbeir demo/world --model runs/stage2_prefill/model --extraction prefill --rerank 50 \
+            --rerank-mode vectors --out eval-two-speeds
     """
     choice = instruction_choice(instruction)
     if model is None and (scores is None or vectors is not None):
@@ -112,7 +119,8 @@ def evaluate(
     if processes > 1 and (model is None or rerank is not None):
         raise typer.BadParameter("--processes embed: give --model, and leave out --rerank")
     check_kept(vectors, cache)
-    encoding = encoding_with(model, processes, threads, device, image_cache, precision) if model else nullcontext()
+    load = partial(encoding_with, extraction=extraction, dimensions=dimensions)
+    encoding = load(model, processes, threads, device, image_cache, precision) if model else nullcontext()
     asked: dict[str, Any] = {
         "split": split,
         "datasets": datasets or (),
@@ -129,12 +137,14 @@ def evaluate(
 
         judge = partial(evaluate_scores, root, scores, **asked)
     elif rerank is not None:
+        from elva.search.scoring import worth_of
+
         judge = partial(
             _reranked,
             root,
             lambda encoder: load_reranker(rerank_mode, encoder, rerank_model, device, precision, image_cache),
             top=rerank,
-            cosine=rerank_cosine,
+            cosine=worth_of(rerank_mode.value) if rerank_cosine is None else rerank_cosine,
             **asked,
         )
     else:
@@ -144,7 +154,7 @@ def evaluate(
     tell(encoding, judge, out)
 
 
-def _reranked(root: Path, scorer_of: Callable[[Embedder], Reranker], encoder: Embedder, /, **options: Any) -> Results:
+def _reranked(root: Path, scorer_of: Callable[[Embedder], Scorer], encoder: Embedder, /, **options: Any) -> Results:
     """The first of each list scored by the model that ranks, or by another one, which is loaded beside it."""
     from elva.evaluation.reranked import evaluate_reranked
 
