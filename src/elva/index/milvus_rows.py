@@ -183,7 +183,7 @@ def _facts_of(said: Said, fields: Mapping[str, int]) -> list[str]:
     for field, values in said.items():
         i = fields[field]
         facts |= {f"t{i}"} | ({f"n{i}"} if values.numbers else set())
-        facts |= {fact(i, each) for each in (*values.texts, *values.numbers)}
+        facts |= {fact(i, text) for text in values.texts} | {fact(i, number) for number in values.numbers}
     return sorted(facts)
 
 
