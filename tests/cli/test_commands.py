@@ -379,9 +379,8 @@ def test_a_table_is_indexed_twice_and_searched_with_conditions(
     if address:
         with TestClient(create_app(Searcher(FakeEncoder("m"), open_index(out)))) as client:
             assert client.get("/search", params={"q": "blue"}).json()["results"][0]["id"] == "x4"
-        moved = CliRunner().invoke(
-            app, ["index", str(rows), "-m", "m", "--out", str(out), "--uri", "http://elsewhere:1"]
-        )
+        elsewhere = ["--out", str(out), *columns[:4], "--uri", "http://elsewhere:1"]
+        moved = CliRunner().invoke(app, ["index", str(rows), "-m", "m", *elsewhere])
         assert moved.exit_code == 2
         assert "collection elva_index of http://elsewhere:1" in moved.stderr and "meta.json" in moved.stderr
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from enum import StrEnum
-from inspect import signature
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from elva.cli import search
 from elva.cli.app import app
-from elva.cli.evaluating import mbeir
 from elva.cli.reference import commands, reference
-from elva.search.scoring import COSINE
 
 WRITTEN = Path(__file__).parents[2] / "docs/cli.md"
 
@@ -100,8 +96,3 @@ def test_the_page_is_written_without_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=False)
     assert (done.returncode, done.stdout) == (0, reference(app)), done.stderr
-
-
-def test_a_cosine_is_worth_the_same_in_python_and_on_the_command_line() -> None:
-    for command in (mbeir.evaluate, search.search):
-        assert signature(command).parameters["rerank_cosine"].default == COSINE

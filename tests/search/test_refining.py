@@ -11,7 +11,7 @@ from elva.encoding import ModelIdentity
 from elva.items import Item
 from elva.model.embedder import Embedder
 from elva.search.refining import Refiner
-from elva.search.scoring import Listed, worth_of
+from elva.search.scoring import COSINE, Listed, worth_of
 from smallest import smallest_embedder
 
 QUERY = Item("a small red circle", instruction="find the picture")
@@ -35,6 +35,7 @@ def test_scores_are_the_cosines_of_generative_vectors(fast: Embedder) -> None:
     assert refiner.model.extraction == "generative"
     assert not refiner.model.produces(ModelIdentity.of(fast))
     assert worth_of(refiner.mode) == 0
+    assert {worth_of(mode) for mode in ("likelihood", "words", "yes_no")} == {COSINE}, "as in Python"
 
 
 def test_what_was_refined_is_not_embedded_again(fast: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from elva.items import Item
 from elva.model.embedder import Embedder
 from elva.model.likelihood import Likelihood, Words
 from elva.model.matching import Matching
-from elva.search import rerank
+from elva.search import scoring
 from elva.search.rerank import Reranker
 from elva.search.scoring import Listed
 
@@ -103,7 +103,7 @@ def test_scores_are_remembered_and_forgotten(embedder: Embedder, read: list[tupl
 def test_blocks_change_nothing(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
     lists = [Listed(TEXT, words, CANDIDATES) for words in ("red", "blue", "")]
     expected = [*Reranker(embedder).all_scores(lists)]
-    monkeypatch.setattr(rerank, "PAIRS", 4)
+    monkeypatch.setattr(scoring, "PAIRS", 4)
     for found, scores in zip(Reranker(embedder).all_scores(lists), expected, strict=True):
         assert found == pytest.approx(scores, abs=1e-5)
 
