@@ -144,7 +144,7 @@ def test_a_driver_that_is_killed_goes_on_with_the_missing_shards(root: Path, tmp
         family = psutil.Process(driver.pid).children(recursive=True)
         driver.kill()
         assert driver.wait() == -signal.SIGKILL
-    _within(30, lambda: not any(process.is_running() for process in family))
+    _within(60, lambda: not any(map(_works, family)))
     found = len([*there("[0-9]*")])
     assert 3 <= found < SHARDS
     for path in notes.iterdir():
@@ -200,6 +200,14 @@ def _family() -> set[int]:
     """Processes that this one started and that run."""
     every = psutil.Process().children(recursive=True)
     return {each.pid for each in every if each.is_running() and each.status() != psutil.STATUS_ZOMBIE}
+
+
+def _works(process: psutil.Process) -> bool:
+    """Whether it runs; one that ended and that nobody has asked for its end since does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _within(seconds: float, look: Callable[[], bool]) -> None:
