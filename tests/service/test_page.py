@@ -19,7 +19,7 @@ from remembered import Remembered
 
 pytestmark = needs_browser
 
-FIRST = "#results .card >> nth=0"
+FIRST = "#results button.card >> nth=0"
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_an_empty_page_says_what_there_is_and_offers_a_beginning(page: Page, add
     expect(page.locator("h1")).to_have_text("33 items, 32 pictures")
     expect(page.locator(".samples .card")).to_have_count(6)
     page.locator(".examples button").first.click()
-    expect(page.locator("#results .card").first).to_be_visible()
+    expect(page.locator("#results button.card").first).to_be_visible()
     assert "q=" in page.url
 
 
@@ -76,7 +76,7 @@ def test_words_are_typed_and_the_address_keeps_them(page: Page, address: str) ->
     expect(page.locator("#text")).to_have_value("large blue square")
     page.reload()
     expect(page.locator("#text")).to_have_value("large blue square")
-    expect(page.locator("#results .card").first).to_be_visible()
+    expect(page.locator("#results button.card").first).to_be_visible()
 
 
 def test_words_that_are_typed_before_the_page_is_ready_are_not_lost(page: Page, address: str) -> None:
@@ -96,7 +96,7 @@ def test_words_that_were_not_sent_count_when_a_filter_is_chosen(page: Page, addr
     page.fill("#text", "square")
     page.locator("details[data-name=colour] summary").click()
     page.get_by_label("green").check()
-    expect(page.locator("#results .card").first).to_have_attribute("data-id", re.compile("^square-green"))
+    expect(page.locator("#results button.card").first).to_have_attribute("data-id", re.compile("^square-green"))
 
 
 def test_keys_are_enough(page: Page, address: str) -> None:
@@ -107,7 +107,7 @@ def test_keys_are_enough(page: Page, address: str) -> None:
     search(page, "small crimson circle")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowRight")
-    second = page.locator("#results .card").nth(1)
+    second = page.locator("#results button.card").nth(1)
     expect(second).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#panel")).to_be_visible()
@@ -128,12 +128,12 @@ def test_a_result_is_opened_searched_from_added_and_left_out(page: Page, address
     panel.get_by_text("Add to the query").click()
     expect(page.locator(".chip")).to_contain_text("circle-crimson-small.png")
     assert "like=circle" in page.url and "q=small" in page.url
-    page.locator("#results .card").first.click()
+    page.locator("#results button.card").first.click()
     panel.get_by_text("Without this").click()
     expect(page.locator(".chip.minus")).to_have_count(1)
     page.locator(".chip.minus button").click()
     expect(page.locator(".chip.minus")).to_have_count(0)
-    page.locator("#results .card").first.click()
+    page.locator("#results button.card").first.click()
     panel.get_by_text("Search from this").click()
     expect(page.locator("#text")).to_have_value("")
     expect(page.locator(".chip")).to_have_count(1)
@@ -148,12 +148,12 @@ def test_what_results_are_to_be_without_and_filters_are_chips(page: Page, addres
     page.locator("details[data-name=colour] summary").click()
     page.get_by_label("green").check()
     expect(page.locator("details[data-name=colour] summary")).to_contain_text("green")
-    expect(page.locator("#results .card")).to_have_count(8)
+    expect(page.locator("#results button.card")).to_have_count(8)
     assert "f.colour=green" in page.url
     page.locator("details[data-name=price] summary").click()
     page.get_by_label("price to").fill("10")
     page.get_by_label("price to").press("Enter")
-    expect(page.locator("#results .card")).to_have_count(2)
+    expect(page.locator("#results button.card")).to_have_count(2)
     page.locator("details[data-name=More] summary").click()
     page.get_by_label("Condition").fill("colur = green")
     page.get_by_label("Condition").press("Enter")
@@ -164,7 +164,7 @@ def test_what_results_are_to_be_without_and_filters_are_chips(page: Page, addres
     page.get_by_label("Words that must occur").press("Enter")
     expect(page.locator(".empty")).to_contain_text("Nothing fits")
     page.get_by_text("Remove the filters").click()
-    expect(page.locator("#results .card").first).to_be_visible()
+    expect(page.locator("#results button.card").first).to_be_visible()
 
 
 def test_words_rank_too_where_that_is_wanted(page: Page, address: str) -> None:
@@ -236,12 +236,12 @@ def test_a_picture_is_dropped_pasted_or_picked(
     else:
         page.evaluate(DROP, [base64.b64encode(picture()).decode(), way])
     expect(page.locator(".chip")).to_contain_text("picture")
-    expect(page.locator("#results .card").first).to_have_attribute("data-id", re.compile("^circle-blue"))
+    expect(page.locator("#results button.card").first).to_have_attribute("data-id", re.compile("^circle-blue"))
     assert re.search("picture=[0-9a-f]{16}", page.url)
     page.go_back()
     expect(page.locator("h1")).to_be_visible()
     page.go_forward()
-    expect(page.locator("#results .card").first).to_be_visible()
+    expect(page.locator("#results button.card").first).to_be_visible()
     page.reload()
     expect(page.get_by_role("alert")).to_contain_text("Add the picture again")
 
@@ -256,7 +256,7 @@ def test_what_an_index_holds_is_never_read_as_html(
     search(page, "zebra")
     page.click(FIRST)
     expect(page.locator("#panel")).to_contain_text("<b>bold</b>")
-    assert page.locator("#panel b, #results .card b b, #panel img").count() == 0
+    assert page.locator("#panel b, #results button.card b b, #panel img").count() == 0
     assert "zebra" in page.title()
     page.reload()
     expect(page.locator("#panel")).to_contain_text("<i>id</i>/a b?#%")
@@ -273,7 +273,7 @@ def test_fields_inside_objects_are_filters_and_rows_with_short_names(
     expect(menu.locator("summary")).to_have_text("grade")
     menu.locator("summary").click()
     page.get_by_label("coarse").check()
-    expect(page.locator("#results .card")).to_have_count(1)
+    expect(page.locator("#results button.card")).to_have_count(1)
     page.click(FIRST)
     expect(page.locator("#panel dl")).to_have_text("gradecoarseofwool, silk")
 
@@ -295,10 +295,10 @@ def test_a_token_is_asked_for_and_kept(page: Page, listening: Callable[..., str]
     expect(page.locator("dialog")).to_contain_text("not it")
     page.fill("#token", "open-sesame")
     page.press("#token", "Enter")
-    expect(page.locator("#results .card").first).to_be_visible()
+    expect(page.locator("#results button.card").first).to_be_visible()
     expect(page.locator("#results img").first).not_to_have_js_property("naturalWidth", 0)
     page.reload()
-    expect(page.locator("#results .card").first).to_be_visible()
+    expect(page.locator("#results button.card").first).to_be_visible()
     assert "sesame" not in page.url
 
 
@@ -319,7 +319,7 @@ def test_dark_and_light_follow_the_system_and_the_button(page: Page, address: st
 def test_a_phone_needs_no_sideways_scrolling(page: Page, address: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{address}/?q=small+crimson+circle&minus=large&minus=blue&like=note")
-    expect(page.locator("#results .card").first).to_be_visible()
+    expect(page.locator("#results button.card").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.click(FIRST)
     box = page.locator("#panel").bounding_box()
@@ -337,7 +337,7 @@ def test_a_service_that_is_busy_or_gone_is_told_with_a_way_out(page: Page, addre
     expect(page.get_by_role("alert")).to_contain_text("64 requests wait")
     page.unroute("**/search")
     page.get_by_text("Try again").click()
-    expect(page.locator("#results .card").first).to_be_visible()
+    expect(page.locator("#results button.card").first).to_be_visible()
     page.route("**/search", lambda route: route.abort())
     page.fill("#text", "square")
     page.press("#text", "Enter")
@@ -349,7 +349,7 @@ def test_results_stay_when_what_is_heard_cannot_be_told(page: Page, address: str
     page.route("**/explain", lambda route: route.fulfill(status=429, body=busy, content_type="application/json"))
     page.goto(f"{address}/?q=circle")
     expect(page.locator("#status")).to_contain_text("What is heard could not be told: 64 requests wait")
-    expect(page.locator("#results .card").first).to_be_visible()
+    expect(page.locator("#results button.card").first).to_be_visible()
 
 
 def test_the_filters_are_read_anew_when_something_was_indexed(page: Page, address: str) -> None:
@@ -373,5 +373,5 @@ def test_nothing_is_asked_of_another_host(page: Page, address: str) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(f"{address}/?q=circle")
-    expect(page.locator("#results .card").first).to_be_visible()
+    expect(page.locator("#results button.card").first).to_be_visible()
     assert all(each.startswith((address, "blob:", "data:")) for each in asked)
