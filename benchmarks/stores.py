@@ -23,6 +23,7 @@ from elva.encoding import ModelIdentity, Vectors
 from elva.index import lance
 from elva.index.lance_rows import DISPLAYED
 from elva.index.opening import create_index, open_index
+from elva.index.versioned import SPARE
 from interleaved import latencies, percentile_ratio, percentiles
 from measure import MB, Meter, measured
 
@@ -127,7 +128,7 @@ def _lance(index: Any) -> dict[str, Callable[[Vectors], Any]]:
         asked = asked.minimum_nprobes(lance.PROBES).maximum_nprobes(0)
         return asked.select([*DISPLAYED, "_distance"]).to_list()
 
-    return {BARE: partial(ask, RESULTS), WIDER: partial(ask, RESULTS + lance.SPARE)}
+    return {BARE: partial(ask, RESULTS), WIDER: partial(ask, RESULTS + SPARE)}
 
 
 def _ids(rows: Sequence[dict[str, Any]]) -> list[str]:

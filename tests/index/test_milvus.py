@@ -15,7 +15,6 @@ import pytest
 
 from elva.encoding import ModelIdentity
 from elva.errors import FolderInUse, IndexMismatch, InputError, MissingExtra, StoreError
-from elva.index import milvus as module
 from elva.index import milvus_server
 from elva.index.address import Address
 from elva.index.condition import parse
@@ -47,7 +46,7 @@ def index(address: Address, tmp_path: Path) -> MilvusIndex:
 
 
 def rows(index: MilvusIndex, clause: str = "born >= 0") -> list[dict[str, Any]]:
-    return sorted(index._ask(clause, ["id", "born", "died"]), key=lambda row: (row["id"], row["born"]))
+    return sorted(index._collection.rows(clause, ["id", "born", "died"]), key=lambda row: (row["id"], row["born"]))
 
 
 def test_rows_say_which_versions_hold_them_and_a_tidy_publication_removes_those_that_nobody_reads(
@@ -102,15 +101,15 @@ def test_a_collection_is_not_taken_from_another_folder_model_or_program(
     with pytest.raises(IndexMismatch, match=r"vectors of one \(generative, abc, 2 numbers\), not of two"):
         MilvusIndex.create(tmp_path / "j", OTHER, NOWHERE, address)
     assert not (tmp_path / "j").exists()
-    index._client.alter_collection_properties(
+    index._collection._client.alter_collection_properties(
         address.collection, properties={milvus_server.MODEL: json.dumps(OTHER.to_row())}
     )
     with pytest.raises(IndexMismatch, match=r"vectors of two .*not of one"):
         open_index(tmp_path / "i")
-    index._client.drop_collection(address.collection)
+    index._collection._client.drop_collection(address.collection)
     with pytest.raises(FolderError, match=rf"collection {address.collection} of .*lite\.db is not there any more"):
         open_index(tmp_path / "i")
-    index._client.create_collection(address.collection, dimension=2)
+    index._collection._client.create_collection(address.collection, dimension=2)
     with pytest.raises(FolderError, match="was not made by `elva index`"):
         MilvusIndex.create(tmp_path / "j", MODEL, NOWHERE, address)
 
@@ -118,8 +117,8 @@ def test_a_collection_is_not_taken_from_another_folder_model_or_program(
 def test_a_collection_that_was_made_and_never_used_is_made_again(
     index: MilvusIndex, address: Address, tmp_path: Path
 ) -> None:
-    index._client.drop_collection(address.collection)
-    milvus_server.make_collection(index._client, address, MODEL)
+    index._collection._client.drop_collection(address.collection)
+    milvus_server.make_collection(index._collection._client, address, MODEL)
     MilvusIndex.create(tmp_path / "j", MODEL, NOWHERE, address).add([Entry("a")], EAST)
 
 
@@ -134,7 +133,7 @@ def test_a_server_that_is_not_there_is_told_after_some_tries(tmp_path: Path, mon
 
 
 def test_a_server_that_fails_later_is_told_by_its_address(index: MilvusIndex, address: Address) -> None:
-    index._client.drop_collection(address.collection)
+    index._collection._client.drop_collection(address.collection)
     with pytest.raises(StoreError, match=rf"collection {address.collection} of .* does not answer as it should"):
         index.search(EAST)
 
@@ -216,8 +215,8 @@ def test_what_does_not_fit_into_a_row_is_refused_and_changes_nothing(index: Milv
 
 def test_more_than_milvus_gives_is_refused(index: MilvusIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(VectorError, match="16,384 at most"):
-        index.search(EAST, module.MOST + 1)
-    monkeypatch.setattr(module, "MOST", 20)
+        index.search(EAST, MilvusIndex.most + 1)
+    monkeypatch.setattr(MilvusIndex, "most", 20)
     index.add([Entry(f"{number:02d}", "tie") for number in range(30)], EAST.repeat(30, axis=0))
     assert [len(index.search(EAST, 10)[0]), len(index.by_words("tie", 10))] == [10, 10]
 

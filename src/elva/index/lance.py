@@ -17,7 +17,6 @@ An IVF index holds the vectors once more, or codes in their place: a byte a numb
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -28,18 +27,16 @@ import numpy as np
 
 from elva.encoding import ModelIdentity, Vectors
 from elva.errors import MissingExtra
-from elva.index.accepting import accepted, grown_fields, require_length, require_new, require_queries, there
+from elva.index.accepting import Said, require_length, there
 from elva.index.bm25 import Scored, ranked
 from elva.index.condition import Condition, quoted
-from elva.index.facts import facts
 from elva.index.folder import INDEX, FolderError, new_index, refusing
-from elva.index.gallery import MARGIN, MICRO, cosines_micro
 from elva.index.lance_rows import DISPLAYED, columns_of, entry_of, schema_of, table_of
 from elva.index.pointer import Pointer
-from elva.index.protocol import NOWHERE, Codes, Entry, Hit, Origin, Stats
-from elva.index.readers import announce, give_up_unread, hold_newest
+from elva.index.protocol import NOWHERE, Codes, Entry, Origin, Stats
+from elva.index.readers import announce, give_up_unread
+from elva.index.versioned import SPARE, VersionedIndex, hold
 from elva.index.words import words
-from elva.locks import FolderLock
 from elva.whole import sync_all
 
 if TYPE_CHECKING:
@@ -56,8 +53,6 @@ VECTORS, WORDS, BM25 = "vector_idx", "words_idx", "words_bm25_idx"
 """Names of the indices: of vectors, of words that must occur, and of words to rank by."""
 SHORTLIST: dict[Codes, int] = {"none": 1, "int8": 2, "binary": 50}
 """So many times as many rows as are wanted are compared whole: those that are nearest by their codes."""
-SPARE = 4
-"""More rows than are wanted are asked for, since the last bits of float32 may order near ties otherwise."""
 MANY = 1000
 """Ids in one expression of SQL."""
 ROWS_AT_ONCE = 4096
@@ -66,15 +61,14 @@ SAFE = timedelta(seconds=10)
 """While somebody reads an old version, only what is older than it by so much goes: LanceDB goes by ages."""
 
 
-class LanceIndex:
+class LanceIndex(VersionedIndex):
     """See the module; `create` or `open` gives one."""
 
+    displayed = DISPLAYED
+
     def __init__(self, folder: Path, pointer: Pointer, table: Table, holding: ExitStack, writing: bool) -> None:
-        self.origin = pointer.origin
-        self._folder, self._pointer, self._table = folder, pointer, table
-        self._fields = pointer.fields
-        self._writing, self._holding = writing, holding
-        weakref.finalize(self, holding.close)  # whoever forgets to close it lets go of the folder all the same
+        super().__init__(folder, pointer, holding, writing=writing)
+        self._table = table
 
     @classmethod
     def create(cls, folder: Path, model: ModelIdentity, origin: Origin = NOWHERE, codes: Codes = "none") -> LanceIndex:
@@ -100,15 +94,9 @@ class LanceIndex:
             IndexMismatch: `model` is given and would not give such vectors.
             FolderInUse: `writing`, and another process is; names it.
         """
-        Pointer.read(folder).require(folder, model)
         database = _connected(folder)
         with ExitStack() as holding:
-            if writing:
-                with refusing(folder):
-                    holding.enter_context(FolderLock(folder))
-                pointer = Pointer.read(folder)  # the lock holds it
-            else:
-                pointer = hold_newest(folder, holding)
+            pointer = hold(folder, model, holding, writing=writing)
             with _damage(folder):
                 table = database.open_table(TABLE)
                 newest = table.version
@@ -118,30 +106,12 @@ class LanceIndex:
                     table.checkout_latest() if newest == pointer.table else table.restore()
             return cls(folder, pointer, table, holding.pop_all(), writing)
 
-    @property
-    def model(self) -> ModelIdentity:
-        """See `Index`."""
-        return self._pointer.model
-
     def __len__(self) -> int:
         """How many items it holds."""
         with _damage(self._folder):
             return int(self._table.count_rows())
 
     # -- changing ------------------------------------------------------------------------------------------------
-
-    def add(self, entries: Sequence[Entry], vectors: Vectors) -> None:
-        """See `Index`."""
-        vectors, metadata = accepted(entries, vectors, self.model.dimension)
-        self._require_writing()
-        require_new(each for each, _ in self._selected(["id"], [each.id for each in entries]))
-        self._put(entries, vectors, metadata)
-
-    def upsert(self, entries: Sequence[Entry], vectors: Vectors) -> None:
-        """See `Index`."""
-        vectors, metadata = accepted(entries, vectors, self.model.dimension)
-        self._require_writing()
-        self._put(entries, vectors, metadata, instead=True)
 
     def delete(self, ids: Sequence[str]) -> int:
         """See `Index`."""
@@ -153,12 +123,16 @@ class LanceIndex:
                     self._table.delete(clause)
         return before - len(self)
 
-    def _put(
-        self, entries: Sequence[Entry], vectors: Vectors, metadata: Sequence[str], *, instead: bool = False
+    def _insert(
+        self,
+        entries: Sequence[Entry],
+        vectors: Vectors,
+        metadata: Sequence[str],
+        said: Sequence[Said],
+        fields: tuple[str, ...],
+        *,
+        instead: bool,
     ) -> None:
-        """Append rows, `instead` of those of the same ids; fields of metadata that are new become columns first."""
-        said = [facts(each.metadata) for each in entries]
-        fields = grown_fields(self._fields, said)
         if len(fields) > len(self._fields):
             with refusing(self._folder):
                 self._table.add_columns(columns_of(range(len(self._fields), len(fields))))
@@ -171,14 +145,6 @@ class LanceIndex:
                 self._table.add(table_of(entries[some], vectors[some], metadata[some], said[some], fields))
 
     # -- asking --------------------------------------------------------------------------------------------------
-
-    def search(
-        self, queries: Vectors, k: int = 10, where: Condition | None = None, match: str | None = None
-    ) -> list[list[Hit]]:
-        """See `Index`; of a table with an IVF index some of the nearest may be missing."""
-        require_queries(queries, k, self.model.dimension)
-        clause = self._clause(where, match)
-        return [self._nearest(query, k, clause) for query in queries]
 
     def by_words(
         self, text: str, k: int = 10, where: Condition | None = None, match: str | None = None
@@ -197,7 +163,10 @@ class LanceIndex:
             asked *= 4
         return []
 
-    def _clause(self, where: Condition | None, match: str | None) -> str | None:
+    def _entry(self, row: dict[str, Any]) -> Entry:
+        return entry_of(row)
+
+    def _clause(self, where: Condition | None, match: str | None) -> str:
         parts = []
         if where is not None:
             columns = {field: (f"text_{i}", f"number_{i}") for i, field in enumerate(self._fields)}
@@ -205,20 +174,9 @@ class LanceIndex:
         wanted = words(match or "")
         if wanted:
             parts.append(f"array_has_all(words, [{', '.join(map(quoted, wanted))}])")
-        return " AND ".join(parts) or None
+        return " AND ".join(parts)
 
-    def _nearest(self, query: Vectors, k: int, clause: str | None) -> list[Hit]:
-        """The k nearest of one query [d]: more are asked for until those left out are surely further."""
-        asked = k + SPARE
-        while True:
-            rows, vectors = self._near(query, asked, clause)
-            micro = cosines_micro(vectors, query).tolist()
-            order = sorted(range(len(rows)), key=lambda i: (-micro[i], rows[i]["id"]))[:k]
-            if len(rows) < asked or min(micro) < micro[order[-1]] - 2 * MARGIN * MICRO:
-                return [Hit(rank, micro[i] / MICRO, entry_of(rows[i])) for rank, i in enumerate(order, start=1)]
-            asked *= 4
-
-    def _near(self, query: Vectors, count: int, clause: str | None) -> tuple[list[dict[str, Any]], Vectors]:
+    def _near(self, query: Vectors, count: int, clause: str) -> tuple[list[dict[str, Any]], Vectors]:
         asked: Any = self._table.search(query, vector_column_name="vector")
         asked = asked.distance_type("dot").select([*DISPLAYED, "vector", "_distance"]).limit(count)
         asked = asked.minimum_nprobes(PROBES).maximum_nprobes(0)  # 0: as many as it takes to find enough
@@ -228,17 +186,6 @@ class LanceIndex:
             # `to_arrow` would ask for the schema once more, which takes as long as all that follows here.
             found = (asked.where(clause, prefilter=True) if clause else asked).to_batches().read_all()
         return found.select(list(DISPLAYED)).to_pylist(), _vectors(found["vector"], self.model.dimension)
-
-    def get(self, ids: Sequence[str]) -> list[Entry]:
-        """See `Index`."""
-        rows = dict(self._selected(DISPLAYED, ids))
-        return [entry_of(there(rows, each)) for each in ids]
-
-    def vectors(self, ids: Sequence[str]) -> Vectors:
-        """See `Index`."""
-        rows = dict(self._selected(["id", "vector"], ids))
-        found = [there(rows, each)["vector"] for each in ids]
-        return np.array(found, np.float32).reshape(len(ids), self.model.dimension)
 
     def contents(self) -> Mapping[str, str]:
         """See `Index`."""
@@ -251,10 +198,6 @@ class LanceIndex:
         picture: bytes | None = there(dict(self._selected(["id", "thumbnail"], [item])), item)["thumbnail"]
         return picture
 
-    def fields(self) -> tuple[str, ...]:
-        """See `Index`; also those that only removed entries had."""
-        return tuple(sorted(self._fields))
-
     def stats(self) -> Stats:
         """See `Index`."""
         items = len(self)
@@ -264,7 +207,6 @@ class LanceIndex:
         return Stats(items, images, size, self.model, STORE, pointer.version, pointer.tidy, pointer.codes)
 
     def _selected(self, columns: Sequence[str], ids: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Id and row of those of these ids that are there, in any order."""
         for clause in _clauses(ids):
             with _damage(self._folder):
                 found = self._table.search().where(clause).select(list(columns)).limit(MANY).to_arrow()
@@ -287,11 +229,6 @@ class LanceIndex:
             if tidy:
                 self._remove_older(oldest)
         return pointer.version
-
-    def close(self) -> None:
-        """See `Index`."""
-        self._writing = False
-        self._holding.close()
 
     def _tidy(self) -> None:
         """Few files, and indices of all rows once there are enough.
@@ -346,10 +283,6 @@ class LanceIndex:
         age = datetime.now(UTC) - when.astimezone(UTC) + SAFE
         # We hold the lock, so files of no version are a killed writer's, however young.
         self._table.optimize(cleanup_older_than=max(age, SAFE), delete_unverified=True)
-
-    def _require_writing(self) -> None:
-        if not self._writing:
-            raise FolderError(f"{self._folder} was opened for reading: open it with writing=True")
 
 
 def _connected(folder: Path) -> Any:
