@@ -21,11 +21,15 @@ import numpy as np
 import psutil
 import pytest
 
+from elva import __version__
 from elva.encoding import Encoder
 from elva.errors import CheckpointError, FolderInUse, InputError, WorkerDied
-from elva.evaluation import cluster, shards
-from elva.evaluation.cluster import Embedded, Sight, Team, embed_on_cluster, query_sizes
+from elva.evaluation import shards
+from elva.evaluation.cluster import Embedded, embed_on_cluster
+from elva.evaluation.cluster_sight import Sight, query_sizes
+from elva.evaluation.cluster_worker import TRIES
 from elva.evaluation.embed import embed_root
+from elva.evaluation.ray_cluster import Team
 from elva.evaluation.store import VectorStore
 from elva.locks import FolderLock
 from elva.model.embedder import Embedder
@@ -108,7 +112,7 @@ def test_an_item_that_kills_every_worker_is_named(root: Path, tmp_path: Path, no
         WorkerDied, match=r"3 workers died at shard \d+ of .*, which begins with (query|candidate) 101:.*--ray-batch"
     ):
         embed(root, tmp_path / "team", partial(deadly, notes, "small crimson circle"))
-    assert cluster.TRIES <= len([*notes.iterdir()]) <= 2 * cluster.TRIES, "a query and a candidate say so"
+    assert TRIES <= len([*notes.iterdir()]) <= 2 * TRIES, "a query and a candidate say so"
     assert embed(root, tmp_path / "team").found > 0, "the others stay"
 
 
@@ -129,12 +133,14 @@ def test_a_driver_that_is_killed_goes_on_with_the_missing_shards(root: Path, tmp
     program.write_text(
         "from functools import partial\n"
         "from pathlib import Path\n"
-        "from elva.evaluation import cluster, shards\n"
+        "from elva.evaluation import shards\n"
+        "from elva.evaluation.cluster import embed_on_cluster\n"
+        "from elva.evaluation.ray_cluster import Team\n"
         "from sharded import slow\n"
         "shards.BLOCK = 10\n"
-        "cluster.embed_on_cluster(\n"
+        "embed_on_cluster(\n"
         f"    Path({str(root)!r}), partial(slow, Path({str(notes)!r})), Path({str(tmp_path / 'team')!r}),\n"
-        "    cluster.Team('local', 2),\n"
+        "    Team('local', 2),\n"
         ")\n"
     )
     driver = subprocess.Popen([sys.executable, str(program)], env={**os.environ, "PYTHONPATH": PATHS})
@@ -191,7 +197,7 @@ def test_a_machine_that_sees_something_else_is_refused(root: Path, tmp_path: Pat
     assert sight.missing("a") == f"it does not see {tmp_path}"
     probe.write_text("0.0.0")
     assert "not 0.0.0" in (sight.missing("a") or "")
-    probe.write_text(cluster.__version__)
+    probe.write_text(__version__)
     assert sight.missing("a") == f"it does not see the model {tmp_path / 'model'}"
     (tmp_path / "model").mkdir()
     (tmp_path / "model/config.json").touch()

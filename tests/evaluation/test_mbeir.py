@@ -11,6 +11,7 @@ import ir_measures
 import pytest
 
 from elva.data.mbeir import MBeir, TaskName, choice_by_qid
+from elva.data.opening import Selection
 from elva.encoding import Encoding
 from elva.errors import DataErrors, ElvaError, IndexMismatch, InputError
 from elva.evaluation.embed import embed_root
@@ -63,7 +64,7 @@ def test_saved_vectors_give_the_same_results_without_embedding(root: Path, tmp_p
 
 
 def test_vectors_of_another_model_are_refused_by_name(root: Path, tmp_path: Path) -> None:
-    embed_root(root, FakeEncoder("first"), tmp_path / "v", tasks=[0])
+    embed_root(root, FakeEncoder("first"), tmp_path / "v", Selection(tasks=[0]))
     with pytest.raises(IndexMismatch, match=r"made by first .* not by second"):
         evaluate(root, FakeEncoder("second"), out=tmp_path / "e", vectors=tmp_path / "v")
     with pytest.raises(IndexMismatch, match="instruction 0, not 1"):
@@ -94,14 +95,14 @@ def test_the_instruction_may_be_drawn_by_qid_and_is_recorded(root: Path, tmp_pat
     for query in asked:
         assert told[query.text] == told[query.paraphrase] == prompts[choice_by_qid(query.qid) % 4]
         assert all(told[grain.masked_txt] in prompts for grain in query.grains)
-    embed_root(root, FakeEncoder(), tmp_path / "v", tasks=[0], instruction_choice="qid")
+    embed_root(root, FakeEncoder(), tmp_path / "v", Selection(tasks=[0], instruction_choice="qid"))
     with pytest.raises(IndexMismatch, match="instruction qid, not 0"):
         evaluate(root, FakeEncoder(), out=tmp_path / "f", tasks=[0], vectors=tmp_path / "v")
     evaluate(root, FakeEncoder(), out=tmp_path / "f", tasks=[0], vectors=tmp_path / "v", instruction_choice="qid")
 
 
 def test_vector_folder_round_trip(root: Path, tmp_path: Path) -> None:
-    store = embed_root(root, FakeEncoder(), tmp_path / "v", tasks=[0])
+    store = embed_root(root, FakeEncoder(), tmp_path / "v", Selection(tasks=[0]))
     again = VectorStore.load(tmp_path / "v")
     assert len(again) == len(store) == 64
     assert [*again.rows()] == [*store.rows()]
@@ -124,7 +125,7 @@ def test_bad_rows_are_all_reported_or_left_out_and_counted(tmp_path: Path) -> No
     assert row["tasks"]["mrbench_task0_test"]["pool"] == 31
     assert row["tasks"]["mrbench_task0_test"]["queries"] < 32
     assert row["counts"]["skipped_rows"] == sum(row["skipped_rows"].values()) > 0
-    store = embed_root(root, FakeEncoder(), tmp_path / "v", skip_bad_rows=True)
+    store = embed_root(root, FakeEncoder(), tmp_path / "v", Selection(skip_bad_rows=True))
     assert store.counts.skipped_rows == row["counts"]["skipped_rows"]
     assert VectorStore.load(tmp_path / "v").counts == store.counts
 

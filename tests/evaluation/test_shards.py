@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from elva.data.mbeir import Choice
-from elva.data.opening import open_tasks
+from elva.data.opening import EVERYTHING, Selection
 from elva.encoding import ModelIdentity
 from elva.errors import IndexMismatch
 from elva.evaluation import shards
@@ -30,7 +30,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def corpus_of(root: Path, choice: Choice = 0) -> Corpus:
-    bench, names, _ = open_tasks(root, "test", by_task=True)
+    bench, names, _ = EVERYTHING.open(root)
     return Corpus(bench, tuple(names), choice, bench.fingerprint())
 
 
@@ -38,7 +38,7 @@ def embed(root: Path, out: Path, encoder: FakeEncoder, numbers: Sequence[int] | 
     """Embed some shards, or the missing ones and join them."""
     corpus, model = corpus_of(root), ModelIdentity.of(encoder)
     cut = corpus.shards()
-    begin(out, model, corpus, {"split": "test"}, cut)
+    begin(out, model, corpus, Selection(instruction_choice=corpus.choice), cut)
     chosen = cut if numbers is None else [cut[number] for number in numbers]
     done = [embed_shard(out, corpus, shard, model, lambda: encoder, 64) for shard in chosen]
     if numbers is None:

@@ -89,9 +89,12 @@ def embed(
         elva embed demo/world --model runs/stage2/model --out runs/stage2/vectors
         elva embed demo/world --model runs/stage2/model --out runs/stage2/vectors --ray local --ray-actors 2
     """
-    choice = instruction_choice(instruction)
+    from elva.data.opening import Selection
+
+    selection = Selection(split, datasets or (), tasks or (), instruction_choice(instruction), skip_bad_rows)
     if ray is not None:
-        from elva.evaluation.cluster import BATCH_SIZE, Team, embed_on_cluster
+        from elva.evaluation.cluster import embed_on_cluster
+        from elva.evaluation.ray_cluster import BATCH_SIZE, Team
 
         folder = Path(model).absolute() if Path(model).is_dir() else None
         team = Team(ray, ray_actors, threads or 1, _gpus(device, ray_gpus), ray_batch or BATCH_SIZE)
@@ -103,12 +106,8 @@ def embed(
                 partial(load_embedder, named, team.cpus, device, cache, precision, extraction, dimensions),
                 out,
                 team,
+                selection,
                 model_folder=folder,
-                split=split,
-                datasets=datasets or (),
-                tasks=tasks or (),
-                instruction_choice=choice,
-                skip_bad_rows=skip_bad_rows,
                 watch=watch,
             )
         _tell(out, done.counts)
@@ -120,17 +119,7 @@ def embed(
     from elva.evaluation.embed import embed_root
 
     with Watching() as watch:
-        store = embed_root(
-            root,
-            embedder,
-            out,
-            split=split,
-            datasets=datasets or (),
-            tasks=tasks or (),
-            instruction_choice=choice,
-            skip_bad_rows=skip_bad_rows,
-            watch=watch,
-        )
+        store = embed_root(root, embedder, out, selection, watch)
     _tell(out, store.counts)
 
 

@@ -6,10 +6,12 @@ A tree with bad rows is refused or, when asked, opened without them; how many th
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from elva.data.layout import TASKS, TaskName, union_pool_path
-from elva.data.mbeir import MBeir, Scope
+from elva.data.mbeir import Choice, MBeir, Scope
 from elva.data.rows import Rows
 from elva.data.train_set import chosen_files, own_pools
 from elva.data.validation import Progress, ValidationReport, validate
@@ -104,6 +106,48 @@ def open_tasks(
         root, [split], files=files, skip_bad_rows=skip_bad_rows, check_images=check_images, progress=progress
     )
     return checked, names, report.skipped
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What of a data root is embedded or judged.
+
+    Attributes:
+        split: train, val or test.
+        datasets: names to keep; all when empty.
+        tasks: task ids to keep; all when empty.
+        instruction_choice: which of a task's prompts every query gets, or "qid" for one drawn by the query's id.
+        skip_bad_rows: leave bad data rows out and count them instead of refusing the data.
+    """
+
+    split: str = "test"
+    datasets: Sequence[str] = ()
+    tasks: Sequence[int] = ()
+    instruction_choice: Choice = 0
+    skip_bad_rows: bool = False
+
+    def open(
+        self, root: Path, *, scopes: Sequence[Scope] = ("local",), watch: Watch | None = None
+    ) -> tuple[MBeir, list[TaskName], int]:
+        """`open_tasks` of whole tasks."""
+        return open_tasks(
+            root,
+            self.split,
+            self.datasets,
+            self.tasks,
+            by_task=True,
+            scopes=scopes,
+            skip_bad_rows=self.skip_bad_rows,
+            watch=watch,
+        )
+
+    def to_row(self) -> dict[str, Any]:
+        """A JSON object, the same for the same rows."""
+        return {**asdict(self), "datasets": sorted(self.datasets), "tasks": sorted(self.tasks)}
+
+
+EVERYTHING = Selection()
+"""All tasks of the test split."""
 
 
 def _union_pool(root: Path, split: str) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from elva.data.mbeir import Candidate, Choice, MBeir, Query, Scope, TaskName
-from elva.data.opening import open_tasks
+from elva.data.opening import EVERYTHING, Selection
 from elva.data.stored import Stored
 from elva.encoding import Encoder, ModelIdentity, Watch
 from elva.errors import InputError
@@ -90,39 +90,29 @@ def id_of(row: Query | Candidate) -> str:
 def embedded(
     root: Path,
     encoder: Encoder,
+    selection: Selection,
     *,
-    split: str,
-    datasets: Sequence[str],
-    tasks: Sequence[int],
-    instruction_choice: Choice,
     scopes: Sequence[Scope] = ("local",),
     vectors: Path | None = None,
     cache: Path | None = None,
-    skip_bad_rows: bool,
     watch: Watch | None,
 ) -> tuple[MBeir, Sequence[TaskName], VectorStore]:
-    """Check the chosen tasks of a data root and embed them; arguments and errors as in `embed_root`.
+    """Check the chosen tasks of a data root and embed them; errors as in `embed_root`.
 
     Args:
         root: the data.
         encoder: the model.
-        split: which split.
-        datasets: names to keep.
-        tasks: task ids to keep.
-        instruction_choice: which prompts.
+        selection: what of the data.
         scopes: which pools: the tasks' own, the one of all data sets, or both.
         vectors: a folder of vectors; what it holds is not embedded again. IndexMismatch where they are others'.
         cache: a folder of vectors by content, where all are kept; see `elva.evaluation.cache`.
-        skip_bad_rows: leave bad rows out.
         watch: told of the work.
 
     Returns:
         The data, its tasks, and the vectors.
     """
-    bench, names, skipped = open_tasks(
-        root, split, datasets, tasks, by_task=True, scopes=scopes, skip_bad_rows=skip_bad_rows, watch=watch
-    )
-    store = store_of(bench, encoder, instruction_choice, vectors, cache)
+    bench, names, skipped = selection.open(root, scopes=scopes, watch=watch)
+    store = store_of(bench, encoder, selection.instruction_choice, vectors, cache)
     embed_tasks(bench, names, encoder, store, scopes, watch)
     store.counts.skipped_rows = skipped
     return bench, names, store
@@ -155,16 +145,7 @@ def cached(encoder: Encoder, cache: Path | None) -> VectorCache | None:
 
 
 def embed_root(
-    root: Path,
-    encoder: Encoder,
-    out: Path,
-    *,
-    split: str = "test",
-    datasets: Sequence[str] = (),
-    tasks: Sequence[int] = (),
-    instruction_choice: Choice = 0,
-    skip_bad_rows: bool = False,
-    watch: Watch | None = None,
+    root: Path, encoder: Encoder, out: Path, selection: Selection = EVERYTHING, watch: Watch | None = None
 ) -> VectorStore:
     """Embed the queries and local pools of a split into a vector folder (see `VectorStore`).
 
@@ -172,11 +153,7 @@ def embed_root(
         root: data in the M-BEIR layout.
         encoder: the model.
         out: the folder to write; an older vector folder is replaced.
-        split: train, val or test.
-        datasets: names to keep; all when empty.
-        tasks: task ids to keep; all when empty.
-        instruction_choice: which of a task's prompts every query gets, or "qid" for one drawn by the query's id.
-        skip_bad_rows: leave bad data rows out and count them instead of refusing the data.
+        selection: what of the data.
         watch: told of each piece of work and its progress.
 
     Raises:
@@ -185,15 +162,6 @@ def embed_root(
         FolderError: `out` holds anything but vectors.
     """
     require_free(out, VECTORS)
-    _, _, store = embedded(
-        root,
-        encoder,
-        split=split,
-        datasets=datasets,
-        tasks=tasks,
-        instruction_choice=instruction_choice,
-        skip_bad_rows=skip_bad_rows,
-        watch=watch,
-    )
+    _, _, store = embedded(root, encoder, selection, watch=watch)
     store.save(out)
     return store

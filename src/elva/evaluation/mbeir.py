@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from elva.data.mbeir import Choice, MBeir, Scope, TaskName
+from elva.data.opening import Selection
 from elva.encoding import Encoder, Watch
 from elva.evaluation.embed import embedded
 from elva.evaluation.grains import MASKED_QUERIES, GrainTally, add_masked, add_pairs, by_cosine
@@ -85,14 +86,10 @@ def evaluate(
     bench, names, store = embedded(
         root,
         encoder,
-        split=split,
-        datasets=datasets,
-        tasks=tasks,
-        instruction_choice=instruction_choice,
+        Selection(split, datasets, tasks, instruction_choice, skip_bad_rows),
         scopes=SCOPES[pool],
         vectors=Path(vectors) if vectors is not None else None,
         cache=Path(cache) if cache is not None else None,
-        skip_bad_rows=skip_bad_rows,
         watch=watch,
     )
     judged = [each for scope in SCOPES[pool] for each in judged_in(scope, bench, names, store, depth)]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from elva.data.mbeir import Choice, MBeir
+from elva.data.opening import Selection
 from elva.data.stored import Lookup
 from elva.encoding import Encoder, Watch
 from elva.errors import InputError
@@ -84,13 +85,9 @@ def evaluate_reranked(
     bench, names, store = embedded(
         root,
         encoder,
-        split=split,
-        datasets=datasets,
-        tasks=tasks,
-        instruction_choice=instruction_choice,
+        Selection(split, datasets, tasks, instruction_choice, skip_bad_rows),
         vectors=Path(vectors) if vectors is not None else None,
         cache=Path(cache) if cache is not None else None,
-        skip_bad_rows=skip_bad_rows,
         watch=watch,
     )
     reranking = Reranking(bench, store, scorer, top, cosine, watch)

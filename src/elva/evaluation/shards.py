@@ -24,6 +24,7 @@ import numpy as np
 
 from elva import __version__
 from elva.data.mbeir import Choice, MBeir, TaskName
+from elva.data.opening import Selection
 from elva.encoding import Encoder, ModelIdentity
 from elva.errors import IndexMismatch
 from elva.evaluation.cache import BLOCK, item_key
@@ -192,14 +193,14 @@ def require_embeddable(out: Path) -> None:
             raise FolderError(f"{out} holds a finished embedding already; remove it first, or choose another folder")
 
 
-def begin(out: Path, model: ModelIdentity, corpus: Corpus, chosen: Mapping[str, Any], shards: Sequence[Shard]) -> None:
+def begin(out: Path, model: ModelIdentity, corpus: Corpus, selection: Selection, shards: Sequence[Shard]) -> None:
     """Begin an embedding, or make sure that the one that lies there is of the same.
 
     Args:
         out: where.
         model: whose vectors.
         corpus: of what.
-        chosen: what else decides which rows are embedded.
+        selection: what of the data that is.
         shards: the corpus, cut.
 
     Raises:
@@ -208,8 +209,7 @@ def begin(out: Path, model: ModelIdentity, corpus: Corpus, chosen: Mapping[str, 
     """
     says = {
         "data": corpus.data,
-        **chosen,
-        "instruction_choice": corpus.choice,
+        **selection.to_row(),
         "items": sum(len(shard.rows) for shard in shards),
         "shards": len(shards),
         "version": __version__,
