@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import codes
 import contrast_memory
 import contrastive
 import data_at_size
+import embed_ray
 import encode
 import estimators
 import inspector
@@ -112,6 +114,20 @@ def test_vectors_drawn_around_real_ones_keep_their_spread() -> None:
     assert len(np.unique(drawn, axis=0)) == 4000
     own, other = (np.linalg.eigvalsh(np.cov(each.T))[::-1] for each in (real, drawn))
     assert np.allclose(own / own.sum(), other / other.sum(), atol=0.03)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not find_spec("ray"), reason='Ray is not installed: pip install -e ".[ray]"')
+def test_a_cluster_is_shown_beside_one_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    embed_ray.main(["--quick", "--out", str(tmp_path / "figures.json")])
+    rows = json.loads((tmp_path / "figures.json").read_text())["rows"]
+    assert set(rows) == {embed_ray.ALONE, "Ray, 1 actors"}
+    assert "items/s beyond" in capsys.readouterr().out
+
+
+def test_a_line_through_two_corpora_parts_the_start_from_the_rate() -> None:
+    row = embed_ray.line([12.0], [3.0], items=1000, least=100)
+    assert row == {"seconds": 12.0, "start": pytest.approx(2.0), "items_per_second": pytest.approx(100.0)}
 
 
 def test_two_speeds_are_shown_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

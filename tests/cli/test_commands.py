@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
@@ -18,6 +20,10 @@ from elva.cli.app import app
 from elva.cli.evaluating import mbeir
 from elva.cli.options import RerankMode
 from elva.data import published_counts
+from elva.data.opening import Selection
+from elva.evaluation.cluster import Embedded
+from elva.evaluation.ray_cluster import Team
+from elva.evaluation.store import Counts
 from elva.index.address import Address
 from elva.index.opening import open_index
 from elva.index.pointer import Pointer
@@ -220,6 +226,46 @@ def test_embedding_first_gives_the_same_figures(root: Path, tmp_path: Path) -> N
     )
     first, second = (json.loads((tmp_path / x / "results.json").read_text()) for x in "ab")
     assert first["tasks"] == second["tasks"]
+
+
+def test_embedding_on_a_cluster_hands_on_what_was_asked(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def embed_on_cluster(
+        root: Path, load: object, out: Path, team: Team, selection: Selection, **rest: Any
+    ) -> Embedded:
+        asked.extend([out, team, selection, rest["model_folder"]])
+        return Embedded(Counts(embedded=1234, skipped_rows=2), 7, 3)
+
+    monkeypatch.setattr("elva.evaluation.cluster.embed_on_cluster", embed_on_cluster)
+    told = run(
+        "embed", root, "-m", "m", "--out", tmp_path / "v", "--ray", "head:6379", "--ray-actors", 4, "--ray-gpus", 0.5,
+        "--ray-batch", 32, "--threads", 2, "--task", 3, "--skip-bad-rows",
+    ).stdout  # fmt: skip
+    team = Team("head:6379", actors=4, cpus=2, gpus=0.5, batch_size=32)
+    assert asked == [tmp_path / "v", team, Selection(tasks=[3], skip_bad_rows=True), None]
+    assert "1,234 vectors" in told and "2 bad rows left out" in told
+    assert "7 shards, 3 of them embedded by an earlier run" in told
+
+
+@pytest.mark.parametrize("option", [("--ray-actors", "2"), ("--ray-gpus", "1"), ("--ray-batch", "8")])
+def test_what_is_said_of_a_cluster_needs_one(root: Path, tmp_path: Path, option: tuple[str, str]) -> None:
+    refused = CliRunner().invoke(app, ["embed", str(root), "-m", "m", "--out", str(tmp_path / "v"), *option])
+    assert refused.exit_code == 2
+    assert "go with --ray" in " ".join(refused.output.replace("│", " ").split())
+
+
+def test_without_ray_the_command_that_installs_it_is_named(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    refused = CliRunner().invoke(app, ["embed", str(root), "-m", "m", "--out", str(tmp_path / "v"), "--ray", "local"])
+    assert refused.exit_code == 2
+    assert 'Ray is not installed; install it with: pip install "elva-retrieval[ray]"' in " ".join(
+        refused.output.split()
+    )
 
 
 def test_index_then_search(root: Path, tmp_path: Path, loaded: list[str]) -> None:
