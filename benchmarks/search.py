@@ -2,6 +2,7 @@
 
     python benchmarks/search.py                                   # 10,000 and 100,000 vectors, tiny model
     python benchmarks/search.py --sizes 100000 1000000            # ten minutes, 10 GB of memory, 6 GB of disk
+    python benchmarks/search.py --stores exact milvus --sizes 10000 100000
 
 First stores of vectors (`clustered.py` says which), by themselves: `stores.py`. Then `elva serve` with `tiny-base` over
 the built-in benchmark, in a process of its own: `serving.py`. Clients and service share the machine.
@@ -26,7 +27,7 @@ from elva.search.searcher import Searcher
 from interleaved import percentile_ratio, percentiles, save
 from measure import options
 from serving import IN_PROCESS, OVER_HTTP, beside_in_process, loaded, served, stopped
-from stores import BARE, OURS, stores_of
+from stores import BARE, OURS, STORES, stores_of
 
 TASK = TaskName("mrbench", 0, "test")
 TEXTS = 64
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure stores and service, show, save."""
     parser = options(__doc__, "search")
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000], help="vectors in a store")
+    parser.add_argument("--stores", nargs="+", choices=STORES, default=["lance", "exact"], help="exact tells recall")
     parser.add_argument("--queries", type=int, default=200, help="of which recall is the mean")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32], help="that ask at once")
     parser.add_argument("--seconds", type=float, default=20, help="of each load")
@@ -46,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     stores: dict[int, dict[str, Any]] = {}
     for size in asked.sizes:
         with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
-            stores[size] = stores_of(Path(folder), size, asked.queries, asked.repeats)
+            stores[size] = stores_of(Path(folder), asked.stores, size, asked.queries, asked.repeats)
         print(store_table({size: stores[size]}), flush=True)
     with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
         service = service_of(Path(folder), asked.clients, asked.seconds, asked.repeats, asked.quick)

@@ -18,6 +18,7 @@ from elva.cli.app import USER_ERROR
 from elva.errors import ElvaError
 from elva.evaluation import embed, mbeir
 from elva.index import build
+from elva.index.address import Address
 from elva.index.sources.choosing import choose_source
 from elva.model.embedder import Embedder
 from elva.reasoning import asking, evaluation, seed_bench_r1
@@ -82,12 +83,17 @@ def answer(root: Path, out: Path, block: int) -> None:
 
 
 def index(source: Path, out: Path, store: str, block: int, doom: Doom | None = None) -> None:
-    """Index in blocks of so many items, with an encoder that costs nothing; ends as the command would."""
+    """Index in blocks of so many items, with an encoder that costs nothing; ends as the command would.
+
+    A Milvus Lite lies beside the folder of the index's folder.
+    """
     build.BLOCK = block
     if doom:
         doom()
     try:
-        build.build_index(choose_source(source), FakeEncoder(), out, store=store)
+        beside = out.parent.with_suffix(".db")
+        address = Address.checked(str(beside), out) if store == "milvus" and not out.exists() else None
+        build.build_index(choose_source(source), FakeEncoder(), out, store=store, address=address)
     except ElvaError as error:
         print(error, file=sys.stderr)
         sys.exit(USER_ERROR)

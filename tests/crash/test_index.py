@@ -11,20 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from milvus_lite.server_manager import server_manager_instance
 
 from crash import child, dooms
 from crash.processes import finish, kill_when, start
 from elva.cli.app import USER_ERROR
 from elva.errors import FolderInUse
 from elva.index.lance import LanceIndex
+from elva.index.milvus import MilvusIndex
 from elva.index.opening import open_index
 from elva.index.pointer import Pointer
+from elva.index.protocol import Index
 from elva.whole import PART
 from judging import THINGS, draw
 
 KILLED = -signal.SIGKILL
 BLOCK = 7
-STORES = ("lance", "exact")
+STORES = ("lance", "exact", pytest.param("milvus", marks=pytest.mark.long))
 Content = dict[str, tuple[Any, ...]]
 
 
@@ -53,8 +56,16 @@ def content(out: Path) -> Content:
     ids = sorted(index.contents())
     rows = zip(index.get(ids), index.vectors(ids).tolist(), map(index.thumbnail, ids), strict=True)
     found = {entry.id: (entry, vector, shown) for entry, vector, shown in rows}
-    index.close()
+    close(index, out)
     return found
+
+
+def close(index: Index, out: Path) -> None:
+    """Close it, so that another process may open it: who opened a Milvus Lite holds it until its own end."""
+    index.close()
+    address = Pointer.read(out).address
+    if address is not None:
+        server_manager_instance.release_server(address.uri)
 
 
 def assert_a_published_version(out: Path, whole: Content) -> int:
@@ -84,6 +95,11 @@ MOMENTS: dict[str, dict[str, Callable[[], None]]] = {
         "before the first pointer of all": partial(dooms.at_call, Pointer, "write", 1, done=False),
         "before the second block's pointer": partial(dooms.at_call, Pointer, "write", 3, done=False),
         "before old files go": partial(dooms.at_call, Pointer, "write", 3, done=True),
+    },
+    "milvus": {
+        "before the first pointer of all": partial(dooms.at_call, Pointer, "write", 1, done=False),
+        "when a block is written and not published": partial(dooms.at_call, MilvusIndex, "_put", 3, done=True),
+        "after the last pointer": partial(dooms.at_call, Pointer, "write", 7, done=True),
     },
 }
 
@@ -145,5 +161,5 @@ def test_a_second_writer_is_refused_by_the_number_of_the_first(
     assert finish(child.index, table, out, store, BLOCK) == USER_ERROR
     with pytest.raises(FolderInUse):
         open_index(out, writing=True)
-    index.close()
+    close(index, out)
     assert finish(child.index, table, out, store, BLOCK) == 0

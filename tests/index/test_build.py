@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from elva.encoding import ModelIdentity
 from elva.errors import DataErrors, IndexMismatch, InputError
 from elva.index import build
+from elva.index.address import Address
 from elva.index.build import BuildReport, build_index
 from elva.index.condition import parse
 from elva.index.folder import FolderError
@@ -20,10 +23,13 @@ from elva.index.sources.choosing import choose_source
 from elva.items import Item
 from judging import THINGS, FakeEncoder, draw, write_root
 
+Made = Callable[[Path], dict[str, Any]]
+"""Where a folder's index is to lie -> what makes it there."""
 
-@pytest.fixture(params=["lance", "exact"])
-def store(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+
+@pytest.fixture(params=["lance", "exact", "milvus"])
+def made(request: pytest.FixtureRequest, addressed: Callable[[Path, str], Address | None]) -> Made:
+    return lambda out: {"store": request.param, "address": addressed(out, request.param)}
 
 
 @pytest.fixture
@@ -50,21 +56,21 @@ def content(index: Index) -> list[tuple[Any, ...]]:
     return list(zip(index.get(ids), index.vectors(ids).tolist(), shown, strict=True))
 
 
-def test_a_second_run_over_a_broken_picture_publishes_nothing(photos: Path, tmp_path: Path, store: str) -> None:
+def test_a_second_run_over_a_broken_picture_publishes_nothing(photos: Path, tmp_path: Path, made: Made) -> None:
     whole = next(photos.iterdir()).read_bytes()
     (photos / "cut.png").write_bytes(whole[: len(whole) // 2])
-    report, _ = run(photos, tmp_path / "i", store=store)
+    report, _ = run(photos, tmp_path / "i", **made(tmp_path / "i"))
     assert counts(report) == (12, 0, 0, 0, 1, 12)
     again, _ = run(photos, tmp_path / "i")
     assert counts(again) == (0, 0, 12, 0, 1, 0)
     assert again.stats.version == report.stats.version and again.stats.tidy
 
 
-def test_a_second_run_embeds_only_what_is_new_or_changed(photos: Path, tmp_path: Path, store: str) -> None:
+def test_a_second_run_embeds_only_what_is_new_or_changed(photos: Path, tmp_path: Path, made: Made) -> None:
     out = tmp_path / "i"
-    report, _ = run(photos, out, store=store, model="m")
+    report, _ = run(photos, out, **made(out), model="m")
     assert counts(report) == (12, 0, 0, 0, 0, 12)
-    assert (report.stats.items, report.stats.images, report.stats.store) == (12, 12, store)
+    assert (report.stats.items, report.stats.images) == (12, 12)
     report, seen = run(photos, out)
     assert counts(report) == (0, 0, 12, 0, 0, 0)
     assert not seen and report.stats.version == open_index(out).stats().version
@@ -75,16 +81,16 @@ def test_a_second_run_embeds_only_what_is_new_or_changed(photos: Path, tmp_path:
     report, seen = run(photos, out)
     assert counts(report) == (1, 1, 9, 2, 1, 2)
     assert sorted(seen) == ["circle crimson small", "new green thing"]
-    run(photos, tmp_path / "afresh", store=store)
+    run(photos, tmp_path / "afresh", **made(tmp_path / "afresh"))
     assert content(open_index(out)) == content(open_index(tmp_path / "afresh"))
     assert open_index(out).origin.model is None
 
 
-def test_where_only_metadata_changed_nothing_is_embedded(tmp_path: Path, store: str) -> None:
+def test_where_only_metadata_changed_nothing_is_embedded(tmp_path: Path, made: Made) -> None:
     table, out = tmp_path / "t.jsonl", tmp_path / "i"
     rows = [{"id": str(number), "title": f"thing {number}", "price": number} for number in range(3)]
     table.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    run(table, out, store=store)
+    run(table, out, **made(out))
     rows[1]["price"] = 50
     table.write_text("".join(json.dumps(row) + "\n" for row in rows))
     report, seen = run(table, out)
@@ -95,7 +101,7 @@ def test_where_only_metadata_changed_nothing_is_embedded(tmp_path: Path, store: 
 
 
 def test_a_run_that_was_stopped_goes_on_where_it_was(
-    photos: Path, tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch
+    photos: Path, tmp_path: Path, made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "BLOCK", 5)
     out = tmp_path / "i"
@@ -108,28 +114,42 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(
 
     encoder.embed = stopping  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
-        run(photos, out, encoder=encoder, store=store)
+        run(photos, out, encoder=encoder, **made(out))
     assert len(open_index(out)) == 10
     report, seen = run(photos, out)
     assert counts(report) == (2, 0, 10, 0, 0, 2)
     assert len(seen) == 2 and report.stats.tidy
     monkeypatch.undo()
-    run(photos, tmp_path / "whole", store=store)
+    run(photos, tmp_path / "whole", **made(tmp_path / "whole"))
     assert content(open_index(out)) == content(open_index(tmp_path / "whole"))
 
 
-def test_bad_pictures_are_listed_and_the_rest_is_found(tmp_path: Path, store: str) -> None:
+def test_another_consistency_of_an_index_that_is_there_is_told(
+    photos: Path, tmp_path: Path, addressed: Callable[[Path, str], Address | None]
+) -> None:
+    out = tmp_path / "i"
+    address = addressed(out, "milvus")
+    assert address is not None
+    run(photos, out, store="milvus", address=address)
+    told = (
+        r"i is the collection \w+ of .* with consistency Strong, not the collection .* with consistency Bounded: leave"
+    )
+    with pytest.raises(InputError, match=told):
+        run(photos, out, address=replace(address, consistency="Bounded"))
+
+
+def test_bad_pictures_are_listed_and_the_rest_is_found(tmp_path: Path, made: Made) -> None:
     root, out = write_root(tmp_path / "root"), tmp_path / "i"
     (root / "mbeir_images/circle-blue-small.png").unlink()
     picture = root / "mbeir_images/square-blue-small.png"
     picture.write_bytes(picture.read_bytes()[:80])  # its header is sound
     with pytest.raises(DataErrors, match="2 bad places"):
-        run(root, out, store=store, strict=True)
+        run(root, out, **made(out), strict=True)
     assert not out.exists()
     told: list[tuple[str, int | None]] = []
     encoder = FakeEncoder()
     watch = lambda label, total: told.append((label, total)) or (lambda _: None)  # noqa: E731
-    report, _ = run(root, out, store=store, encoder=encoder, watch=watch)
+    report, _ = run(root, out, **made(out), encoder=encoder, watch=watch)
     assert counts(report) == (62, 0, 0, 0, 2, 62)
     assert sorted(error.found for error in report.left_out)[0].endswith("circle-blue-small.png does not exist")
     assert told == [("looking for changes", None), ("opening the index", None), ("embedding", 63)]

@@ -13,6 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from elva.encoding import ModelIdentity
+from elva.index.address import Address
 from elva.index.opening import create_index, open_index
 from elva.index.protocol import Entry, Index
 from elva.items import Item
@@ -24,9 +25,15 @@ from elva.service.state import Parts
 from judging import FakeEncoder
 
 
-@pytest.fixture(params=["lance", "exact"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path, encoder: FakeEncoder) -> Path:
-    index = create_index(tmp_path / "index", ModelIdentity.of(encoder), store=request.param)
+@pytest.fixture(params=["lance", "exact", "milvus"])
+def folder(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    encoder: FakeEncoder,
+    addressed: Callable[[Path, str], Address | None],
+) -> Path:
+    folder, store = tmp_path / "index", request.param
+    index = create_index(folder, ModelIdentity.of(encoder), store=store, address=addressed(folder, store))
     put(index, encoder, "red circle")
     index.close()
     return tmp_path / "index"

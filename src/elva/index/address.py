@@ -106,6 +106,12 @@ class Address:
             )
         return token
 
+    def told_from(self, other: Address | None) -> str:
+        """Collection and address, and what else differs from another one's, for messages."""
+        rest = {"consistency": self.consistency, "token_env": self.token_env}
+        differs = [f"{name} {value}" for name, value in rest.items() if other and getattr(other, name) != value]
+        return f"the {self}" + (f" with {' and '.join(differs)}" if differs else "")
+
     def __str__(self) -> str:
         """Collection and address, for messages."""
         return f"collection {self.collection} of {self.uri}"

@@ -147,9 +147,10 @@ def _opened(
     if store not in ("auto", there.store):
         raise InputError(f"{out} is of the store {there.store}, not {store}; choose another folder, or remove this one")
     if address not in (None, there.address):
+        was = "the store " + there.store if there.address is None else there.address.told_from(address)
         raise InputError(
-            f"{out} is the {there.address or 'store ' + there.store}, not the {address}: leave --uri and what goes "
-            'with it out, choose another folder, or, where that collection has moved, change "address" in meta.json'
+            f"{out} is {was}, not {address.told_from(there.address)}: leave --uri and what goes with it out, choose "
+            'another folder, or, to change where and how that collection is read, change "address" in meta.json'
         )
     if codes not in (None, there.codes):
         raise InputError(f"{out} has codes {there.codes}, not {codes}; choose another folder, or remove this one")
