@@ -228,6 +228,18 @@ def test_embedding_first_gives_the_same_figures(root: Path, tmp_path: Path) -> N
     assert first["tasks"] == second["tasks"]
 
 
+def test_an_index_is_made_from_vectors_of_a_data_folder(root: Path, tmp_path: Path) -> None:
+    run("embed", root, "-m", "m", "--out", tmp_path / "vectors")
+    told = run("index", root, "-m", "m", "--vectors", tmp_path / "vectors", "--out", tmp_path / "i").stdout
+    assert "64 new" in told and "0 embedded" in told
+    assert "64 were embedded before" in told
+    pictures = root / "mbeir_images"
+    arguments = ["index", pictures, "-m", "m", "--vectors", tmp_path / "vectors", "--out", tmp_path / "j"]
+    refused = CliRunner().invoke(app, [*map(str, arguments)])
+    assert refused.exit_code == 2
+    assert "--vectors go with a data folder" in " ".join(refused.output.replace("│", " ").split())
+
+
 def test_embedding_on_a_cluster_hands_on_what_was_asked(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

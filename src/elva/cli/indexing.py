@@ -107,6 +107,14 @@ def index(
     split: Split = "test",
     datasets: Datasets = None,
     tasks: Tasks = None,
+    vectors: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of a data folder: what elva embed made of it, on one machine or many (--ray). What it holds is not "
+            "embedded again; pictures must be those that were embedded.",
+            show_default=False,
+        ),
+    ] = None,
     extraction: ExtractionOption = None,
     dimensions: Dimensions = None,
     codes: Annotated[
@@ -136,12 +144,14 @@ def index(
         elva index products.csv --text-column name --id-column sku --model runs/elva/model --out runs/products
         elva index demo/world --dataset mrbench --model runs/elva/model --out runs/elva/index
         elva index photos --model runs/elva/model --out runs/photos --store milvus --uri http://milvus:19530
+        elva index demo/world --model runs/elva/model --vectors runs/elva/vectors --out runs/elva/index
         elva index photos --model runs/stage2_nested/model --dimensions 32 --out runs/photos-32
         elva index photos --model runs/elva/model --codes binary --out runs/photos-binary
         elva index photos --model runs/stage2_prefill/model --extraction prefill --out runs/photos-fast
     """
     from elva.index.address import Address
     from elva.index.sources.choosing import choose_source
+    from elva.index.sources.pools import Pools
 
     chosen = choose_source(
         source,
@@ -156,10 +166,18 @@ def index(
     )
     if uri is None and (collection or token_env or consistency is not Consistency.strong):
         raise typer.BadParameter("give --uri with --collection, --token-env and --consistency")
+    if vectors is not None and not isinstance(chosen, Pools):
+        raise typer.BadParameter(f"--vectors go with a data folder, and {source} is {chosen.kind}")
     address = None if uri is None else Address.checked(uri, out, collection, token_env, consistency)
     embedder = load_embedder(model, threads, device, image_cache, precision, extraction, dimensions)
     from elva.index.build import build_index
 
+    made = None
+    if vectors is not None:
+        from elva.encoding import ModelIdentity
+        from elva.evaluation.made import MadeCandidates
+
+        made = MadeCandidates.of(vectors, chosen.path, ModelIdentity.of(embedder))
     path = str(Path(model).resolve()) if Path(model).is_dir() else model
     with Watching() as watch:
         report = build_index(
@@ -170,6 +188,7 @@ def index(
             store=store,
             address=address,
             codes=None if codes is None else codes.value,
+            made=made,
             strict=strict,
             watch=watch,
         )
@@ -188,6 +207,8 @@ def _tell(report: BuildReport, source: Path, out: Path) -> None:
         f"{len(report.left_out):,} left out; {report.embedded:,} embedded, {report.forced_ret:,} summaries without "
         f"[RET] of their own, {report.truncated:,} texts cut"
     )
+    if report.taken:
+        typer.echo(f"{report.taken:,} were embedded before: their vectors are those of --vectors")
     typer.echo(
         f"{out}: {stats.items:,} items, {stats.images:,} of them with an image; {stats.bytes / 1e6:,.1f} MB of vectors "
         f"of {stats.model.name}, store {stats.store}, version {stats.version}"

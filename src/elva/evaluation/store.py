@@ -177,7 +177,7 @@ class VectorStore:
         blocks = []
         for shard in sorted(folder.glob("vectors-*.npy")):
             with reading(shard, VECTORS):
-                blocks.append(read_vectors(shard, model.dimension))
+                blocks.append(read_vectors(shard, model.dimension, mapped=True))
         held = sum(map(len, blocks))
         if not held == len({*ids}) == len(summaries) == vectors:
             raise FolderError(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 from elva.clips import frames_of
 from elva.encoding import Encoder, Encoding, ModelIdentity, Progress, Watch
@@ -32,7 +33,8 @@ class BuildReport:
         stats: the index afterwards.
         new: items that were not there before.
         changed: items whose text, picture or metadata differ from before.
-        embedded: items of these two that were embedded; of the others only metadata changed.
+        embedded: items of these two that were embedded; of the others only metadata changed, or vectors were there.
+        taken: items of these two whose vectors had been made before.
         unchanged: items left as they were.
         gone: items removed, because the source has them no more.
         left_out: what could not be used, such as broken pictures.
@@ -45,6 +47,7 @@ class BuildReport:
     new: int = 0
     changed: int = 0
     embedded: int = 0
+    taken: int = 0
     unchanged: int = 0
     gone: int = 0
     left_out: list[DataError] = field(default_factory=list)
@@ -58,6 +61,16 @@ class BuildReport:
         self.truncated += encoding.truncated
 
 
+class MadeBefore(Protocol):
+    """Vectors of some of a source's items, by their ids."""
+
+    def __contains__(self, item: str) -> bool:
+        """Whether it has the vector of an item."""
+
+    def take(self, ids: Sequence[str]) -> Encoding:
+        """Vectors and summaries of items that it has."""
+
+
 def build_index(
     source: Source,
     encoder: Encoder,
@@ -67,6 +80,7 @@ def build_index(
     store: str = "auto",
     address: Address | None = None,
     codes: Codes | None = None,
+    made: MadeBefore | None = None,
     strict: bool = False,
     watch: Watch | None = None,
 ) -> BuildReport:
@@ -84,6 +98,7 @@ def build_index(
         store: of a new folder, see `create_index`.
         address: likewise; of one that is there it must be the same.
         codes: likewise; none by default.
+        made: vectors that the same model made of the same items, which are not embedded again.
         strict: refuse a source with anything that can't be used, instead of listing it. All pictures are decoded before
             the first is embedded then.
         watch: told of the work.
@@ -103,7 +118,7 @@ def build_index(
     origin = Origin(source.root, source.path, model)
     index = _opened(out, ModelIdentity.of(encoder), origin, store, address, codes)
     try:
-        return _Build(source, encoder, index, origin, seen, errors).run(watch)
+        return _Build(source, encoder, index, origin, seen, errors, made).run(watch)
     finally:
         index.close()
 
@@ -168,8 +183,9 @@ class _Build:
         origin: Origin,
         seen: dict[str, str],
         errors: list[DataError],
+        made: MadeBefore | None,
     ) -> None:
-        self._source, self._encoder, self._index, self._seen = source, encoder, index, seen
+        self._source, self._encoder, self._index, self._seen, self._made = source, encoder, index, seen, made
         self._moved, index.origin = index.origin != origin, origin
         self._before = index.contents()
         self._report = BuildReport(source.kind, index.stats(), left_out=errors)
@@ -198,16 +214,19 @@ class _Build:
         """
         shown = [(each.item, entry) for each in block if (entry := self._shown(each)) is not None]
         known = [entry for _, entry in shown if self._is_known(entry)]
-        unknown = [(item, entry) for item, entry in shown if not self._is_known(entry)]
+        made = [entry for _, entry in shown if self._is_made(entry)]
+        unknown = [each for each in shown if not (self._is_known(each[1]) or self._is_made(each[1]))]
         if known:
             ids = [entry.id for entry in known]
             summaries = {entry.id: entry.summary for entry in self._index.get(ids)}
             again = [replace(entry, summary=summaries[entry.id]) for entry in known]
             self._index.upsert(again, self._index.vectors(ids))
+        if made and self._made:
+            self._upsert(made, self._made.take([entry.id for entry in made]))
+            self._report.taken += len(made)
         if unknown:
             encoding = self._encoder.embed([item for item, _ in unknown], progress=advance)
-            made = zip(unknown, encoding.summaries, strict=True)
-            self._index.upsert([replace(entry, summary=summary) for (_, entry), summary in made], encoding.vectors)
+            self._upsert([entry for _, entry in unknown], encoding)
             self._report.count(encoding)
         if advance:
             advance(len(block) - len(unknown))
@@ -215,6 +234,10 @@ class _Build:
         self._report.changed += changed
         self._report.new += len(shown) - changed
         return bool(shown)
+
+    def _upsert(self, entries: Sequence[Entry], encoding: Encoding) -> None:
+        told = zip(entries, encoding.summaries, strict=True)
+        self._index.upsert([replace(entry, summary=summary) for entry, summary in told], encoding.vectors)
 
     def _shown(self, offered: Offered) -> Entry | None:
         """The entry with digest and thumbnail; None where the picture can't be used, which is noted down."""
@@ -229,6 +252,9 @@ class _Build:
 
     def _is_known(self, entry: Entry) -> bool:
         return embedded_alike(self._before.get(entry.id, ""), entry.content)
+
+    def _is_made(self, entry: Entry) -> bool:
+        return self._made is not None and entry.id in self._made and not self._is_known(entry)
 
 
 def _blocks(items: Iterable[Offered]) -> Iterator[list[Offered]]:

@@ -201,10 +201,13 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in file if line.strip()]
 
 
-def read_vectors(path: Path, dimension: int) -> Vectors:
-    """Read float32 [n, dimension] as numpy saved it; ValueError on any other shape."""
-    with path.open("rb") as file:
-        vectors = np.lib.format.read_array(file, allow_pickle=False)
+def read_vectors(path: Path, dimension: int, *, mapped: bool = False) -> Vectors:
+    """Read float32 [n, dimension] as numpy saved it, or map the file; ValueError on any other shape."""
+    if mapped:
+        vectors: np.ndarray = np.lib.format.open_memmap(path, mode="r")
+    else:
+        with path.open("rb") as file:
+            vectors = np.lib.format.read_array(file, allow_pickle=False)
     if vectors.ndim != 2 or vectors.shape[1] != dimension:
         raise ValueError(f"shape {vectors.shape}, expected (n, {dimension})")
     return vectors.astype(np.float32, copy=False)
