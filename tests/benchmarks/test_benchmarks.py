@@ -23,6 +23,7 @@ import mining_at_size
 import ranking_at_size
 import rerank
 import search
+import sizing
 import two_speed
 import without
 from elva.grains import Grain
@@ -114,6 +115,17 @@ def test_vectors_drawn_around_real_ones_keep_their_spread() -> None:
     assert len(np.unique(drawn, axis=0)) == 4000
     own, other = (np.linalg.eigvalsh(np.cov(each.T))[::-1] for each in (real, drawn))
     assert np.allclose(own / own.sum(), other / other.sum(), atol=0.03)
+
+
+def test_sizes_follow_from_bytes_and_prices(capsys: pytest.CaptureFixture[str]) -> None:
+    given = sizing.Given(1e15, 1e12, 0.5, 2.0, 5.0, 0.1, filled=0.5, machine_gb=100, rest=500)
+    assert sizing.kept(1e9, 100, 900, False, given) == "1,000 GB of disk, $100 a month"
+    assert sizing.kept(1e9, 100, 900, True, given) == "100 GB in 2 machines, $1,090 a month"
+    sizing.main(["--items", "36e5", "--reached", "1"])
+    row = next(line.split(" | ") for line in capsys.readouterr().out.splitlines() if "2B | reading" in line)
+    hours, money = (float(word.strip("$,")) for word in row[4].replace(" |", "").split() if word[0] in "$0123456789")
+    assert hours == pytest.approx(float(row[2]), abs=0.5), "3.6 million items of a millisecond each are an hour"
+    assert money == pytest.approx(3 * float(row[2]), abs=0.5)
 
 
 @pytest.mark.long
