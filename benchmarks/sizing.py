@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--disk-month", type=float, default=0.1)
     parser.add_argument("--filled", type=float, default=0.7)
     parser.add_argument("--machine-gb", type=float, default=256)
-    parser.add_argument("--rest", type=float, default=1500, help="bytes of an item's row beside its vectors")
+    parser.add_argument("--rest", type=float, default=5500, help="bytes of an item's row beside its vectors")
     asked = vars(parser.parse_args(arguments))
     items, summary = asked.pop("items"), asked.pop("summary")
     given = Given(**asked)

@@ -11,6 +11,8 @@ from elva.cli.evaluating.options import Depth, Out, Vectors, check_kept
 from elva.cli.options import (
     Datasets,
     Device,
+    Dimensions,
+    ExtractionOption,
     ImageCache,
     Instruction,
     ModelName,
@@ -49,6 +51,8 @@ def evaluate(
     cache: VectorCacheOption = None,
     processes: Processes = 1,
     depth: Depth = 100,
+    extraction: ExtractionOption = None,
+    dimensions: Dimensions = None,
     image_cache: ImageCache = None,
     device: Device = "auto",
     precision: PrecisionOption = Precision.auto,
@@ -66,7 +70,7 @@ def evaluate(
     """
     choice = instruction_choice(instruction)
     check_kept(vectors, cache)
-    encoding = encoding_with(model, processes, threads, device, image_cache, precision)
+    encoding = encoding_with(model, processes, threads, device, image_cache, precision, extraction, dimensions)
     from elva.evaluation.mrbench import evaluate as evaluate_model
 
     judge = partial(

@@ -12,6 +12,8 @@ from elva.cli.evaluating.judging import tell
 from elva.cli.evaluating.options import Downloaded, Out, SetDepth, SkipMissing, chosen
 from elva.cli.options import (
     Device,
+    Dimensions,
+    ExtractionOption,
     ImageCache,
     Instruction,
     ModelName,
@@ -51,6 +53,8 @@ def evaluate(
     cache: VectorCacheOption = None,
     processes: Processes = 1,
     depth: SetDepth = 100,
+    extraction: ExtractionOption = None,
+    dimensions: Dimensions = None,
     image_cache: ImageCache = None,
     device: Device = "auto",
     precision: PrecisionOption = Precision.auto,
@@ -68,7 +72,7 @@ def evaluate(
         elva evaluate unseen sugarcrepe data/sugarcrepe --model runs/elva/model --skip-missing --out runs/elva/crepe
     """
     choice, spec = instruction_choice(instruction), chosen(name, UNSEEN)
-    encoding = encoding_with(model, processes, threads, device, image_cache, precision)
+    encoding = encoding_with(model, processes, threads, device, image_cache, precision, extraction, dimensions)
     from elva.evaluation.unseen.run import evaluate_set
 
     judge = partial(

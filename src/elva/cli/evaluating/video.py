@@ -11,6 +11,8 @@ from elva.cli.evaluating.judging import tell
 from elva.cli.evaluating.options import Downloaded, Out, SetDepth, SkipMissing, chosen
 from elva.cli.options import (
     Device,
+    Dimensions,
+    ExtractionOption,
     ImageCache,
     ModelName,
     Precision,
@@ -43,6 +45,8 @@ def evaluate(
     cache: VectorCacheOption = None,
     processes: Processes = 1,
     depth: SetDepth = 100,
+    extraction: ExtractionOption = None,
+    dimensions: Dimensions = None,
     image_cache: ImageCache = None,
     device: Device = "auto",
     precision: PrecisionOption = Precision.auto,
@@ -59,7 +63,7 @@ def evaluate(
         elva evaluate video msvd data/msvd --frames 12 --model runs/elva/model --out runs/elva/msvd
     """
     spec = chosen(name, VIDEO)
-    encoding = encoding_with(model, processes, threads, device, image_cache, precision)
+    encoding = encoding_with(model, processes, threads, device, image_cache, precision, extraction, dimensions)
     from elva.data.unseen.sets import Sampling
     from elva.evaluation.unseen.run import evaluate_set
 
