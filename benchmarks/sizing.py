@@ -130,8 +130,8 @@ def kept(count: float, searched: float, row: float, in_memory: bool, given: Give
     if not in_memory:
         return f"{size + rows:,.0f} GB of disk, ${(size + rows) * given.disk_month:,.0f} a month"
     machines = math.ceil(size / (given.machine_gb * given.filled))
-    price = machines * given.machine_gb * given.memory_month + rows * given.disk_month
-    return f"{size:,.0f} GB in {machines:,} machines, ${price:,.0f} a month"
+    price = size / given.filled * given.memory_month + rows * given.disk_month
+    return f"{size:,.0f} GB in {machines:,} machine{'s' * (machines > 1)}, ${price:,.0f} a month"
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
