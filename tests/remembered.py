@@ -23,6 +23,8 @@ from judging import THINGS, FakeEncoder, draw
 class Remembered:
     """All that a searcher asks of an index."""
 
+    most = 1_000_000
+
     def __init__(self, encoder: FakeEncoder, root: Path) -> None:
         self.model, self.origin = ModelIdentity.of(encoder), Origin(root)
         self._entries: dict[str, Entry] = {}

@@ -117,6 +117,10 @@ class ModelIdentity:
         """A JSON object."""
         return asdict(self)
 
+    def __str__(self) -> str:
+        """What tells two apart, for messages."""
+        return f"{self.name} ({self.extraction}, {self.fingerprint[:12]}, {self.dimension} numbers)"
+
     def produces(self, other: ModelIdentity) -> bool:
         """Whether both give the same vectors; the name is only a label."""
         return (self.fingerprint, self.extraction) == (other.fingerprint, other.extraction)

@@ -447,7 +447,7 @@ def test_options_of_milvus_without_its_address_are_refused(tmp_path: Path, loade
     (tmp_path / "shoes.csv").write_text("title\nred shoe\n")
     start = ["index", str(tmp_path / "shoes.csv"), "-m", "m", "--out", str(tmp_path / "index")]
     for given, message in (
-        (["--store", "milvus"], "needs an address: --uri"),
+        (["--store", "milvus"], "--store milvus needs --uri"),
         (["--store", "milvus", "--token-env", "TOKEN"], "give --uri with"),
         (["--store", "exact", "--uri", "http://host:19530"], "--uri is for --store milvus"),
         (["--store", "milvus", "--uri", "http://host:19530", "--token-env", "GONE"], "GONE isn't set"),

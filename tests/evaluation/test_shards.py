@@ -92,7 +92,7 @@ def test_a_half_embedded_folder_is_read_by_nobody(root: Path, tmp_path: Path) ->
     embed(root, tmp_path / "out", Telling(), [0])
     with pytest.raises(FolderError, match=r"half embedded: run the `elva embed --ray` that began it again"):
         VectorStore.load(tmp_path / "out")
-    with pytest.raises(FolderError, match="choose another folder"):
+    with pytest.raises(FolderError, match="half embedded: run"):
         embed_root(root, Telling(), tmp_path / "out")
     require_embeddable(tmp_path / "out")
 

@@ -33,6 +33,16 @@ def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path, name: str, dama
     assert name in str(caught.value) or str(caught.value).startswith(f"{tmp_path / 'v'} is damaged: ")
 
 
+def test_files_stand_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "v")
+    vectors = np.load(folder / "vectors-00000.npy")
+    (folder / "vectors-00000.npy").unlink()
+    np.save(folder / "vectors-99999.npy", vectors[:1])
+    np.save(folder / "vectors-100000.npy", vectors[1:])
+    store = VectorStore.load(folder)
+    assert np.array_equal(store.stacked.take(np.arange(len(vectors))), vectors)
+
+
 def test_vectors_of_another_width_are_damage(tmp_path: Path) -> None:
     np.save(saved(tmp_path / "v") / "vectors-00000.npy", np.eye(3, dtype=np.float32)[:2])
     with pytest.raises(FolderError, match=r"vectors-00000\.npy is damaged .*\(2, 3\)"):

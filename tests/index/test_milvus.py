@@ -15,6 +15,7 @@ import pytest
 
 from elva.encoding import ModelIdentity
 from elva.errors import FolderInUse, IndexMismatch, InputError, MissingExtra, StoreError
+from elva.index import milvus as module
 from elva.index import milvus_server
 from elva.index.address import Address
 from elva.index.condition import parse
@@ -22,6 +23,7 @@ from elva.index.exact import ExactIndex
 from elva.index.folder import FolderError
 from elva.index.gallery import VectorError
 from elva.index.milvus import MilvusIndex
+from elva.index.milvus_collection import Collection
 from elva.index.milvus_filters import expression
 from elva.index.milvus_rows import FOREVER
 from elva.index.opening import create_index, open_index
@@ -91,6 +93,49 @@ def test_a_copy_of_the_folder_that_is_behind_writes_nothing(index: MilvusIndex, 
         open_index(tmp_path / "copy", writing=True)
     shutil.copy(tmp_path / "i/meta.json", tmp_path / "copy/meta.json")
     assert len(open_index(tmp_path / "copy")) == 1
+
+
+def test_a_copy_writes_nothing_where_the_publication_it_lacks_was_cut_short(index: MilvusIndex, tmp_path: Path) -> None:
+    index.add([Entry("a")], EAST)
+    index.publish()
+    shutil.copytree(tmp_path / "i", tmp_path / "copy")
+    index.add([Entry("b")], EAST)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "give_up_unread", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            index.publish()
+    index.close()
+    with pytest.raises(FolderError, match=r"published by another folder since: version 3, and .*copy knows 2"):
+        open_index(tmp_path / "copy", writing=True)
+    assert len(open_index(tmp_path / "i", writing=True)) == 2
+
+
+def test_who_was_cut_short_before_the_folder_named_the_version_goes_on(index: MilvusIndex, tmp_path: Path) -> None:
+    shutil.copytree(tmp_path / "i", tmp_path / "copy")
+    index.add([Entry("a")], EAST)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module.Pointer, "write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            index.publish()
+    index.close()
+    with pytest.raises(FolderError, match="published by another folder since"):
+        open_index(tmp_path / "copy", writing=True)
+    again = open_index(tmp_path / "i", writing=True)
+    assert len(again) == len(again.contents()) == 0, "what no meta.json named is taken back"
+    again.add([Entry("b")], EAST)
+    again.publish()
+    assert [*open_index(tmp_path / "i").contents()] == ["b"]
+
+
+def test_rows_that_can_not_be_removed_do_not_hide_that_a_version_is_published(
+    index: MilvusIndex, tmp_path: Path
+) -> None:
+    index.add([Entry("a")], EAST)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Collection, "delete", lambda *_: (_ for _ in ()).throw(StoreError("gone")))
+        with pytest.raises(StoreError, match=r"version 2 of .*i is published; removing the rows .* failed.*: gone"):
+            index.publish()
+    assert len(open_index(tmp_path / "i")) == 1
 
 
 def test_a_collection_is_not_taken_from_another_folder_model_or_program(

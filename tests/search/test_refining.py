@@ -38,6 +38,10 @@ def test_scores_are_the_cosines_of_generative_vectors(fast: Embedder) -> None:
     assert {worth_of(mode) for mode in ("likelihood", "words", "yes_no")} == {COSINE}, "as in Python"
 
 
+def test_an_empty_list_has_no_scores(fast: Embedder) -> None:
+    assert next(Refiner(fast).all_scores([Listed(QUERY, "", []), Listed(QUERY, "", CANDIDATES[:1])])) == []
+
+
 def test_what_was_refined_is_not_embedded_again(fast: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
     embed = fast.embed

@@ -154,6 +154,23 @@ def test_near_duplicates_are_listed_beneath_the_best_of_them(searcher: Searcher,
     assert all("circle-blue-small" in each for each in ids(flat))
 
 
+def test_no_more_is_asked_of_a_store_than_it_gives(
+    searcher: Searcher, index: Remembered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_copies(index, "circle-blue-small.png", 18)
+    monkeypatch.setattr(index, "most", 20)
+    asked = [
+        Query(Item("small blue circle"), top=8),
+        Query(Item("small blue circle"), top=25, fold=False),
+        Query(Item("small blue circle"), top=8, hybrid=True),
+    ]
+    folded, flat, hybrid = searcher.search(asked)
+    assert len(folded.results) + folded.folded == 20
+    assert folded.notes == (f"the 20 nearest items are near-duplicates of these {len(folded.results)}",)
+    assert len(flat.results) == 20 and flat.notes == ("the store gives 20 items at most",)
+    assert 0 < len(hybrid.results) <= 20
+
+
 def test_pictures_of_the_same_content_are_folded_wherever_their_vectors_lie(index: Remembered) -> None:
     far = np.eye(2, index.model.dimension, dtype=np.float32)
     index.add([Entry("one", content="same"), Entry("two", content="same")], far)

@@ -93,6 +93,10 @@ def embed(
 
     selection = Selection(split, datasets or (), tasks or (), instruction_choice(instruction), skip_bad_rows)
     if ray is not None:
+        if ray_gpus is not None and ray_gpus > 1 and ray_gpus != int(ray_gpus):
+            raise typer.BadParameter("--ray-gpus is a part of one GPU, or a whole number of them")
+        if device.startswith("cuda:"):
+            raise typer.BadParameter("each actor has GPUs of its own, which it counts from 0: give --device cuda")
         from elva.evaluation.cluster import embed_on_cluster
         from elva.evaluation.ray_cluster import BATCH_SIZE, Team
 

@@ -150,6 +150,7 @@ def index(
         elva index photos --model runs/stage2_prefill/model --extraction prefill --out runs/photos-fast
     """
     from elva.index.address import Address
+    from elva.index.folder import INDEX
     from elva.index.sources.choosing import choose_source
     from elva.index.sources.pools import Pools
 
@@ -168,6 +169,9 @@ def index(
         raise typer.BadParameter("give --uri with --collection, --token-env and --consistency")
     if vectors is not None and not isinstance(chosen, Pools):
         raise typer.BadParameter(f"--vectors go with a data folder, and {source} is {chosen.kind}")
+    if uri is not None and store is Store.auto:
+        store = Store.milvus
+    require_together(store, uri, codes, new=not (out / INDEX.marker).is_file())
     address = None if uri is None else Address.checked(uri, out, collection, token_env, consistency)
     embedder = load_embedder(model, threads, device, image_cache, precision, extraction, dimensions)
     from elva.index.build import build_index
@@ -193,6 +197,16 @@ def index(
             watch=watch,
         )
     _tell(report, source, out)
+
+
+def require_together(store: Store, uri: str | None, codes: Codes | None, *, new: bool) -> None:
+    """Refuse options that don't go together before a model is loaded; stores refuse them too, for who calls them."""
+    if store is Store.milvus and uri is None and new:
+        raise typer.BadParameter("--store milvus needs --uri: http://host:19530, or folder/name.db")
+    if uri is not None and store is not Store.milvus:
+        raise typer.BadParameter(f"--uri is for --store milvus, and --store {store.value} lies in its folder")
+    if codes not in (None, Codes.none) and store in (Store.exact, Store.milvus):
+        raise typer.BadParameter(f"--codes are LanceDB's: the store {store.value} compares whole vectors")
 
 
 def _tell(report: BuildReport, source: Path, out: Path) -> None:

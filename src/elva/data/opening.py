@@ -127,7 +127,12 @@ class Selection:
     skip_bad_rows: bool = False
 
     def open(
-        self, root: Path, *, scopes: Sequence[Scope] = ("local",), watch: Watch | None = None
+        self,
+        root: Path,
+        *,
+        scopes: Sequence[Scope] = ("local",),
+        check_images: bool = True,
+        watch: Watch | None = None,
     ) -> tuple[MBeir, list[TaskName], int]:
         """`open_tasks` of whole tasks."""
         return open_tasks(
@@ -138,12 +143,13 @@ class Selection:
             by_task=True,
             scopes=scopes,
             skip_bad_rows=self.skip_bad_rows,
+            check_images=check_images,
             watch=watch,
         )
 
     def to_row(self) -> dict[str, Any]:
-        """A JSON object, the same for the same rows."""
-        return {**asdict(self), "datasets": sorted(self.datasets), "tasks": sorted(self.tasks)}
+        """A JSON object; the order of names makes no difference to it."""
+        return {**asdict(self), "datasets": sorted(set(self.datasets)), "tasks": sorted(set(self.tasks))}
 
 
 EVERYTHING = Selection()

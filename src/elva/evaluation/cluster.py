@@ -61,7 +61,8 @@ def embed_on_cluster(
         MissingExtra: Ray is not installed.
         InputError: there is no cluster at the address, or too little room on it; a machine does not see the data,
             the model or `out`; no task fits the choice.
-        DataErrors: every bad row, unless they are to be left out.
+        DataErrors: every bad row, unless they are to be left out; pictures are then looked at here, before the work.
+        MediaError: a picture can't be read, where bad rows are not to be left out.
         FolderError: `out` holds something else, or a finished embedding.
         FolderInUse: another run writes there.
         IndexMismatch: another model, other data or other choices began `out`.
@@ -73,11 +74,14 @@ def embed_on_cluster(
     MBeir.open(root)
     with connected(team) as cluster:
         cluster.require_seen(root, out, model_folder)
-        bench, names, skipped = selection.open(root, watch=watch)
+        model = cluster.identity(load)
+        # Workers look at every picture anyway, each at its own; only what is left out must be known before.
+        bench, names, skipped = selection.open(root, check_images=selection.skip_bad_rows, watch=watch)
         corpus = Corpus(bench, tuple(names), selection.instruction_choice, bench.fingerprint())
-        model, shards = cluster.identity(load), corpus.shards()
+        shards = corpus.shards()
         begin(out, model, corpus, selection, shards)
         with FolderLock(out):
+            require_embeddable(out)  # another run may have finished it
             rmtree(out / "attempts", ignore_errors=True)  # those of runs that ended
             work = Work(out, corpus, shards, model, load, Attempts(out / "attempts", uuid.uuid4().hex), team.batch_size)
             counts, found = Counts(skipped_rows=skipped), 0

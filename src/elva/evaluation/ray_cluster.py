@@ -200,6 +200,11 @@ def connected(team: Team) -> Iterator[Cluster]:
     except Exception as error:  # of a node that does not start in time Ray says just that
         ray.shutdown()
         reason = str(error).strip().splitlines()[0]
+        if team.address == "local":
+            raise InputError(
+                f"--ray local: Ray did not start here ({reason}); look at the memory, the load and /dev/shm of this "
+                "machine, and give the same command again"
+            ) from error
         raise InputError(f"--ray {team.address}: no cluster can be joined there ({reason}); {_START}") from error
     try:
         context = ray.data.DataContext.get_current()

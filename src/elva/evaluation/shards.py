@@ -223,10 +223,7 @@ def begin(out: Path, model: ModelIdentity, corpus: Corpus, selection: Selection,
         begun = ModelIdentity.from_row(meta["model"])
     other = f"; give what began it to go on, or remove {out} to begin anew"
     if not begun.produces(model):
-        raise IndexMismatch(
-            f"{out} is half embedded by {begun.name} ({begun.extraction}, {begun.fingerprint[:12]}), not by "
-            f"{model.name} ({model.extraction}, {model.fingerprint[:12]}){other}"
-        )
+        raise IndexMismatch(f"{out} is half embedded by {begun}, not by {model}{other}")
     for key, value in says.items():
         if meta.get(key) != value:
             what = "other data, or the data changed" if key == "data" else f"{key} {meta.get(key)!r}, not {value!r}"

@@ -175,7 +175,7 @@ class VectorStore:
             rows = read_jsonl(folder / "ids.jsonl")
             ids, summaries = [(row["kind"], row["id"]) for row in rows], [row["summary"] for row in rows]
         blocks = []
-        for shard in sorted(folder.glob("vectors-*.npy")):
+        for shard in sorted(folder.glob("vectors-*.npy"), key=lambda path: (len(path.name), path.name)):
             with reading(shard, VECTORS):
                 blocks.append(read_vectors(shard, model.dimension, mapped=True))
         held = sum(map(len, blocks))
@@ -194,9 +194,7 @@ class VectorStore:
         """Refuse vectors made by another model, with another instruction, or of other data."""
         if not self.model.produces(model):
             raise IndexMismatch(
-                f"these vectors were made by {self.model.name} ({self.model.extraction}, "
-                f"{self.model.fingerprint[:12]}), not by {model.name} ({model.extraction}, "
-                f"{model.fingerprint[:12]}): embed again with {model.name}"
+                f"these vectors were made by {self.model}, not by {model}: embed again with {model.name}"
             )
         if self.instruction_choice != instruction_choice:
             raise IndexMismatch(

@@ -59,11 +59,10 @@ class Address:
         Raises:
             InputError: one of them can't be used; says which and what to do.
         """
-        local = "://" not in uri and not uri.startswith("unix:")
-        if local:
+        if not cls._served(uri):
             uri = str(Path(uri).absolute())
             _require_local(uri, folder.absolute())
-        elif urlsplit(uri).scheme.lower() not in SCHEMES:
+        elif urlsplit(uri).scheme.lower() not in SCHEMES or not (urlsplit(uri).hostname or urlsplit(uri).path):
             raise InputError(f"{uri!r} is no address of Milvus: write it like http://host:19530, or folder/name{LOCAL}")
         elif "@" in uri:  # shown nowhere: it may hold a password
             raise InputError(
@@ -92,7 +91,12 @@ class Address:
     @property
     def local(self) -> bool:
         """Whether it is a Milvus Lite, which this process would run itself."""
-        return self.uri.endswith(LOCAL) and "://" not in self.uri
+        return self.uri.endswith(LOCAL) and not self._served(self.uri)
+
+    @staticmethod
+    def _served(uri: str) -> bool:
+        """Whether it names a server, and not a path."""
+        return "://" in uri or uri.startswith("unix:")
 
     def token(self) -> str:
         """The secret, "" where none is needed; InputError where the variable isn't set."""

@@ -10,6 +10,7 @@ Each publication writes all of them anew, then the pointer, then removes the old
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import fields, replace
@@ -50,6 +51,8 @@ _TRIES = 20
 
 class ExactIndex:
     """See the module. Nothing is approximate."""
+
+    most: int = sys.maxsize
 
     def __init__(self, model: ModelIdentity, origin: Origin = NOWHERE) -> None:
         """Start an empty index in memory for vectors of `model`; `save` writes it."""

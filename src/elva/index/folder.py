@@ -70,7 +70,7 @@ INDEX = Kind(
     "meta.json",
     {"schema": "elva-index-2"},
     ("meta.json", "items-*.jsonl", "vectors-*.npy", "thumbnails-*.bin", "entries.lance/**/*", "readers/*", ".lock",
-     "last-search.png"),
+     "claim", "last-search.png"),
     "elva index",
 )  # fmt: skip
 OLD_INDEX = Kind(
@@ -110,6 +110,8 @@ def require_free(out: Path, kind: Kind) -> None:
         return
     if not out.is_dir():
         raise FolderError(f"{out} is a file; give a folder")
+    if kind is VECTORS and UNFINISHED.foreign(out) is None:
+        raise FolderError(_half_embedded(out))
     foreign = kind.foreign(out) if any(out.iterdir()) else None
     if foreign:
         raise FolderError(
@@ -213,16 +215,20 @@ def read_vectors(path: Path, dimension: int, *, mapped: bool = False) -> Vectors
     return vectors.astype(np.float32, copy=False)
 
 
+def _half_embedded(folder: Path) -> str:
+    return (
+        f"{folder} is only half embedded: run the `{UNFINISHED.command}` that began it again, with the same data, "
+        "model and options; it goes on with the shards that are missing"
+    )
+
+
 def read_meta(folder: Path, kind: Kind) -> dict[str, Any]:
     """Read the marker of a folder and require that it is one of this kind; raises FolderError."""
     path = folder / kind.marker
     if not folder.is_dir():
         raise FolderError(f"{folder} does not exist; check the path")
     if kind is VECTORS and (folder / UNFINISHED.marker).is_file():
-        raise FolderError(
-            f"{folder} is only half embedded: run the `{UNFINISHED.command}` that began it again, with the same data, "
-            "model and options; it goes on with the shards that are missing"
-        )
+        raise FolderError(_half_embedded(folder))
     if not path.is_file():
         raise FolderError(
             f"{folder} is not an {kind.name} folder: it holds no {kind.marker}; make it with `{kind.command}`"

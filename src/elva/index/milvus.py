@@ -19,15 +19,17 @@ more than `most` that tie, is Milvus' choice.
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from elva.encoding import ModelIdentity, Vectors
+from elva.errors import StoreError
 from elva.index.accepting import Said, require_length, there, words_of
 from elva.index.address import Address
 from elva.index.bm25 import Scored, idf, ranked, weight
@@ -42,8 +44,11 @@ from elva.index.protocol import Entry, Origin, Stats
 from elva.index.readers import announce, give_up_unread
 from elva.index.versioned import SPARE, VersionedIndex, hold
 from elva.index.words import words
+from elva.whole import whole_file
 
 STORE = "milvus"
+CLAIM = "claim"
+"""File of an index folder: see `_claim`."""
 DRIFT = 1.25
 """How much a row's weight of words may be off, since it was computed with the mean length when the row was written."""
 
@@ -51,14 +56,14 @@ DRIFT = 1.25
 class MilvusIndex(VersionedIndex):
     """See the module; `create` or `open` gives one."""
 
-    most: ClassVar[int] = 16_384
+    most: int = 16_384
     displayed = DISPLAYED
 
     def __init__(
         self, folder: Path, pointer: Pointer, collection: Collection, holding: ExitStack, writing: bool
     ) -> None:
         super().__init__(folder, pointer, holding, writing=writing)
-        self._collection, self._worded = collection, pointer.worded
+        self._collection, self._worded, self._items = collection, pointer.worded, pointer.items
 
     @classmethod
     def create(cls, folder: Path, model: ModelIdentity, origin: Origin, address: Address) -> MilvusIndex:
@@ -107,7 +112,7 @@ class MilvusIndex(VersionedIndex):
 
     def __len__(self) -> int:
         """How many items it holds."""
-        return self._collection.count(self._held)
+        return self._items  # not counted anew: of many rows that takes long, and each publication says it
 
     @property
     def _at(self) -> int:
@@ -128,6 +133,7 @@ class MilvusIndex(VersionedIndex):
         self._collection.delete_rows([row["row"] for row in gone if row["born"] == self._at])  # never published
         _let_die(self._collection, [row["row"] for row in gone if row["born"] < self._at], self._at)
         self._count_words([-row["length"] for row in gone])
+        self._items -= len(gone)
         return len(gone)
 
     def _insert(
@@ -148,6 +154,7 @@ class MilvusIndex(VersionedIndex):
         self._fields = fields
         self._collection.insert(rows)
         self._count_words([row["length"] for row in rows])
+        self._items += len(rows)
 
     def _count_words(self, lengths: Sequence[int]) -> None:
         """Count entries that came, with their words, and those that went, with theirs below zero."""
@@ -244,19 +251,40 @@ class MilvusIndex(VersionedIndex):
             if tidy:
                 self._collection.flush()
             announce(self._folder, version)
-            pointer = self._pointer.next(self.origin, version, len(self), self._fields, tidy=tidy, worded=self._worded)
+            items, own = self._items, self._worded
+            pointer = self._pointer.next(self.origin, version, items, self._fields, tidy=tidy, worded=own)
+            self._collection.publish(version, _claim(self._folder))
             pointer.write(self._folder)
             self._pointer = pointer
-            self._collection.publish(version)
             oldest = give_up_unread(self._folder, version)
-            if tidy:
+        if tidy:
+            try:
                 self._collection.delete(f"died <= {oldest}")
+            except StoreError as error:
+                raise StoreError(
+                    f"version {pointer.version} of {self._folder} is published; removing the rows that nobody reads "
+                    f"any more failed, and is left to the next publication: {error}"
+                ) from error
         return pointer.version
+
+
+def _claim(folder: Path) -> str:
+    """A word that this folder alone knows, for the version that it publishes next.
+
+    It goes to the collection with the version before meta.json names it. So a copy of the folder that is behind finds a
+    version that is not its own, at whatever moment this process ends, and this folder finds its own.
+    """
+    word = uuid.uuid4().hex
+    with whole_file(folder / CLAIM) as file:
+        file.write(word)
+    return word
 
 
 def _take_back(collection: Collection, published: int, name: str, folder: Path) -> None:
     """Undo what was written behind the version in force; refuse to where it is another folder's publication."""
-    if (said := collection.published) > published:
+    said, word = collection.published
+    own = (folder / CLAIM).read_text("utf-8") if (folder / CLAIM).is_file() else ""
+    if said > published and not (said == published + 1 and own and word == own):
         raise FolderError(
             f"{name} was published by another folder since: version {said}, and {folder} knows {published}; write "
             "there, or take its meta.json"
@@ -264,7 +292,7 @@ def _take_back(collection: Collection, published: int, name: str, folder: Path) 
     collection.delete(f"born > {published}")
     while died := collection.rows(f"died > {published} and died < {FOREVER}", ["row"], limit=MANY):
         _let_die(collection, [each["row"] for each in died], FOREVER)
-    collection.publish(published)
+    collection.publish(published, own)
 
 
 def _let_die(collection: Collection, rows: Sequence[str], died: int) -> None:

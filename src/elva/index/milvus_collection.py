@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from elva.index.address import Address
 from elva.index.milvus_rows import by_partition
-from elva.index.milvus_server import ANSWERING, VERSION, asking, properties
+from elva.index.milvus_server import ANSWERING, VERSION, WORD, asking, properties
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -75,10 +75,11 @@ class Collection:
             pages.close()
 
     @property
-    def published(self) -> int:
-        """The version that was published last, as far as its writer got to say so."""
+    def published(self) -> tuple[int, str]:
+        """The version that was published last, or is about to be, and the word of who did it."""
         with asking(self._address):
-            return int(properties(self._client, self._address).get(VERSION, 0))
+            said = properties(self._client, self._address)
+        return int(said.get(VERSION, 0)), said.get(WORD, "")
 
     # -- changing ------------------------------------------------------------------------------------------------
 
@@ -112,10 +113,10 @@ class Collection:
         with asking(self._address):
             self._client.flush(**self._named)
 
-    def publish(self, version: int) -> None:
-        """Let writers from other folders know."""
+    def publish(self, version: int, word: str) -> None:
+        """Let writers from other folders know of a version, and who publishes it."""
         with asking(self._address):
-            self._client.alter_collection_properties(properties={VERSION: str(version)}, **self._named)
+            self._client.alter_collection_properties(properties={VERSION: str(version), WORD: word}, **self._named)
 
 
 def blocks(rows: Sequence[Any], size: int) -> Iterator[list[Any]]:

@@ -1,7 +1,8 @@
 """Reaching a Milvus: connecting, the collection of an index, and what goes wrong in words of ours.
 
-What every collection says of itself: `elva.model`, the model of its vectors as JSON, and `elva.version`, what was
-published last as far as its writer got to say so. Both are properties of the collection.
+What every collection says of itself, as properties: `elva.model`, the model of its vectors as JSON; `elva.version`,
+what was published last, or was about to be when its writer ended; and `elva.word`, by which the writer's folder knows
+it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from elva.index.milvus_rows import IMAGES, TEXTS, schema_of
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
-MODEL, VERSION = "elva.model", "elva.version"
+MODEL, VERSION, WORD = "elva.model", "elva.version", "elva.word"
 PAUSES = (0.5, 1.0, 2.0, 0.0)
 """Seconds after each try to connect."""
 CONNECTING = 5.0

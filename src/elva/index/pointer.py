@@ -116,10 +116,6 @@ class Pointer:
         """Raise IndexMismatch, naming both, where `model` is given and gives other vectors."""
         if model is not None and not self.model.produces(model):
             raise IndexMismatch(
-                f"{folder} was built with {_named(self.model)}, not with {_named(model)}: search with "
+                f"{folder} was built with {self.model}, not with {model}: search with "
                 f"{self.model.name}, or index into another folder"
             )
-
-
-def _named(model: ModelIdentity) -> str:
-    return f"{model.name} ({model.extraction}, {model.fingerprint[:12]}, {model.dimension} numbers)"

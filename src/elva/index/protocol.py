@@ -109,6 +109,10 @@ class Index(Protocol):
     def model(self) -> ModelIdentity:
         """The model whose vectors these are."""
 
+    @property
+    def most(self) -> int:
+        """Hits that one search gives at most; VectorError for more."""
+
     def __len__(self) -> int:
         """How many items it holds."""
 

@@ -60,7 +60,7 @@ def give_up_unread(folder: Path, newest: int) -> int:
     left = [newest]
     for path in (folder / FOLDER).iterdir():
         if path.name != str(newest) and path.name.isdecimal():
-            descriptor = os.open(path, os.O_RDONLY)
+            descriptor = os.open(path, os.O_RDWR)  # NFS locks for one alone only what is open for writing
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()

@@ -50,8 +50,7 @@ def hold(folder: Path, model: ModelIdentity | None, holding: ExitStack, *, writi
 class VersionedIndex(ABC):
     """An `Index`, but for what only its store knows."""
 
-    most: ClassVar[int] = sys.maxsize
-    """Rows that the store gives for one search."""
+    most: int = sys.maxsize
     displayed: ClassVar[Sequence[str]]
     """Columns that an entry is made of."""
 

@@ -57,6 +57,9 @@ class Refiner:
             names = {key: name_of(item) for key, item in items.items()}
             vectors = self._vectors({name: items[key] for key, name in names.items()})
             for each in block:
+                if not each.candidates:
+                    yield []
+                    continue
                 own = np.stack([vectors[names[id(item)]] for item in each.candidates])
                 micro = cosines_micro(own, vectors[names[id(each.query)]])
                 if progress:

@@ -154,17 +154,20 @@ class Searcher:
         known = {*query.like, *query.unlike}  # what is searched from is no result
         wanted = top * SPARE if query.fold else top
         while True:
-            fetched = self._ranked(query, vector, wanted + len(known))
+            asked_for = min(wanted + len(known), self.index.most)
+            fetched = self._ranked(query, vector, asked_for)
             hits = [hit for hit in fetched if hit.entry.id not in known]
             if not query.fold:
+                if len(hits) < top and len(fetched) == self.index.most:
+                    asked.notes.append(f"the store gives {self.index.most:,} items at most")
                 return [[hit] for hit in hits[:top]]
             vectors = self.index.vectors([hit.entry.id for hit in hits]) if hits else np.empty((0, 1), np.float32)
             groups = fold(hits, vectors, [hit.entry.content for hit in hits], top)
-            if len(groups) < top and len(fetched) == wanted + len(known):
-                if wanted < top * MOST:
+            if len(groups) < top and len(fetched) == asked_for:
+                if wanted < top * MOST and asked_for < self.index.most:
                     wanted *= 4
                     continue
-                asked.notes.append(f"the {wanted:,} nearest items are near-duplicates of these {len(groups)}")
+                asked.notes.append(f"the {len(hits):,} nearest items are near-duplicates of these {len(groups)}")
             return [[hits[position] for position in group] for group in groups]
 
     def _ranked(self, query: Query, vector: Vectors, k: int) -> list[Hit]:
@@ -172,7 +175,7 @@ class Searcher:
         if not query.hybrid:
             return self.index.search(vector[None], k, query.where, query.match)[0]
         assert query.item is not None and query.item.text is not None
-        deep = max(k, DEEP)
+        deep = min(max(k, DEEP), self.index.most)
         near = {each.entry.id: each for each in self.index.search(vector[None], deep, query.where, query.match)[0]}
         worded = [each for each, _ in self.index.by_words(query.item.text, deep, query.where, query.match)]
         far = [each for each in worded if each not in near]

@@ -105,8 +105,7 @@ def evaluate(
         elva evaluate mbeir demo/world --scores top.jsonl --model runs/stage2/model --out runs/stage2/eval-reranked
         elva evaluate mbeir demo/world --model runs/elva/model --rerank 50 --out runs/elva/eval-reranked
         elva evaluate mbeir demo/world --model runs/stage2_prefill/model --extraction prefill --out eval-fast
-        elva evaluate mbeir demo/world --model runs/stage2_prefill/model --extraction prefill --rerank 50 \
-            --rerank-mode vectors --out eval-two-speeds
+        elva evaluate mbeir demo/world -m runs/two/model --extraction prefill --rerank 10 --rerank-mode vectors --out e
     """
     choice = instruction_choice(instruction)
     if model is None and (scores is None or vectors is not None):
