@@ -57,6 +57,7 @@ def test_a_benchmark_beside_a_peer_agrees_with_it_and_shows_how_much_faster_it_i
         assert 0 < figures["min"] <= figures["median"] <= figures["max"]
 
 
+@pytest.mark.long
 def test_averaging_shows_how_much_longer_more_summaries_take(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -67,6 +68,7 @@ def test_averaging_shows_how_much_longer_more_summaries_take(
         assert all(f"| {bottleneck} | {count} | " in shown for count in counts)
 
 
+@pytest.mark.long
 def test_reranking_is_shown_beside_the_search_that_it_follows(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -78,6 +80,7 @@ def test_reranking_is_shown_beside_the_search_that_it_follows(
     assert ratios["search, one by one"]["median"] == ratios["search, together"]["median"] == 1
 
 
+@pytest.mark.long
 def test_searching_is_shown_beside_what_stands_below_it_and_nothing_is_lost(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -160,6 +163,7 @@ def test_memory_is_that_of_the_thing_measured(tmp_path: Path) -> None:
     assert kept.peak - kept.before > 10 > dropped.peak - dropped.before
 
 
+@pytest.mark.long
 def test_estimators_shows_and_writes_every_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     estimators.main(["--quick", "--out", str(tmp_path / "figures.json")])
     shown = capsys.readouterr().out

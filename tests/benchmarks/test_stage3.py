@@ -93,6 +93,7 @@ def test_the_rule_that_trl_pays_by() -> None:
     assert distinct_words(["red red circle", "red", ""]) == [pytest.approx(2 / 3), 1.0, 0.0]
 
 
+@pytest.mark.long
 def test_the_benchmark_shows_and_writes_its_figures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,8 +51,12 @@ def taken(host: str, port: int) -> socket.socket:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         family, kind, protocol, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
         at = socket.socket(family, kind, protocol)
-        at.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        at.bind(address)
+        try:
+            at.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            at.bind(address)
+        except OSError:
+            at.close()
+            raise
     except OSError as error:
         raise InputError(f"{place} can't be had ({error.strerror}); take another --port, or another --host") from error
     return at

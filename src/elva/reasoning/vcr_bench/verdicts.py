@@ -87,7 +87,9 @@ def _lists(text: str) -> Iterator[list[Any]]:
         while place >= 0:
             try:
                 value, end = decoder.raw_decode(form, place)
-            except (ValueError, RecursionError):
+            except RecursionError:  # no judge nests lists a thousand deep, and each bracket would be tried again
+                return
+            except ValueError:
                 end = place + 1
             else:
                 found = found or any(isinstance(each, dict) for each in value)
