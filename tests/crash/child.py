@@ -85,14 +85,15 @@ def answer(root: Path, out: Path, block: int) -> None:
 def index(source: Path, out: Path, store: str, block: int, doom: Doom | None = None) -> None:
     """Index in blocks of so many items, with an encoder that costs nothing; ends as the command would.
 
-    A Milvus Lite lies beside the folder of the index's folder.
+    A Milvus Lite lies beside the folder of the index's folder, with a collection for each index that is begun.
     """
     build.BLOCK = block
     if doom:
         doom()
     try:
         beside = out.parent.with_suffix(".db")
-        address = Address.checked(str(beside), out) if store == "milvus" and not out.exists() else None
+        new = store == "milvus" and not out.exists()
+        address = Address.checked(str(beside), out, f"run_{os.getpid()}") if new else None
         build.build_index(choose_source(source), FakeEncoder(), out, store=store, address=address)
     except ElvaError as error:
         print(error, file=sys.stderr)
