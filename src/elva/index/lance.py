@@ -27,7 +27,7 @@ import numpy as np
 
 from elva.encoding import ModelIdentity, Vectors
 from elva.errors import MissingExtra
-from elva.index.accepting import Said, require_length, there
+from elva.index.accepting import require_length, there
 from elva.index.bm25 import Scored, ranked
 from elva.index.condition import Condition, quoted
 from elva.index.folder import INDEX, FolderError, new_index, refusing
@@ -35,7 +35,7 @@ from elva.index.lance_rows import DISPLAYED, columns_of, entry_of, schema_of, ta
 from elva.index.pointer import Pointer
 from elva.index.protocol import NOWHERE, Codes, Entry, Origin, Stats
 from elva.index.readers import announce, give_up_unread
-from elva.index.versioned import SPARE, VersionedIndex, hold
+from elva.index.versioned import SPARE, Taken, VersionedIndex, hold
 from elva.index.words import words
 from elva.whole import sync_all
 
@@ -123,26 +123,17 @@ class LanceIndex(VersionedIndex):
                     self._table.delete(clause)
         return before - len(self)
 
-    def _insert(
-        self,
-        entries: Sequence[Entry],
-        vectors: Vectors,
-        metadata: Sequence[str],
-        said: Sequence[Said],
-        fields: tuple[str, ...],
-        *,
-        instead: bool,
-    ) -> None:
+    def _insert(self, new: Taken, fields: tuple[str, ...], *, instead: bool) -> None:
         if len(fields) > len(self._fields):
             with refusing(self._folder):
                 self._table.add_columns(columns_of(range(len(self._fields), len(fields))))
         self._fields = fields
         if instead:
-            self.delete([each.id for each in entries])
-        for start in range(0, len(entries), ROWS_AT_ONCE):
+            self.delete([each.id for each in new.entries])
+        for start in range(0, len(new.entries), ROWS_AT_ONCE):
             some = slice(start, start + ROWS_AT_ONCE)
             with refusing(self._folder):
-                self._table.add(table_of(entries[some], vectors[some], metadata[some], said[some], fields))
+                self._table.add(table_of(*new.part(some), fields))
 
     # -- asking --------------------------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ import numpy as np
 
 from elva.encoding import ModelIdentity, Vectors
 from elva.errors import StoreError
-from elva.index.accepting import Said, require_length, there, words_of
+from elva.index.accepting import require_length, there, words_of
 from elva.index.address import Address
 from elva.index.bm25 import Scored, idf, ranked, weight
 from elva.index.condition import Condition
@@ -42,7 +42,7 @@ from elva.index.milvus_server import connected, make_collection, require_collect
 from elva.index.pointer import Pointer
 from elva.index.protocol import Entry, Origin, Stats
 from elva.index.readers import announce, give_up_unread
-from elva.index.versioned import SPARE, VersionedIndex, hold
+from elva.index.versioned import SPARE, Taken, VersionedIndex, hold
 from elva.index.words import words
 from elva.whole import whole_file
 
@@ -136,21 +136,12 @@ class MilvusIndex(VersionedIndex):
         self._items -= len(gone)
         return len(gone)
 
-    def _insert(
-        self,
-        entries: Sequence[Entry],
-        vectors: Vectors,
-        metadata: Sequence[str],
-        said: Sequence[Said],
-        fields: tuple[str, ...],
-        *,
-        instead: bool,
-    ) -> None:
+    def _insert(self, new: Taken, fields: tuple[str, ...], *, instead: bool) -> None:
         """See `VersionedIndex`; InputError for an entry that doesn't fit into a row of Milvus."""
         with refusing(self._folder):  # texts may hold what is no Unicode
-            rows = rows_of(entries, vectors, metadata, said, _numbered(fields), self._at, self._mean_length)
+            rows = rows_of(*new, _numbered(fields), self._at, self._mean_length)
         if instead:
-            self.delete([each.id for each in entries])
+            self.delete([each.id for each in new.entries])
         self._fields = fields
         self._collection.insert(rows)
         self._count_words([row["length"] for row in rows])

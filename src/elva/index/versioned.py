@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -47,6 +47,19 @@ def hold(folder: Path, model: ModelIdentity | None, holding: ExitStack, *, writi
     return Pointer.read(folder)  # the lock holds it
 
 
+class Taken(NamedTuple):
+    """Entries that were accepted: their vectors float32 [n, d], their metadata as JSON, and what these say."""
+
+    entries: Sequence[Entry]
+    vectors: Vectors
+    metadata: Sequence[str]
+    said: Sequence[Said]
+
+    def part(self, some: slice) -> Taken:
+        """Those at these places."""
+        return Taken(self.entries[some], self.vectors[some], self.metadata[some], self.said[some])
+
+
 class VersionedIndex(ABC):
     """An `Index`, but for what only its store knows."""
 
@@ -76,16 +89,7 @@ class VersionedIndex(ABC):
         """See `Index`."""
 
     @abstractmethod
-    def _insert(
-        self,
-        entries: Sequence[Entry],
-        vectors: Vectors,
-        metadata: Sequence[str],
-        said: Sequence[Said],
-        fields: tuple[str, ...],
-        *,
-        instead: bool,
-    ) -> None:
+    def _insert(self, new: Taken, fields: tuple[str, ...], *, instead: bool) -> None:
         """Write rows, `instead` of those of the same ids, and take over `fields`, which may have grown."""
 
     @abstractmethod
@@ -121,7 +125,7 @@ class VersionedIndex(ABC):
             require_new(each for each, _ in self._selected(["id"], [each.id for each in entries]))
         said = [facts(each.metadata) for each in entries]
         fields = grown_fields(self._fields, said)
-        self._insert(entries, vectors, metadata, said, fields, instead=instead)
+        self._insert(Taken(entries, vectors, metadata, said), fields, instead=instead)
 
     def search(
         self, queries: Vectors, k: int = 10, where: Condition | None = None, match: str | None = None
